@@ -1,0 +1,54 @@
+# SPDX-License-Identifier: BSD-3-Clause
+#
+# Short words for the things one does often. The build itself is Meson; every build tree lives below build/.
+
+MESON  ?= meson
+NINJA  ?= ninja
+PREFIX ?= /usr/local
+BUILD  := build/main
+
+.DEFAULT_GOAL := all
+
+all: $(BUILD)/build.ninja  ## build the library, the vireo command and the examples in build/main
+	@$(NINJA) -C $(BUILD)
+
+$(BUILD)/build.ninja:
+	@scripts/setup build
+	@$(MESON) setup --prefix=$(PREFIX) -Dtests=false $(BUILD)
+
+demo:  ## serve a device of our own and a disk to a real Linux kernel and watch it read and write
+	@scripts/setup build demo
+	@$(MAKE) --no-print-directory all
+	@scripts/demo
+
+check:  ## build with gcc and clang, run every test with sanitizers; the last line counts them
+	@scripts/check
+
+check-all:  ## everything check does, then the slow peers: QEMU guests and longer runs
+	@scripts/check --all
+
+install: all  ## install library, headers, command and manual pages below PREFIX (DESTDIR is honoured)
+	@$(MESON) install -C $(BUILD)
+
+fuzz:  ## run every fuzz target for FUZZ_SECONDS (default 60) each
+	@scripts/setup build check
+	@scripts/fuzz
+
+bench:  ## measure the rings and the block device
+	@$(MAKE) --no-print-directory all
+	@scripts/bench
+
+clauses:  ## bring docs/conformance.tsv up to date and print the coverage of the standard
+	@scripts/clauses update
+	@scripts/clauses report
+
+format:  ## lay out the sources you changed as .clang-format says
+	@git ls-files -m -o --exclude-standard '*.c' '*.h' | xargs -r clang-format -i
+
+clean:  ## remove build/
+	rm -rf build
+
+help:  ## list these targets
+	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 12
+
+.PHONY: all demo check check-all install fuzz bench clauses format clean help
