@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#ifndef VIREO_BLOCK_H
+#define VIREO_BLOCK_H
+
+#include <vireo/memory.h>
+
+/*
+ * Storage that a block device stands on: a table of asynchronous operations.
+ *
+ * Whoever makes requests fills a struct vio_block_request (typically inside
+ * vio_buf.request) and submits it; `done` is called once for each, in the thread
+ * that drives the storage, possibly from inside submit. Requests may complete in
+ * any order. The spans and the memory they name must stay until done.
+ *
+ * Ordering is the caller's business, except for this promise: what was reported
+ * done before a FLUSH was submitted is on stable storage when that FLUSH is done.
+ */
+enum vio_block_op {
+	VIO_BLOCK_READ,
+	VIO_BLOCK_WRITE,
+	VIO_BLOCK_FLUSH,
+	VIO_BLOCK_DISCARD,      /* contents undefined afterwards */
+	VIO_BLOCK_WRITE_ZEROES, /* reads as zeros afterwards */
+};
+
+#define VIO_BLOCK_UNMAP 1u  /* WRITE_ZEROES: storage may be given back */
+#define VIO_BLOCK_STABLE 2u /* WRITE, WRITE_ZEROES, DISCARD: on stable storage when done */
+
+struct vio_block_request {
+	enum vio_block_op op;
+	unsigned flags;
+	uint64_t offset; /* bytes, a multiple of block_bytes, for all but FLUSH */
+	uint64_t length; /* bytes, likewise; for READ and WRITE the sum of the spans */
+	struct vio_span *spans; /* READ: filled, WRITE: read. Storage may modify the array. */
+	unsigned span_count;
+
+	/* result: 0, -VIO_EIO, -VIO_ENOSPC, -VIO_ERANGE (beyond the end), -VIO_ENOTSUP, -VIO_EACCES */
+	void (*done)(struct vio_block_request *request, int result);
+
+	uint64_t storage_private[16]; /* for the storage while it holds the request */
+};
+
+struct vio_block;
+
+struct vio_block_ops {
+	void (*submit)(struct vio_block *block, struct vio_block_request *request);
+	/* Returns when every request submitted has been done. */
+	void (*drain)(struct vio_block *block);
+	/* Frees it; nothing is in flight. */
+	void (*close)(struct vio_block *block);
+};
+
+/* Filled by the storage; read by the device. */
+struct vio_block {
+	const struct vio_block_ops *ops;
+	uint64_t size_bytes;      /* may change at any time, see changed */
+	uint32_t block_bytes;     /* smallest unit of transfer: 512 or 4096 */
+	uint32_t physical_bytes;  /* power of two multiple of block_bytes */
+	uint32_t optimal_bytes;   /* preferred transfer, multiple of block_bytes; 0 unknown */
+	uint32_t discard_bytes;   /* alignment of discards; 0: the storage can't discard */
+	uint32_t zeroes_unmap;    /* WRITE_ZEROES with VIO_BLOCK_UNMAP may give storage back */
+	uint32_t read_only;
+	uint32_t volatile_cache;  /* writes without VIO_BLOCK_STABLE need a FLUSH */
+
+	/* Set by the device: called in the storage's thread when size_bytes changed. */
+	void (*changed)(void *context, struct vio_block *block);
+	void *changed_context;
+};
+
+#endif

@@ -1,0 +1,190 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#ifndef VIREO_DEVQ_H
+#define VIREO_DEVQ_H
+
+#include <vireo/fault.h>
+#include <vireo/features.h>
+#include <vireo/memory.h>
+
+/*
+ * A virtqueue as the device sees it.
+ *
+ * The driver makes buffers available; the device takes one with vio_devq_pop(),
+ * reads its readable part and fills its writable part through the cursors of
+ * struct vio_buf, and gives it back with vio_devq_push(). Buffers may be given
+ * back in any order and at any later time: a vio_buf is plain data, and keeping
+ * (or copying) it is how a device goes asynchronous. vio_devq_notify() makes
+ * what was pushed visible to the driver and interrupts it when it asked for
+ * that; call it once for a batch, and always before going idle.
+ *
+ * Everything the driver writes is hostile. A descriptor is read from shared
+ * memory once and judged from the copy; the first violation is recorded as a
+ * fault, breaks the queue, and from then on pop returns false until the queue is
+ * started again. Pushing on a broken or stopped queue is allowed and drops the
+ * buffer.
+ *
+ * No allocation: the caller gives one block of storage, whose size comes from
+ * vio_devq_storage_bytes(). No locks: one thread at a time.
+ */
+
+struct vio_devq;
+
+/*
+ * A buffer that the device has taken. The spans lie in the queue's storage:
+ * first the readable ones, then the writable ones; vio_read() and vio_write()
+ * eat them from the front, so that what is left is always an array that can be
+ * handed to readv() or writev() as it is.
+ */
+struct vio_buf {
+	struct vio_span *readable; /* what is left to read, readable_count spans */
+	struct vio_span *writable; /* what is left to fill, writable_count spans */
+	uint16_t readable_count;
+	uint16_t writable_count;
+	uint16_t head; /* descriptor that names the buffer in the ring */
+	uint16_t slot; /* private to the queue */
+	uint64_t readable_bytes; /* left to read */
+	uint64_t writable_bytes; /* left to fill */
+	void *request; /* request_bytes for the device's own use while it holds the buffer */
+	bool truncated; /* more spans than spans_max: only the first ones and the very last are here */
+};
+
+/* Copies up to `length` bytes out of the readable part; returns how many there were. */
+VIO_API size_t vio_read(struct vio_buf *buf, void *to, size_t length);
+
+/* Copies up to `length` bytes into the writable part; returns how many it took. */
+VIO_API size_t vio_write(struct vio_buf *buf, const void *from, size_t length);
+
+/* Passes over up to `length` readable bytes; returns how many there were. */
+VIO_API size_t vio_skip(struct vio_buf *buf, size_t length);
+
+/*
+ * Cuts the last byte off the writable part and returns its address, or NULL when
+ * there is none: where block and SCSI keep their status.
+ */
+VIO_API uint8_t *vio_buf_take_last(struct vio_buf *buf);
+
+/* What vio_devq_start() needs to know; all of it chosen by the driver or negotiated with it. */
+struct vio_devq_config {
+	uint16_t size;                  /* entries: a power of two, 1 .. size_max of vio_devq_init() */
+	uint16_t avail_base;            /* next index to take; 0 for a queue that never ran */
+	struct vio_addr descriptor_area; /* 16 bytes aligned, 16 * size bytes */
+	struct vio_addr driver_area;     /* 2 bytes aligned, 6 + 2 * size bytes */
+	struct vio_addr device_area;     /* 4 bytes aligned, 6 + 8 * size bytes */
+	struct vio_features features;    /* as accepted by the driver */
+};
+
+struct vio_devq {
+	/* Set once. */
+	uint16_t index;
+	uint16_t size_max;
+	uint16_t spans_max;
+	uint32_t request_stride;
+	void (*interrupt)(void *context, struct vio_devq *q);
+	void *interrupt_context;
+	void *owner; /* for the device core */
+
+	/* While it runs. */
+	const struct vio_mem *mem;
+	unsigned mem_hint;
+	uint16_t size;
+	bool running;
+	bool event_idx;
+	bool indirect;
+	bool kicks_off;    /* the driver is told not to kick */
+	bool polling;      /* keep it so: vio_devq_disable_kick() */
+	uint16_t avail_next;   /* next entry to take */
+	uint16_t avail_seen;   /* the driver's idx as last read and judged */
+	uint16_t used_next;    /* next entry to fill */
+	uint16_t used_visible; /* idx as the driver sees it */
+	uint16_t in_flight;    /* buffers taken and not given back */
+	uint32_t budget;       /* pops left; see vio_devq_set_budget() */
+	uint32_t generation;   /* counts starts, so that buffers of an earlier life are dropped */
+	struct virtq_desc *desc;
+	struct virtq_avail *avail;
+	struct virtq_used *used;
+	struct vio_fault fault;
+
+	/* Storage, divided. */
+	uint16_t *slots;      /* stack of free slots */
+	uint8_t *busy;        /* a bit for each head */
+	struct vio_span *spans;
+	uint8_t *requests;
+};
+
+/*
+ * How much storage a queue of up to `size_max` entries takes, whose buffers have
+ * up to `spans_max` spans each (at least 1; longer ones arrive truncated) and
+ * `request_bytes` of the device's own. Aligned as malloc() aligns.
+ */
+VIO_API size_t vio_devq_storage_bytes(uint16_t size_max, uint16_t spans_max, uint32_t request_bytes);
+
+/*
+ * Prepares a stopped queue over `storage`, which the caller owns and which must
+ * outlive it. `interrupt` is called from vio_devq_notify() in the caller's thread.
+ */
+VIO_API void vio_devq_init(struct vio_devq *q, uint16_t index, uint16_t size_max, uint16_t spans_max,
+			   uint32_t request_bytes, void *storage, void *context,
+			   void (*interrupt)(void *context, struct vio_devq *q));
+
+/*
+ * Starts a stopped queue on rings in `mem`, which must outlive the run. Ring
+ * areas must each lie in one piece of host memory. -VIO_EINVAL for an illegal
+ * size, -VIO_EPEER (with VIO_FAULT_RING_MEMORY recorded) for rings that are
+ * misaligned or not in memory, -VIO_ENOTSUP for features the ring can't do.
+ */
+VIO_API int vio_devq_start(struct vio_devq *q, const struct vio_mem *mem, const struct vio_devq_config *config);
+
+/*
+ * Stops: no access to the rings after it. Buffers not given back are dropped (a
+ * later push of one is ignored). Returns the index to start again from.
+ */
+VIO_API uint16_t vio_devq_stop(struct vio_devq *q);
+
+/*
+ * Takes the next buffer. false when there is none, when the budget is used up,
+ * when the queue is stopped or broken, or when a fault was just recorded
+ * (vio_devq_broken()). After false for want of buffers the driver will kick
+ * again, unless vio_devq_disable_kick() is in force.
+ */
+VIO_API bool vio_devq_pop(struct vio_devq *q, struct vio_buf *buf);
+
+/*
+ * Gives a buffer back of which the first `written` writable bytes were filled.
+ * The driver sees it after the next vio_devq_notify(). `written` beyond the
+ * writable part is a bug of the device and asserted against in debug builds.
+ */
+VIO_API void vio_devq_push(struct vio_devq *q, const struct vio_buf *buf, uint32_t written);
+
+/* Publishes what was pushed and interrupts the driver if it wants to hear. Cheap when nothing was. */
+VIO_API void vio_devq_notify(struct vio_devq *q);
+
+/*
+ * Gives back the buffer that pop returned last as if it had never been taken;
+ * only when nothing was popped since and it wasn't pushed. For a device that
+ * finds that it can't serve it now.
+ */
+VIO_API void vio_devq_unpop(struct vio_devq *q, const struct vio_buf *buf);
+
+/* For a device that polls: asks the driver not to kick, or to kick again. */
+VIO_API void vio_devq_disable_kick(struct vio_devq *q);
+
+/* false: more buffers came meanwhile, look again. */
+VIO_API bool vio_devq_enable_kick(struct vio_devq *q);
+
+/*
+ * Bounds how many buffers can be popped until the next call, so that a driver
+ * that never stops adding can't hold the thread. UINT32_MAX after start.
+ */
+VIO_API void vio_devq_set_budget(struct vio_devq *q, uint32_t budget);
+
+static inline bool vio_devq_exhausted(const struct vio_devq *q)
+{
+	return q->running && !q->budget;
+}
+
+static inline bool vio_devq_broken(const struct vio_devq *q)
+{
+	return q->fault.kind != VIO_FAULT_NONE;
+}
+
+#endif

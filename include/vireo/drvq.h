@@ -1,0 +1,148 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#ifndef VIREO_DRVQ_H
+#define VIREO_DRVQ_H
+
+#include <vireo/fault.h>
+#include <vireo/features.h>
+#include <vireo/memory.h>
+
+/*
+ * A virtqueue as the driver sees it: the field's five operations.
+ *
+ * vio_drvq_add() exposes a buffer (its readable elements, then its writable
+ * ones) under a token, vio_drvq_kick() tells the device unless it asked not to
+ * be told, vio_drvq_get() returns the token of a buffer that the device has used,
+ * vio_drvq_disable_cb() and vio_drvq_enable_cb() say whether it should interrupt.
+ *
+ * The device is hostile, too: the queue keeps a private shadow of every
+ * descriptor and never reads back what it wrote to shared memory; each index and
+ * length that the device writes is checked against the shadow. The first lie is
+ * recorded as a fault and breaks the queue: add returns -VIO_EPEER, get returns
+ * NULL, until it is started again.
+ *
+ * No allocation: the caller gives the ring memory (which the device sees) and
+ * private storage. No locks: one thread at a time, except vio_drvq_disable_cb(),
+ * which may be called from an interrupt handler at any time.
+ */
+
+/* One element of a buffer, as the device will address it. */
+struct vio_sg {
+	struct vio_addr addr;
+	uint32_t length;
+};
+
+/* Memory that both the driver and the device see: first host byte and bus address. */
+struct vio_shared {
+	void *host;
+	struct vio_addr addr;
+};
+
+struct vio_drvq;
+
+struct vio_drvq_config {
+	uint16_t index;                 /* of the queue in its device */
+	uint16_t size;                  /* entries: a power of two, 1..32768 */
+	struct vio_features features;   /* as negotiated */
+	struct vio_shared ring;         /* vio_drvq_ring_bytes(size), 16 bytes aligned */
+	void *storage;                  /* vio_drvq_storage_bytes(size), aligned for pointers */
+	/* For VIRTIO_F_INDIRECT_DESC: `size` tables of indirect_max descriptors each; indirect_max 0: not used. */
+	struct vio_shared indirect;
+	uint16_t indirect_max;
+	void *context;
+	void (*notify_device)(void *context, struct vio_drvq *q); /* rings the transport's bell */
+};
+
+struct vio_drvq {
+	uint16_t index;
+	uint16_t size;
+	bool event_idx;
+	bool callbacks_off;
+	uint16_t indirect_max;
+	uint16_t free_count;  /* descriptors not in use */
+	uint16_t free_head;
+	uint16_t in_flight;   /* buffers */
+	uint16_t avail_next;  /* next index to fill */
+	uint16_t avail_kicked;/* idx at the last kick decision */
+	uint16_t used_next;   /* next index to look at */
+	struct virtq_desc *desc;
+	struct virtq_avail *avail;
+	struct virtq_used *used;
+	struct vio_shared ring;
+	struct vio_shared indirect;
+	struct vio_drvq_shadow *shadow; /* one for each descriptor */
+	void *context;
+	void (*notify_device)(void *context, struct vio_drvq *q);
+	struct vio_fault fault;
+};
+
+/* Bytes of ring memory for `size` entries, all three areas. */
+VIO_API size_t vio_drvq_ring_bytes(uint16_t size);
+
+/* Bytes of private storage for `size` entries. */
+VIO_API size_t vio_drvq_storage_bytes(uint16_t size);
+
+/* Bytes of indirect tables. */
+static inline size_t vio_drvq_indirect_bytes(uint16_t size, uint16_t indirect_max)
+{
+	return (size_t)size * indirect_max * 16;
+}
+
+/*
+ * Starts a queue with nothing in it: writes the ring memory afresh. -VIO_EINVAL
+ * for an illegal size, misaligned memory, or indirect tables without the feature.
+ */
+VIO_API int vio_drvq_start(struct vio_drvq *q, const struct vio_drvq_config *config);
+
+/* Where the three areas are, for the transport. */
+VIO_API struct vio_addr vio_drvq_descriptor_area(const struct vio_drvq *q);
+VIO_API struct vio_addr vio_drvq_driver_area(const struct vio_drvq *q);
+VIO_API struct vio_addr vio_drvq_device_area(const struct vio_drvq *q);
+
+/*
+ * Exposes a buffer of `readable` elements followed by `writable` elements.
+ * `token` (not NULL) comes back from vio_drvq_get(). The memory belongs to the
+ * device until then. -VIO_ENOSPC when the ring has no room now, -VIO_EINVAL for
+ * no elements, a NULL token, an element of length 0, more elements than can ever fit or more
+ * than 2^32 bytes, -VIO_EPEER when broken.
+ */
+VIO_API int vio_drvq_add(struct vio_drvq *q, const struct vio_sg *sg, unsigned readable, unsigned writable,
+			 void *token);
+
+/* Makes what was added visible and notifies the device unless it asked not to be. */
+VIO_API void vio_drvq_kick(struct vio_drvq *q);
+
+/* The first half of kick: true when vio_drvq_notify() is due, which may then happen outside of a lock. */
+VIO_API bool vio_drvq_kick_prepare(struct vio_drvq *q);
+VIO_API void vio_drvq_notify(struct vio_drvq *q);
+
+/*
+ * The token of the next buffer that the device has used, or NULL. *written (may
+ * be NULL) receives how many bytes it wrote to the writable part; what lies
+ * behind them is undefined.
+ */
+VIO_API void *vio_drvq_get(struct vio_drvq *q, uint32_t *written);
+
+/* Asks the device not to interrupt. Unreliable by nature: an interrupt may still come. */
+VIO_API void vio_drvq_disable_cb(struct vio_drvq *q);
+
+/* Asks for interrupts again. false: more arrived meanwhile, look again. */
+VIO_API bool vio_drvq_enable_cb(struct vio_drvq *q);
+
+/* The same, but the interrupt may wait until most of what is in flight has been used. */
+VIO_API bool vio_drvq_enable_cb_delayed(struct vio_drvq *q);
+
+/* True when vio_drvq_get() would find something (or a fault). */
+VIO_API bool vio_drvq_pending(const struct vio_drvq *q);
+
+/*
+ * The token of a buffer that the device never used, or NULL when none is left.
+ * Only after the device or the queue was reset.
+ */
+VIO_API void *vio_drvq_detach_unused(struct vio_drvq *q);
+
+static inline bool vio_drvq_broken(const struct vio_drvq *q)
+{
+	return q->fault.kind != VIO_FAULT_NONE;
+}
+
+#endif

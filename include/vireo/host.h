@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#ifndef VIREO_HOST_H
+#define VIREO_HOST_H
+
+#include <vireo/block.h>
+#include <vireo/entropy.h>
+#include <vireo/loop.h>
+#include <vireo/property.h>
+
+/*
+ * What devices stand on in an operating system.
+ *
+ * Functions that fail for reasons of the world put a sentence that names the
+ * thing and the value into *message, fit to be shown to a user.
+ */
+#define VIO_MESSAGE_BYTES 512u
+
+struct vio_message {
+	char text[VIO_MESSAGE_BYTES];
+};
+
+/* Formats into message->text and returns `error`, so that `return vio_fail(message, -VIO_EIO, "...")` works. */
+VIO_API int vio_fail(struct vio_message *message, int error, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
+
+/* The negative vio code for an errno value. */
+VIO_API int vio_error_from_errno(int errno_value);
+
+/* Block storage. */
+enum vio_host_block_kind {
+	VIO_HOST_BLOCK_FILE,   /* a file or block device */
+	VIO_HOST_BLOCK_MEMORY, /* anonymous memory, zeros at first, gone at close */
+	VIO_HOST_BLOCK_NULL,   /* reads nothing, writes nothing: for measurements */
+};
+
+#define VIO_HOST_PATH_BYTES 1024u
+
+struct vio_host_block_options {
+	uint8_t backend;   /* enum vio_host_block_kind */
+	char path[VIO_HOST_PATH_BYTES];
+	uint64_t size;     /* of MEMORY and NULL, in bytes */
+	bool read_only;
+	bool direct;       /* O_DIRECT */
+	uint32_t block_size; /* 512 or 4096; 0: as the storage asks */
+};
+
+/* Properties "backend", "path", "size", "readonly", "direct", "block-size" over struct vio_host_block_options. */
+VIO_API const struct vio_property_table *vio_host_block_properties(void);
+
+/*
+ * Opens storage driven by `loop`, which must outlive it; free it with
+ * block->ops->close(). Refuses directories, sizes that aren't whole blocks,
+ * missing files, files locked by another writer.
+ */
+VIO_API int vio_host_block_open(struct vio_loop *loop, const struct vio_host_block_options *options,
+				struct vio_block **block, struct vio_message *message);
+
+/* The kernel's random numbers. */
+VIO_API void vio_host_entropy(struct vio_entropy *entropy);
+
+#endif

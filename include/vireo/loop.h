@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#ifndef VIREO_LOOP_H
+#define VIREO_LOOP_H
+
+#include <sys/uio.h>
+
+#include <vireo/watch.h>
+
+/*
+ * Vireo's event loop: file descriptors, file I/O, timers and tasks, in one
+ * thread. It stands on io_uring; where the kernel refuses that (containers do),
+ * on epoll with a few threads for file I/O. Either way the interface and the
+ * order of things are the same.
+ *
+ * A loop belongs to the thread that runs it; only vio_loop_stop() may be called
+ * from elsewhere. To run it inside another loop, watch vio_loop_fd() there and
+ * call vio_loop_step(loop, 0) when it is readable.
+ */
+struct vio_loop;
+
+#define VIO_LOOP_NO_URING 1u /* don't even try io_uring */
+
+/* NULL and *error set to a negative code on failure. */
+VIO_API struct vio_loop *vio_loop_create(unsigned flags, int *error);
+/* Nothing may be watched or in flight any more. */
+VIO_API void vio_loop_destroy(struct vio_loop *loop);
+
+/* "io_uring" or "epoll". */
+VIO_API const char *vio_loop_engine(const struct vio_loop *loop);
+
+/* Runs until vio_loop_stop(). 0, or a negative code when the kernel fails us. */
+VIO_API int vio_loop_run(struct vio_loop *loop);
+
+/*
+ * Handles what is ready, after waiting at most timeout_ms (-1: for ever) for the
+ * first event. Returns how many events were handled, or a negative code.
+ */
+VIO_API int vio_loop_step(struct vio_loop *loop, int timeout_ms);
+VIO_API int vio_loop_fd(const struct vio_loop *loop);
+
+/* Makes vio_loop_run() return soon. From any thread or a signal handler. */
+VIO_API void vio_loop_stop(struct vio_loop *loop);
+
+/* The loop as a watcher for links. */
+VIO_API struct vio_watcher vio_loop_watcher(struct vio_loop *loop);
+
+VIO_API int vio_loop_watch(struct vio_loop *loop, struct vio_watch *watch);
+VIO_API void vio_loop_unwatch(struct vio_loop *loop, struct vio_watch *watch);
+VIO_API void vio_loop_defer(struct vio_loop *loop, struct vio_task *task);
+VIO_API void vio_loop_cancel(struct vio_loop *loop, struct vio_task *task);
+
+/* A timer that fires once. Embedded by its owner; arming an armed timer moves it. */
+struct vio_timer {
+	void (*expired)(struct vio_timer *timer);
+	uint64_t deadline_ns; /* for the loop */
+	struct vio_timer *next;
+	bool armed;
+};
+
+VIO_API void vio_loop_arm(struct vio_loop *loop, struct vio_timer *timer, uint64_t delay_ms);
+VIO_API void vio_loop_disarm(struct vio_loop *loop, struct vio_timer *timer);
+
+/* File I/O. */
+enum vio_io_op {
+	VIO_IO_READ,      /* preadv */
+	VIO_IO_WRITE,     /* pwritev */
+	VIO_IO_SYNC,      /* fdatasync */
+	VIO_IO_FALLOCATE, /* fallocate with `mode` */
+};
+
+/* Embedded by its owner; must stay until done. */
+struct vio_io {
+	enum vio_io_op op;
+	int fd;
+	int mode; /* of FALLOCATE */
+	uint64_t offset;
+	uint64_t length; /* of FALLOCATE */
+	const struct iovec *iov;
+	unsigned iov_count;
+	/* result: bytes transferred (short counts happen), 0, or a negated errno value. Never called from submit. */
+	void (*done)(struct vio_io *io, int result);
+	struct vio_io *next; /* for the loop */
+	int result;          /* for the loop */
+};
+
+VIO_API void vio_loop_submit(struct vio_loop *loop, struct vio_io *io);
+
+/*
+ * Waits for and completes file I/O, and nothing else, until `finished(context)`
+ * is true. For draining a device inside a callback.
+ */
+VIO_API void vio_loop_wait_io(struct vio_loop *loop, bool (*finished)(void *context), void *context);
+
+#endif

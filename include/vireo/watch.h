@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#ifndef VIREO_WATCH_H
+#define VIREO_WATCH_H
+
+#include <vireo/base.h>
+
+/*
+ * What code that waits for file descriptors needs of an event loop, so that it
+ * works in Vireo's (vireo/loop.h) and in anybody's: implement these three calls
+ * over your loop. All calls and callbacks happen in the loop's thread.
+ */
+
+/* Embedded by its owner; must stay in place while added. */
+struct vio_watch {
+	int fd;
+	/* fd is readable, or at its end, or in error. Called again as long as it is (level-triggered). */
+	void (*ready)(struct vio_watch *watch);
+	uintptr_t loop_private[4]; /* for the loop */
+};
+
+/* Something to do once, soon, from the loop. */
+struct vio_task {
+	void (*run)(struct vio_task *task);
+	struct vio_task *next; /* for the loop */
+	bool queued;           /* for the loop */
+};
+
+struct vio_watcher {
+	void *context;
+	/* Starts watching. 0 or a negative code. */
+	int (*add)(void *context, struct vio_watch *watch);
+	/* Stops; `ready` is not called any more, not even for events already seen. */
+	void (*remove)(void *context, struct vio_watch *watch);
+	/* Runs the task once, after events that are waiting now. No effect when it is queued already. */
+	void (*defer)(void *context, struct vio_task *task);
+	/* Takes a queued task back. */
+	void (*cancel)(void *context, struct vio_task *task);
+};
+
+#endif
