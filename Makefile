@@ -22,9 +22,11 @@ demo:  ## serve a device of our own and a disk to a real Linux kernel and watch 
 	@scripts/demo
 
 check:  ## build with gcc and clang, run every test with sanitizers; the last line counts them
+	@scripts/setup build check
 	@scripts/check
 
 check-all:  ## everything check does, then the slow peers: QEMU guests and longer runs
+	@scripts/setup build check slow
 	@scripts/check --all
 
 install: all  ## install library, headers, command and manual pages below PREFIX (DESTDIR is honoured)

@@ -64,12 +64,12 @@ PUBLIC = {
     "daemon.h": "daemon",
 }
 
-# A C compiler has these without a C library.
+# A C compiler has these without a C library; string.h, cut to four functions, is src/base/freestanding's.
 FREESTANDING = {"float.h", "iso646.h", "limits.h", "stdalign.h", "stdarg.h", "stdatomic.h", "stdbool.h",
-                "stddef.h", "stdint.h", "stdnoreturn.h"}
+                "stddef.h", "stdint.h", "stdnoreturn.h", "string.h"}
 # The wire layouts are those of Vireo's own Linux modules too.
 EXCEPTIONS = {("include/vireo/spec/types.h", "linux/types.h")}
-FREESTANDING_LAYERS = {"spec", "base", "memory", "ring", "driver", "device", "transport", "drivers", "devices"}
+FREESTANDING_LAYERS = {"spec", *tree.CORE_FOLDERS}
 
 
 def layer_of(path):
