@@ -31,8 +31,8 @@ BELOW = {
     "drivers": RINGS + ["driver"],
     "devices": RINGS + ["device"],
     "host": RINGS + ["driver", "device"],
-    # Programs in one call: the only code of the library that knows links and host alike.
-    "daemon": RINGS + ["device", "link", "host"],
+    # Programs in one call: the only code of the library that knows links, host and device types alike.
+    "daemon": RINGS + ["device", "devices", "link", "host"],
 }
 
 # In a file of this name only one of the two roles exists; only loopback brings both together.
