@@ -1,0 +1,747 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-3-Clause
+/*
+ * Driver for the virtio Caesar device, which rotates the letters of a text.
+ *
+ * Every device is a misc device /dev/caesarN. An open file is a byte stream
+ * of its own: write() hands text to the device in pieces, read() returns the
+ * transformed bytes in the same order. Pieces of several files share the one
+ * virtqueue.
+ *
+ * Shift and mode lie in the device's configuration space. Either side may
+ * change them: a change by the device wakes pollers of the sysfs attributes
+ * and raises EPOLLPRI on open files until they ask for shift or mode.
+ *
+ * Lifetime: struct caesar is counted, one reference for the bound device and
+ * one for each open file, so a file may outlive its device. A piece belongs
+ * to the file that wrote it; a file that closes early marks its pieces
+ * abandoned, and the virtqueue callback frees them when the device is done
+ * with the memory.
+ *
+ * Locks: caesar->lock guards the virtqueue, the pieces and "gone";
+ * caesar->config_lock serializes configuration access (which may sleep) with
+ * removal; caesar_file->read_lock and write_lock keep the readers and the
+ * writers of one file apart. Order: read_lock or write_lock, then lock.
+ */
+#include <linux/compat.h>
+#include <linux/fs.h>
+#include <linux/idr.h>
+#include <linux/kref.h>
+#include <linux/miscdevice.h>
+#include <linux/module.h>
+#include <linux/mutex.h>
+#include <linux/poll.h>
+#include <linux/scatterlist.h>
+#include <linux/slab.h>
+#include <linux/spinlock.h>
+#include <linux/sysfs.h>
+#include <linux/uaccess.h>
+#include <linux/virtio.h>
+#include <linux/virtio_config.h>
+#include <linux/wait.h>
+#include <linux/workqueue.h>
+
+#include <vireo/spec/virtio_caesar.h>
+#include <vireo/spec/virtio_ids.h>
+
+#include "virtio_custom_ioctl.h"
+
+/* The most that one write() takes, and the most that goes into one request. */
+#define CAESAR_WRITE_MAX 65536
+#define CAESAR_PIECE 4096
+
+/* Pieces that one open file may leave unread before its writers wait. */
+#define CAESAR_BACKLOG 64
+
+/* Descriptors of a request: the text and the place for what becomes of it. */
+#define CAESAR_DESCRIPTORS 2
+
+static unsigned int id = VIRTIO_ID_CAESAR;
+module_param(id, uint, 0444);
+MODULE_PARM_DESC(id, "virtio device id to drive (default 61)");
+
+static DEFINE_IDA(caesar_ida);
+
+struct caesar {
+	struct kref ref;
+	struct virtio_device *vdev;
+	struct virtqueue *vq;
+	spinlock_t lock;		/* the virtqueue, the pieces */
+	struct mutex config_lock;	/* configuration access against removal */
+	bool gone;			/* written under both locks */
+	unsigned int changes;		/* configuration changes by the device so far; under lock */
+	struct work_struct config_work;
+	wait_queue_head_t wait;		/* a piece is done, there is room, a change, or the device went away */
+	int index;
+	char name[16];
+	struct miscdevice misc;
+};
+
+struct caesar_file {
+	struct caesar *caesar;
+	struct mutex read_lock;		/* the stream goes to one reader at a time */
+	struct mutex write_lock;	/* the text of one write() stays together */
+	struct list_head pieces;	/* oldest first */
+	unsigned int count;
+	unsigned int changes_seen;
+};
+
+enum caesar_state {
+	CAESAR_PENDING,		/* the device may use the buffers */
+	CAESAR_DONE,		/* belongs to the file */
+	CAESAR_ABANDONED,	/* as PENDING, but the file is closed: the callback frees it */
+};
+
+struct caesar_piece {
+	struct list_head node;	/* in caesar_file->pieces */
+	enum caesar_state state;
+	int error;
+	unsigned int length;
+	unsigned int read;	/* bytes that read() has returned; under read_lock */
+	u8 *in;			/* what the device reads, and */
+	u8 *out;		/* writes: allocations of their own, so fit for any DMA */
+};
+
+static void caesar_free(struct kref *ref)
+{
+	kfree(container_of(ref, struct caesar, ref));
+}
+
+static void caesar_piece_free(struct caesar_piece *piece)
+{
+	kfree(piece->in);
+	kfree(piece->out);
+	kfree(piece);
+}
+
+static struct caesar_piece *caesar_piece_alloc(unsigned int length)
+{
+	struct caesar_piece *piece;
+
+	piece = kzalloc(sizeof(*piece), GFP_KERNEL_ACCOUNT);
+	if (!piece)
+		return NULL;
+	piece->length = length;
+	piece->in = kmalloc(length, GFP_KERNEL_ACCOUNT);
+	/* Zeroed: a device that claims to have written and hasn't must not show old memory to the reader. */
+	piece->out = kzalloc(length, GFP_KERNEL_ACCOUNT);
+	if (!piece->in || !piece->out) {
+		caesar_piece_free(piece);
+		return NULL;
+	}
+	return piece;
+}
+
+/* caesar->lock is held */
+static void caesar_complete(struct caesar_piece *piece, int error)
+{
+	if (piece->state == CAESAR_ABANDONED) {
+		caesar_piece_free(piece);
+		return;
+	}
+	piece->error = error;
+	piece->state = CAESAR_DONE;
+}
+
+static void caesar_done(struct virtqueue *vq)
+{
+	struct caesar *caesar = vq->vdev->priv;
+	struct caesar_piece *piece;
+	unsigned long flags;
+	unsigned int used;
+
+	spin_lock_irqsave(&caesar->lock, flags);
+	do {
+		virtqueue_disable_cb(vq);
+		/* The used length is the device's word only: anything but the whole piece is an error. */
+		while ((piece = virtqueue_get_buf(vq, &used)))
+			caesar_complete(piece, used == piece->length ? 0 : -EIO);
+	} while (!virtqueue_is_broken(vq) && !virtqueue_enable_cb(vq));
+	spin_unlock_irqrestore(&caesar->lock, flags);
+	wake_up_all(&caesar->wait);
+}
+
+/* 0, -ENODEV or -EIO when no piece can succeed any more; caesar->lock is held */
+static int caesar_check(struct caesar *caesar)
+{
+	if (caesar->gone)
+		return -ENODEV;
+	return virtqueue_is_broken(caesar->vq) ? -EIO : 0;
+}
+
+/* Can a piece be added, or is waiting for that pointless? caesar->lock is held */
+static bool caesar_has_room(struct caesar *caesar, struct caesar_file *cf)
+{
+	return caesar_check(caesar) ||
+	       (cf->count < CAESAR_BACKLOG && caesar->vq->num_free >= CAESAR_DESCRIPTORS);
+}
+
+static bool caesar_room(struct caesar_file *cf)
+{
+	bool room;
+
+	spin_lock_irq(&cf->caesar->lock);
+	room = caesar_has_room(cf->caesar, cf);
+	spin_unlock_irq(&cf->caesar->lock);
+	return room;
+}
+
+/* caesar->lock is held */
+static int caesar_add(struct caesar *caesar, struct caesar_piece *piece)
+{
+	struct scatterlist in, out, *sgs[] = { &in, &out };
+	int err;
+
+	sg_init_one(&in, piece->in, piece->length);
+	sg_init_one(&out, piece->out, piece->length);
+	err = virtqueue_add_sgs(caesar->vq, sgs, 1, 1, piece, GFP_ATOMIC);
+	if (!err)
+		virtqueue_kick(caesar->vq);
+	return err;
+}
+
+static int caesar_submit(struct caesar_file *cf, struct caesar_piece *piece, bool nonblock)
+{
+	struct caesar *caesar = cf->caesar;
+	int err;
+
+	for (;;) {
+		spin_lock_irq(&caesar->lock);
+		err = caesar_check(caesar);
+		if (!err)
+			err = caesar_has_room(caesar, cf) ? caesar_add(caesar, piece) : -ENOSPC;
+		if (!err) {
+			list_add_tail(&piece->node, &cf->pieces);
+			cf->count++;
+		}
+		spin_unlock_irq(&caesar->lock);
+
+		if (err != -ENOSPC)
+			return err;
+		if (nonblock)
+			return -EAGAIN;
+		err = wait_event_interruptible(caesar->wait, caesar_room(cf));
+		if (err)
+			return err;
+	}
+}
+
+static int caesar_open(struct inode *inode, struct file *file)
+{
+	/* misc_open() holds the lock that misc_deregister() takes, so the device is still bound. */
+	struct caesar *caesar = container_of(file->private_data, struct caesar, misc);
+	struct caesar_file *cf;
+
+	cf = kzalloc(sizeof(*cf), GFP_KERNEL_ACCOUNT);
+	if (!cf)
+		return -ENOMEM;
+	kref_get(&caesar->ref);
+	cf->caesar = caesar;
+	mutex_init(&cf->read_lock);
+	mutex_init(&cf->write_lock);
+	INIT_LIST_HEAD(&cf->pieces);
+	spin_lock_irq(&caesar->lock);
+	cf->changes_seen = caesar->changes;
+	spin_unlock_irq(&caesar->lock);
+	file->private_data = cf;
+	return stream_open(inode, file);
+}
+
+static int caesar_release(struct inode *inode, struct file *file)
+{
+	struct caesar_file *cf = file->private_data;
+	struct caesar *caesar = cf->caesar;
+	struct caesar_piece *piece, *next;
+
+	spin_lock_irq(&caesar->lock);
+	list_for_each_entry_safe(piece, next, &cf->pieces, node) {
+		list_del(&piece->node);
+		if (piece->state == CAESAR_PENDING)
+			piece->state = CAESAR_ABANDONED;
+		else
+			caesar_piece_free(piece);
+	}
+	spin_unlock_irq(&caesar->lock);
+	mutex_destroy(&cf->read_lock);
+	mutex_destroy(&cf->write_lock);
+	kfree(cf);
+	kref_put(&caesar->ref, caesar_free);
+	return 0;
+}
+
+static int caesar_write_piece(struct caesar_file *cf, const char __user *buf, unsigned int length,
+			      bool nonblock)
+{
+	struct caesar_piece *piece;
+	int err;
+
+	piece = caesar_piece_alloc(length);
+	if (!piece)
+		return -ENOMEM;
+	if (copy_from_user(piece->in, buf, length))
+		err = -EFAULT;
+	else
+		err = caesar_submit(cf, piece, nonblock);
+	if (err)
+		caesar_piece_free(piece);
+	return err;
+}
+
+static int caesar_lock(struct mutex *lock, bool nonblock)
+{
+	if (nonblock)
+		return mutex_trylock(lock) ? 0 : -EAGAIN;
+	return mutex_lock_interruptible(lock);
+}
+
+static ssize_t caesar_write(struct file *file, const char __user *buf, size_t count, loff_t *pos)
+{
+	bool nonblock = file->f_flags & O_NONBLOCK;
+	struct caesar_file *cf = file->private_data;
+	size_t length, written = 0;
+	int err;
+
+	count = min_t(size_t, count, CAESAR_WRITE_MAX);
+	/* Held while waiting for room, so that the text of one write() stays in one piece. */
+	err = caesar_lock(&cf->write_lock, nonblock);
+	if (err)
+		return err;
+	while (!err && written < count) {
+		length = min_t(size_t, count - written, CAESAR_PIECE);
+		err = caesar_write_piece(cf, buf + written, length, nonblock);
+		if (!err)
+			written += length;
+	}
+	mutex_unlock(&cf->write_lock);
+	return written ? written : err;
+}
+
+/* The oldest piece when it is done, else NULL; *ready says whether read() need not wait. */
+static struct caesar_piece *caesar_peek(struct caesar_file *cf, bool *ready)
+{
+	struct caesar_piece *piece;
+
+	spin_lock_irq(&cf->caesar->lock);
+	piece = list_first_entry_or_null(&cf->pieces, struct caesar_piece, node);
+	if (piece && piece->state == CAESAR_PENDING)
+		piece = NULL;
+	*ready = piece || caesar_check(cf->caesar);
+	spin_unlock_irq(&cf->caesar->lock);
+	return piece;
+}
+
+static bool caesar_ready(struct caesar_file *cf)
+{
+	bool ready;
+
+	caesar_peek(cf, &ready);
+	return ready;
+}
+
+/* cf->read_lock is held */
+static void caesar_take(struct caesar_file *cf, struct caesar_piece *piece)
+{
+	spin_lock_irq(&cf->caesar->lock);
+	list_del(&piece->node);
+	cf->count--;
+	spin_unlock_irq(&cf->caesar->lock);
+	caesar_piece_free(piece);
+	wake_up_all(&cf->caesar->wait);
+}
+
+/* What is there, to user space; cf->read_lock is held. -EAGAIN when there is nothing yet. */
+static ssize_t caesar_read_done(struct caesar_file *cf, char __user *buf, size_t count)
+{
+	struct caesar_piece *piece;
+	size_t length, copied = 0;
+	bool ready;
+	int err;
+
+	while (copied < count) {
+		piece = caesar_peek(cf, &ready);
+		if (!piece)
+			break;
+		if (piece->error) {
+			/* An error is reported once, in its place in the stream. */
+			if (copied)
+				return copied;
+			err = piece->error;
+			caesar_take(cf, piece);
+			return err;
+		}
+		length = min_t(size_t, count - copied, piece->length - piece->read);
+		if (copy_to_user(buf + copied, piece->out + piece->read, length))
+			return copied ? copied : -EFAULT;
+		copied += length;
+		piece->read += length;
+		if (piece->read == piece->length)
+			caesar_take(cf, piece);
+	}
+	if (copied)
+		return copied;
+	spin_lock_irq(&cf->caesar->lock);
+	err = caesar_check(cf->caesar);
+	spin_unlock_irq(&cf->caesar->lock);
+	return err ? err : -EAGAIN;
+}
+
+static ssize_t caesar_read(struct file *file, char __user *buf, size_t count, loff_t *pos)
+{
+	struct caesar_file *cf = file->private_data;
+	ssize_t ret;
+
+	if (!count)
+		return 0;
+	for (;;) {
+		ret = mutex_lock_interruptible(&cf->read_lock);
+		if (ret)
+			return ret;
+		ret = caesar_read_done(cf, buf, count);
+		mutex_unlock(&cf->read_lock);
+		if (ret != -EAGAIN || (file->f_flags & O_NONBLOCK))
+			return ret;
+		ret = wait_event_interruptible(cf->caesar->wait, caesar_ready(cf));
+		if (ret)
+			return ret;
+	}
+}
+
+static __poll_t caesar_poll(struct file *file, struct poll_table_struct *table)
+{
+	struct caesar_file *cf = file->private_data;
+	struct caesar *caesar = cf->caesar;
+	__poll_t mask = 0;
+
+	poll_wait(file, &caesar->wait, table);
+	if (caesar_ready(cf))
+		mask |= EPOLLIN | EPOLLRDNORM;
+	spin_lock_irq(&caesar->lock);
+	if (caesar_check(caesar))
+		mask |= EPOLLERR | EPOLLHUP;
+	else if (caesar_has_room(caesar, cf))
+		mask |= EPOLLOUT | EPOLLWRNORM;
+	if (cf->changes_seen != caesar->changes)
+		mask |= EPOLLPRI;
+	spin_unlock_irq(&caesar->lock);
+	return mask;
+}
+
+/* The two configuration bytes, by name of the field */
+enum caesar_field {
+	CAESAR_SHIFT,
+	CAESAR_MODE,
+};
+
+/* caesar->config_lock is held and the device is there */
+static u8 caesar_config_read(struct caesar *caesar, enum caesar_field field)
+{
+	u8 value;
+
+	if (field == CAESAR_SHIFT)
+		virtio_cread_le(caesar->vdev, struct virtio_caesar_config, shift, &value);
+	else
+		virtio_cread_le(caesar->vdev, struct virtio_caesar_config, mode, &value);
+	return value;
+}
+
+static int caesar_get(struct caesar *caesar, enum caesar_field field, u32 *value)
+{
+	int err = -ENODEV;
+
+	mutex_lock(&caesar->config_lock);
+	if (!caesar->gone) {
+		*value = caesar_config_read(caesar, field);
+		err = 0;
+	}
+	mutex_unlock(&caesar->config_lock);
+	return err;
+}
+
+static int caesar_set(struct caesar *caesar, enum caesar_field field, u32 value)
+{
+	u8 byte = value;
+	int err = -ENODEV;
+
+	if (value > U8_MAX)
+		return -EINVAL;
+	mutex_lock(&caesar->config_lock);
+	if (!caesar->gone) {
+		if (field == CAESAR_SHIFT)
+			virtio_cwrite_le(caesar->vdev, struct virtio_caesar_config, shift, &byte);
+		else
+			virtio_cwrite_le(caesar->vdev, struct virtio_caesar_config, mode, &byte);
+		/* The device judges the range, and ignores what is outside it. */
+		err = caesar_config_read(caesar, field) == byte ? 0 : -EINVAL;
+	}
+	mutex_unlock(&caesar->config_lock);
+	return err;
+}
+
+static int caesar_ioctl_get(struct caesar_file *cf, enum caesar_field field, u32 __user *user)
+{
+	struct caesar *caesar = cf->caesar;
+	u32 value;
+	int err;
+
+	/* Before reading: a change that comes meanwhile has to be announced again. */
+	spin_lock_irq(&caesar->lock);
+	cf->changes_seen = caesar->changes;
+	spin_unlock_irq(&caesar->lock);
+	err = caesar_get(caesar, field, &value);
+	return err ? err : put_user(value, user);
+}
+
+static int caesar_ioctl_set(struct caesar_file *cf, enum caesar_field field, u32 __user *user)
+{
+	u32 value;
+
+	if (get_user(value, user))
+		return -EFAULT;
+	return caesar_set(cf->caesar, field, value);
+}
+
+static long caesar_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
+{
+	struct caesar_file *cf = file->private_data;
+	u32 __user *user = (u32 __user *)arg;
+
+	switch (cmd) {
+	case VIRTIO_CAESAR_IOC_GET_SHIFT:
+		return caesar_ioctl_get(cf, CAESAR_SHIFT, user);
+	case VIRTIO_CAESAR_IOC_SET_SHIFT:
+		return caesar_ioctl_set(cf, CAESAR_SHIFT, user);
+	case VIRTIO_CAESAR_IOC_GET_MODE:
+		return caesar_ioctl_get(cf, CAESAR_MODE, user);
+	case VIRTIO_CAESAR_IOC_SET_MODE:
+		return caesar_ioctl_set(cf, CAESAR_MODE, user);
+	default:
+		return -ENOTTY;
+	}
+}
+
+static const struct file_operations caesar_fops = {
+	.owner = THIS_MODULE,
+	.open = caesar_open,
+	.release = caesar_release,
+	.read = caesar_read,
+	.write = caesar_write,
+	.poll = caesar_poll,
+	.unlocked_ioctl = caesar_ioctl,
+	.compat_ioctl = compat_ptr_ioctl,
+};
+
+static ssize_t caesar_show(struct device *dev, enum caesar_field field, char *buf)
+{
+	struct caesar *caesar = container_of(dev_get_drvdata(dev), struct caesar, misc);
+	u32 value;
+	int err;
+
+	err = caesar_get(caesar, field, &value);
+	return err ? err : sysfs_emit(buf, "%u\n", value);
+}
+
+static ssize_t caesar_store(struct device *dev, enum caesar_field field, const char *buf, size_t count)
+{
+	struct caesar *caesar = container_of(dev_get_drvdata(dev), struct caesar, misc);
+	u32 value;
+	int err;
+
+	err = kstrtou32(buf, 0, &value);
+	if (!err)
+		err = caesar_set(caesar, field, value);
+	return err ? err : count;
+}
+
+static ssize_t shift_show(struct device *dev, struct device_attribute *attr, char *buf)
+{
+	return caesar_show(dev, CAESAR_SHIFT, buf);
+}
+
+static ssize_t shift_store(struct device *dev, struct device_attribute *attr, const char *buf, size_t count)
+{
+	return caesar_store(dev, CAESAR_SHIFT, buf, count);
+}
+static DEVICE_ATTR_RW(shift);
+
+static ssize_t mode_show(struct device *dev, struct device_attribute *attr, char *buf)
+{
+	return caesar_show(dev, CAESAR_MODE, buf);
+}
+
+static ssize_t mode_store(struct device *dev, struct device_attribute *attr, const char *buf, size_t count)
+{
+	return caesar_store(dev, CAESAR_MODE, buf, count);
+}
+static DEVICE_ATTR_RW(mode);
+
+static struct attribute *caesar_attrs[] = {
+	&dev_attr_shift.attr,
+	&dev_attr_mode.attr,
+	NULL,
+};
+ATTRIBUTE_GROUPS(caesar);
+
+static void caesar_config_work(struct work_struct *work)
+{
+	struct caesar *caesar = container_of(work, struct caesar, config_work);
+	struct device *dev = READ_ONCE(caesar->misc.this_device);
+
+	/* Before misc_register() is through there is nobody to tell. */
+	if (IS_ERR_OR_NULL(dev))
+		return;
+	sysfs_notify(&dev->kobj, NULL, "shift");
+	sysfs_notify(&dev->kobj, NULL, "mode");
+	wake_up_all(&caesar->wait);
+}
+
+/* May be called in interrupt context, where neither sysfs nor the configuration can be used. */
+static void caesar_config_changed(struct virtio_device *vdev)
+{
+	struct caesar *caesar = vdev->priv;
+	unsigned long flags;
+
+	spin_lock_irqsave(&caesar->lock, flags);
+	if (!caesar->gone) {
+		caesar->changes++;
+		schedule_work(&caesar->config_work);
+	}
+	spin_unlock_irqrestore(&caesar->lock, flags);
+}
+
+/* From here on nobody adds pieces, touches the configuration or hears of its changes. */
+static void caesar_set_gone(struct caesar *caesar)
+{
+	mutex_lock(&caesar->config_lock);
+	spin_lock_irq(&caesar->lock);
+	caesar->gone = true;
+	spin_unlock_irq(&caesar->lock);
+	mutex_unlock(&caesar->config_lock);
+	cancel_work_sync(&caesar->config_work);
+}
+
+/* Stop the device, after caesar_set_gone(), and fail what it had not finished. */
+static void caesar_stop(struct caesar *caesar)
+{
+	struct caesar_piece *piece;
+
+	virtio_reset_device(caesar->vdev);
+	spin_lock_irq(&caesar->lock);
+	while ((piece = virtqueue_detach_unused_buf(caesar->vq)))
+		caesar_complete(piece, -ENODEV);
+	spin_unlock_irq(&caesar->lock);
+	caesar->vdev->config->del_vqs(caesar->vdev);
+	wake_up_all(&caesar->wait);
+}
+
+static int caesar_register(struct caesar *caesar)
+{
+	int err;
+
+	caesar->index = ida_alloc(&caesar_ida, GFP_KERNEL);
+	if (caesar->index < 0)
+		return caesar->index;
+	snprintf(caesar->name, sizeof(caesar->name), "caesar%d", caesar->index);
+	caesar->misc.minor = MISC_DYNAMIC_MINOR;
+	caesar->misc.name = caesar->name;
+	caesar->misc.fops = &caesar_fops;
+	caesar->misc.parent = &caesar->vdev->dev;
+	caesar->misc.groups = caesar_groups;
+	err = misc_register(&caesar->misc);
+	if (err)
+		ida_free(&caesar_ida, caesar->index);
+	return err;
+}
+
+static int caesar_probe(struct virtio_device *vdev)
+{
+	struct caesar *caesar;
+	int err;
+
+	if (!vdev->config->get || !virtio_has_feature(vdev, VIRTIO_F_VERSION_1)) {
+		dev_err(&vdev->dev, "no configuration space, or a legacy device\n");
+		return -EINVAL;
+	}
+	caesar = kzalloc(sizeof(*caesar), GFP_KERNEL);
+	if (!caesar)
+		return -ENOMEM;
+	kref_init(&caesar->ref);
+	spin_lock_init(&caesar->lock);
+	mutex_init(&caesar->config_lock);
+	INIT_WORK(&caesar->config_work, caesar_config_work);
+	init_waitqueue_head(&caesar->wait);
+	caesar->vdev = vdev;
+	vdev->priv = caesar;
+
+	caesar->vq = virtio_find_single_vq(vdev, caesar_done, "dataq");
+	if (IS_ERR(caesar->vq)) {
+		err = PTR_ERR(caesar->vq);
+		goto err_put;
+	}
+	if (virtqueue_get_vring_size(caesar->vq) < CAESAR_DESCRIPTORS) {
+		dev_err(&vdev->dev, "the queue holds %u descriptors, a request takes %u\n",
+			virtqueue_get_vring_size(caesar->vq), CAESAR_DESCRIPTORS);
+		vdev->config->del_vqs(vdev);
+		err = -EINVAL;
+		goto err_put;
+	}
+	/* Users may come from misc_register() on, so the queue has to be live before that. */
+	virtio_device_ready(vdev);
+	err = caesar_register(caesar);
+	if (err)
+		goto err_stop;
+	return 0;
+
+err_stop:
+	caesar_set_gone(caesar);
+	caesar_stop(caesar);
+err_put:
+	vdev->priv = NULL;
+	kref_put(&caesar->ref, caesar_free);
+	return err;
+}
+
+static void caesar_remove(struct virtio_device *vdev)
+{
+	struct caesar *caesar = vdev->priv;
+
+	caesar_set_gone(caesar);
+	misc_deregister(&caesar->misc);
+	caesar_stop(caesar);
+	ida_free(&caesar_ida, caesar->index);
+	vdev->priv = NULL;
+	kref_put(&caesar->ref, caesar_free);
+}
+
+static struct virtio_device_id caesar_ids[] = {
+	{ VIRTIO_ID_CAESAR, VIRTIO_DEV_ANY_ID },
+	{ 0 },
+};
+MODULE_DEVICE_TABLE(virtio, caesar_ids);
+
+static struct virtio_driver caesar_driver = {
+	.driver.name = KBUILD_MODNAME,
+	.driver.owner = THIS_MODULE,
+	.id_table = caesar_ids,
+	.probe = caesar_probe,
+	.remove = caesar_remove,
+	.config_changed = caesar_config_changed,
+};
+
+static int __init caesar_init(void)
+{
+	if (!id) {
+		pr_err("%s: id=0 is no virtio device id\n", KBUILD_MODNAME);
+		return -EINVAL;
+	}
+	caesar_ids[0].device = id;
+	return register_virtio_driver(&caesar_driver);
+}
+module_init(caesar_init);
+
+static void __exit caesar_exit(void)
+{
+	unregister_virtio_driver(&caesar_driver);
+}
+module_exit(caesar_exit);
+
+MODULE_DESCRIPTION("virtio Caesar cipher driver");
+MODULE_LICENSE("Dual BSD/GPL");
