@@ -4,6 +4,7 @@
 
 #include <vireo/device.h>
 #include <vireo/host.h>
+#include <vireo/options.h>
 
 /*
  * A device as a program: options, properties, sockets, signals, logging.
@@ -17,7 +18,26 @@
  * is a complete vhost-user back end with the usual options (--socket-path, --fd,
  * --print-capabilities, --help, ...); every property of the device is given as
  * NAME=VALUE.
+ *
+ * Beside its socket PATH a daemon listens on PATH.control for lines of text from
+ * whoever may write to that socket, and answers each with one line:
+ *
+ *	get NAME        ok VALUE
+ *	set NAME=VALUE  ok         for properties that may change at run time
+ *	status          ok JSON
+ *	                error WHY  when it can't be done
  */
+
+/* An option that vhost-user's conventions give back ends of this type; it stands for a property. */
+struct vio_daemon_convention {
+	const char *option;   /* "blk-file" for --blk-file PATH; also the name of the capability */
+	const char *argument; /* what stands for the argument in help; NULL: takes none */
+	const char *property;
+	const char *value;    /* of the property when the option takes no argument */
+};
+
+#define VIO_DAEMON_CONVENTIONS_MAX 4u
+
 struct vio_daemon_type {
 	const struct vio_device_class *class;
 
@@ -31,10 +51,15 @@ struct vio_daemon_type {
 
 	/* The "type" of the vhost-user conventions (block, rng, ...); NULL: the class's name. */
 	const char *vhost_user_type;
+	/* At most VIO_DAEMON_CONVENTIONS_MAX, terminated by one without a name; NULL: none. */
+	const struct vio_daemon_convention *conventions;
 };
 
 /* The types built into Vireo, terminated by NULL. */
 VIO_API const struct vio_daemon_type *const *vio_daemon_types(void);
+
+/* The options that every daemon has, for documents and completions. */
+VIO_API const struct vio_option_table *vio_daemon_options(void);
 
 /* Runs to its end; returns the exit status. argv[0] is the name shown in messages. */
 VIO_API int vio_daemon_main(const struct vio_daemon_type *type, int argc, char **argv);

@@ -69,7 +69,10 @@ struct vio_device_class {
 	/* Back to the state after realize. Queues are drained and stopped already. */
 	void (*reset)(struct vio_device *dev);
 
-	/* Buffers may be there. Pop until false, push what is done, notify. */
+	/*
+	 * Buffers may be there. Pop until false, push what is done, notify. Pop nowhere else: to
+	 * look again later, call vio_device_kick().
+	 */
 	void (*kick)(struct vio_device *dev, struct vio_devq *q);
 	/*
 	 * Complete or abandon everything popped from q before returning: the queue is about to
@@ -84,6 +87,14 @@ struct vio_device_class {
 	void (*save)(struct vio_device *dev, struct vio_state_writer *writer);
 	int (*load)(struct vio_device *dev, struct vio_state_reader *reader, unsigned version);
 	unsigned version; /* of that state, raised when its layout changes */
+};
+
+/* Where an instance is in its life; a call out of phase is refused or a bug of the owner. */
+enum vio_device_phase {
+	VIO_DEVICE_MADE,     /* properties may be set, realize is next */
+	VIO_DEVICE_REALIZED, /* storage is awaited */
+	VIO_DEVICE_READY,    /* may be attached */
+	VIO_DEVICE_ATTACHED, /* a driver may talk to it */
 };
 
 #define VIO_DEVICE_SPANS_DEFAULT 16u
@@ -109,11 +120,12 @@ struct vio_device {
 	uint32_t id;
 	uint16_t queue_count;
 	uint16_t queue_size;
+	uint16_t queue_size_max; /* what a driver may choose where the transport lets it; >= queue_size */
 	uint16_t spans_max;
 	uint32_t request_bytes;
 	uint32_t config_bytes;
-	uint8_t indirect_desc; /* offer VIRTIO_F_INDIRECT_DESC, VIRTIO_F_EVENT_IDX: 1 unless set to 0 */
-	uint8_t event_idx;
+	bool indirect_desc; /* offer VIRTIO_F_INDIRECT_DESC, VIRTIO_F_EVENT_IDX: true unless turned off */
+	bool event_idx;
 
 	struct vio_features features_offered;  /* stable from realize on */
 	struct vio_features features_accepted; /* empty before FEATURES_OK */
@@ -221,7 +233,8 @@ VIO_API void vio_device_read_config(struct vio_device *dev, uint32_t offset, voi
 VIO_API int vio_device_write_config(struct vio_device *dev, uint32_t offset, const void *from, uint32_t length);
 
 /*
- * Starts a queue; the buffers in it are served once DRIVER_OK is set. Codes of
+ * Starts a queue; the buffers in it are served once DRIVER_OK is set. What was
+ * negotiated stands in for config->features. Codes of
  * vio_devq_start(), and -VIO_ERANGE for no such queue, -VIO_EPHASE before
  * FEATURES_OK, -VIO_EBUSY when it runs. A driver's error (-VIO_EPEER) is a fault.
  */

@@ -28,6 +28,9 @@
  */
 
 struct vio_devq;
+struct virtq_desc;
+struct virtq_avail;
+struct virtq_used;
 
 /*
  * A buffer that the device has taken. The spans lie in the queue's storage:
@@ -40,10 +43,12 @@ struct vio_buf {
 	struct vio_span *writable; /* what is left to fill, writable_count spans */
 	uint16_t readable_count;
 	uint16_t writable_count;
-	uint16_t head; /* descriptor that names the buffer in the ring */
-	uint16_t slot; /* private to the queue */
+	uint16_t head;       /* descriptor that names the buffer in the ring */
+	uint16_t slot;       /* private to the queue, as is generation */
+	uint32_t generation;
 	uint64_t readable_bytes; /* left to read */
 	uint64_t writable_bytes; /* left to fill */
+	uint32_t writable_limit; /* private to the queue */
 	void *request; /* request_bytes for the device's own use while it holds the buffer */
 	bool truncated; /* more spans than spans_max: only the first ones and the very last are here */
 };
@@ -150,8 +155,8 @@ VIO_API bool vio_devq_pop(struct vio_devq *q, struct vio_buf *buf);
 
 /*
  * Gives a buffer back of which the first `written` writable bytes were filled.
- * The driver sees it after the next vio_devq_notify(). `written` beyond the
- * writable part is a bug of the device and asserted against in debug builds.
+ * The driver sees it after the next vio_devq_notify(). `written` is cut to the
+ * size of the writable part.
  */
 VIO_API void vio_devq_push(struct vio_devq *q, const struct vio_buf *buf, uint32_t written);
 
@@ -171,9 +176,11 @@ VIO_API void vio_devq_disable_kick(struct vio_devq *q);
 /* false: more buffers came meanwhile, look again. */
 VIO_API bool vio_devq_enable_kick(struct vio_devq *q);
 
+#define VIO_DEVQ_NO_BUDGET UINT32_MAX
+
 /*
  * Bounds how many buffers can be popped until the next call, so that a driver
- * that never stops adding can't hold the thread. UINT32_MAX after start.
+ * that never stops adding can't hold the thread. VIO_DEVQ_NO_BUDGET after start.
  */
 VIO_API void vio_devq_set_budget(struct vio_devq *q, uint32_t budget);
 

@@ -38,6 +38,10 @@ struct vio_shared {
 };
 
 struct vio_drvq;
+struct vio_drvq_shadow;
+struct virtq_desc;
+struct virtq_avail;
+struct virtq_used;
 
 struct vio_drvq_config {
 	uint16_t index;                 /* of the queue in its device */
@@ -61,13 +65,13 @@ struct vio_drvq {
 	uint16_t free_count;  /* descriptors not in use */
 	uint16_t free_head;
 	uint16_t in_flight;   /* buffers */
-	uint16_t avail_next;  /* next index to fill */
-	uint16_t avail_kicked;/* idx at the last kick decision */
-	uint16_t used_next;   /* next index to look at */
+	uint16_t avail_next;    /* next entry to fill */
+	uint16_t avail_visible; /* idx as the device sees it */
+	uint16_t used_next;     /* next entry to look at */
 	struct virtq_desc *desc;
 	struct virtq_avail *avail;
 	struct virtq_used *used;
-	struct vio_shared ring;
+	struct vio_addr ring_addr;
 	struct vio_shared indirect;
 	struct vio_drvq_shadow *shadow; /* one for each descriptor */
 	void *context;
@@ -118,7 +122,8 @@ VIO_API void vio_drvq_notify(struct vio_drvq *q);
 /*
  * The token of the next buffer that the device has used, or NULL. *written (may
  * be NULL) receives how many bytes it wrote to the writable part; what lies
- * behind them is undefined.
+ * behind them is undefined. Where callbacks are on, the next interrupt comes only
+ * after get has returned NULL (or after vio_drvq_enable_cb()): drain the queue.
  */
 VIO_API void *vio_drvq_get(struct vio_drvq *q, uint32_t *written);
 

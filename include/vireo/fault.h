@@ -28,6 +28,7 @@ enum vio_fault_kind {
 	VIO_FAULT_INDIRECT_MEMORY,   /* the table isn't in memory; value: address */
 	VIO_FAULT_BUFFER_MEMORY,     /* the buffer isn't in memory with that right; value: address */
 	VIO_FAULT_RING_MEMORY,       /* a ring area isn't in memory or misaligned; value: address */
+	VIO_FAULT_RING_OVERLAP,      /* ring areas overlap; value: address of the device area */
 
 	/* A device did it to a driver. */
 	VIO_FAULT_USED_IDX,          /* idx moved by more than is in flight; value: idx */
