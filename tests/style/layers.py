@@ -41,7 +41,8 @@ ROLE_FILES = {"device.c": "driver", "backend.c": "driver", "driver.c": "device",
 # Folders of which every subfolder is a sibling to the others.
 WINGS = ["transport", "link", "drivers", "devices"]
 
-# The layer of each public header; those in spec/ are spec.
+# The layer of each public header; those in these folders are of the layer of that name.
+PUBLIC_FOLDERS = ["spec", "devices", "drivers"]
 PUBLIC = {
     "base.h": "base",
     "fault.h": "base",
@@ -61,6 +62,7 @@ PUBLIC = {
     "vhost_user.h": "link",
     "loop.h": "host",
     "host.h": "host",
+    "options.h": "daemon",
     "daemon.h": "daemon",
 }
 
@@ -76,8 +78,8 @@ def layer_of(path):
     """The layer of a file of this tree, or None where the law does not reach (tests, guest, examples)."""
     parts = path.split("/")
     if parts[:2] == ["include", "vireo"]:
-        if parts[2] == "spec":
-            return "spec"
+        if len(parts) > 3 and parts[2] in PUBLIC_FOLDERS:
+            return parts[2]
         return PUBLIC.get("/".join(parts[2:]), "unknown")
     if parts[0] == "src" and len(parts) > 2:
         return parts[1]
@@ -85,9 +87,10 @@ def layer_of(path):
 
 
 def wing_of(path):
-    """devices/blk of src/devices/blk/blk.c; None for files that all of a layer share."""
-    parts = path.split("/")
-    return "/".join(parts[1:3]) if parts[0] == "src" and len(parts) > 3 and parts[1] in WINGS else None
+    """devices/blk of src/devices/blk/blk.c and its header; None for files that all of a layer share."""
+    parts = path.removeprefix("src/").removeprefix("include/vireo/").removesuffix(".h").split("/")
+    deep_enough = len(parts) > 2 or path.startswith("include/") and len(parts) > 1
+    return "/".join(parts[:2]) if parts[0] in WINGS and deep_enough else None
 
 
 def resolve(root, path, system, quoted):

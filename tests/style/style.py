@@ -29,7 +29,7 @@ NAMES = [
      ("guest/linux/", "include/vireo/linux.h", "examples/")),
     (r"\b(?:\w+_)?avail(?:_\w+)?\b", "driver area (available ring only inside src/ring)",
      ("src/ring/", "src/link/", "include/vireo/spec/", "include/vireo/devq.h", "include/vireo/drvq.h",
-      "tests/", "fuzz/", "proofs/", "bench/", "guest/")),
+      "src/device/saved.c", "tests/", "fuzz/", "proofs/", "bench/", "guest/")),
     (r"\b(?:\w+_)?sz\b", "size, with the unit last: length_bytes", ("guest/linux/",)),
 ]
 
