@@ -10,8 +10,8 @@
  *
  * A request gets at least one byte and at most the property "max-bytes", so that
  * no driver can hold the thread with one huge buffer. When the source has nothing
- * just now, buffers stay in the queue until the next kick or vio_rng_ready(); when
- * it fails, the device asks for a reset.
+ * just now, buffers stay in the queue until vio_rng_ready() or a later kick; when it
+ * fails, the device asks for a reset.
  */
 VIO_API extern const struct vio_device_class vio_rng_class;
 

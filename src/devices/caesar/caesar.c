@@ -51,7 +51,8 @@ static void caesar_rotate(uint8_t *text, size_t length, unsigned by)
 
 static uint32_t caesar_serve(const struct caesar *caesar, struct vio_buf *buf)
 {
-	unsigned by = caesar->mode == VIRTIO_CAESAR_MODE_DECIPHER ? CAESAR_LETTERS - caesar->shift : caesar->shift;
+	bool back = caesar->mode == VIRTIO_CAESAR_MODE_DECIPHER;
+	unsigned by = back ? CAESAR_LETTERS - caesar->shift : caesar->shift;
 	uint8_t chunk[CAESAR_CHUNK_BYTES];
 	uint32_t written = 0;
 

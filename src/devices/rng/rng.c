@@ -17,11 +17,18 @@ static const struct vio_property rng_properties[] = {
 	},
 };
 
+/* A truncated buffer's last span doesn't follow the one before it. */
+static unsigned rng_usable_spans(const struct vio_buf *buf)
+{
+	if (buf->truncated && buf->writable_count)
+		return buf->writable_count - 1u;
+	return buf->writable_count;
+}
+
 /* How many bytes went into the buffer; negative when the source has failed. */
 static int rng_fill(const struct rng *rng, const struct vio_buf *buf)
 {
-	/* A truncated buffer's last span doesn't follow the one before it. */
-	unsigned count = buf->truncated && buf->writable_count ? buf->writable_count - 1u : buf->writable_count;
+	unsigned count = rng_usable_spans(buf);
 	size_t left = rng->max_bytes;
 	int filled = 0;
 
@@ -52,17 +59,18 @@ static void rng_kick(struct vio_device *dev, struct vio_devq *q)
 	struct vio_buf buf;
 
 	while (vio_devq_pop(q, &buf)) {
-		bool fillable = buf.writable_count > (buf.truncated ? 1 : 0);
 		int filled = rng_fill(rng, &buf);
 
-		/* spec: DEV-RNG-001: no buffer goes back with nothing in it, unless there is no place for a byte. */
-		if (filled > 0 || !fillable) {
+		/* spec: DEV-RNG-001: nothing goes back empty, but what has no place for a byte */
+		if (filled > 0 || !rng_usable_spans(&buf)) {
 			vio_devq_push(q, &buf, (uint32_t)filled);
 			continue;
 		}
 		vio_devq_unpop(q, &buf);
 		if (filled < 0)
 			vio_device_needs_reset(dev);
+		else
+			vio_devq_enable_kick(q); /* another buffer is an occasion to ask the source again */
 		break;
 	}
 	vio_devq_notify(q);

@@ -1,0 +1,624 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include <vireo/devices/blk.h>
+
+#include <string.h>
+
+/*
+ * The life of a request: blk_kick() pops it, blk_judge() checks all of it and
+ * either answers or fills request->storage, blk_run() hands that to the storage
+ * once for each segment, blk_finish() writes the status and gives the buffer back.
+ */
+
+#define BLK_QUEUES_MAX 256u
+#define BLK_QUEUE_SIZE_MIN 4u /* header, one data segment and status have to fit */
+#define BLK_SEG_MAX_DEFAULT 126u
+#define BLK_SEG_MAX_LIMIT 1000u /* so that what goes to readv() stays below the usual 1024 */
+#define BLK_FRAME_SPANS 18u     /* header in single bytes, status, one seam between memory regions */
+#define BLK_SPANS_MIN 32u       /* room for the data of short requests in single bytes, too */
+#define BLK_SEGMENTS_MAX 16u    /* of a discard or write-zeroes request */
+
+/* An answer that isn't one yet: the storage has to do something first. */
+#define BLK_GOES_ON 0xffu
+
+struct blk {
+	/* Properties. */
+	char serial[VIRTIO_BLK_ID_BYTES + 1];
+	bool read_only;
+	bool write_cache;
+	bool config_wce;
+	bool discard;
+	bool write_zeroes;
+	uint16_t num_queues;
+	uint32_t seg_max;
+	uint32_t size_max;
+	uint32_t max_discard_sectors;
+	uint32_t max_write_zeroes_sectors;
+	uint32_t max_segments;
+
+	struct vio_block *block;
+	uint64_t capacity; /* in sectors, as the driver was told */
+	uint32_t segments_offered; /* seg_max in the configuration */
+	bool writeback;    /* as in the configuration */
+	uint32_t in_flight;
+	struct vio_devq *batched; /* a notification for this queue will follow anyway */
+};
+
+struct blk_segment {
+	uint64_t sector;
+	uint32_t sectors;
+	unsigned flags; /* VIO_BLOCK_... */
+};
+
+struct blk_request {
+	struct vio_block_request storage;
+	struct vio_device *dev;
+	struct vio_devq *q;
+	struct vio_buf buf;
+	uint8_t *status;
+	uint32_t written; /* if it succeeds, with the status byte */
+	int result;
+	bool submitting; /* completion inside submit is for blk_run() to see */
+	bool done;
+	uint8_t segment;
+	uint8_t segment_count;
+	struct blk_segment segments[BLK_SEGMENTS_MAX];
+};
+
+VIO_STATIC_ASSERT(sizeof(struct virtio_blk_config) == 96, "the configuration has holes");
+VIO_STATIC_ASSERT(sizeof(struct virtio_blk_req) == 16, "the request header has holes");
+VIO_STATIC_ASSERT(sizeof(struct virtio_blk_discard_write_zeroes) == 16, "a segment has holes");
+
+#define BLK_PROPERTY(property, member, kind) .name = (property), VIO_PROPERTY_MEMBER(struct blk, member, kind)
+
+static const struct vio_property blk_properties[] = {
+	{ BLK_PROPERTY("serial", serial, VIO_PROPERTY_STRING),
+	  .help = "up to 20 bytes that identify the disk" },
+	{ BLK_PROPERTY("readonly", read_only, VIO_PROPERTY_BOOL), .help = "refuse all writes" },
+	{ BLK_PROPERTY("num-queues", num_queues, VIO_PROPERTY_U16), .min = 1, .max = BLK_QUEUES_MAX,
+	  .initial = "1", .help = "request queues" },
+	{ BLK_PROPERTY("seg-max", seg_max, VIO_PROPERTY_U32), .max = BLK_SEG_MAX_LIMIT,
+	  .help = "data segments of a request, at most the queue size less 2; 0 chooses" },
+	{ BLK_PROPERTY("size-max", size_max, VIO_PROPERTY_U32),
+	  .help = "bytes of a data segment; 0 sets no limit" },
+	{ BLK_PROPERTY("write-cache", write_cache, VIO_PROPERTY_BOOL), .initial = "on",
+	  .help = "start in write-back mode" },
+	{ BLK_PROPERTY("config-wce", config_wce, VIO_PROPERTY_BOOL), .initial = "on",
+	  .help = "let the driver choose the cache mode" },
+	{ BLK_PROPERTY("discard", discard, VIO_PROPERTY_BOOL), .initial = "on",
+	  .help = "offer discard where the storage can" },
+	{ BLK_PROPERTY("write-zeroes", write_zeroes, VIO_PROPERTY_BOOL), .initial = "on",
+	  .help = "offer write zeroes" },
+	{ BLK_PROPERTY("max-discard-sectors", max_discard_sectors, VIO_PROPERTY_U32), .min = 8,
+	  .initial = "2097152", .help = "sectors of one discard segment" },
+	{ BLK_PROPERTY("max-write-zeroes-sectors", max_write_zeroes_sectors, VIO_PROPERTY_U32), .min = 8,
+	  .initial = "524288", .help = "sectors of one write-zeroes segment" },
+	{ BLK_PROPERTY("max-segments", max_segments, VIO_PROPERTY_U32), .min = 1, .max = BLK_SEGMENTS_MAX,
+	  .initial = "16", .help = "segments of a discard or write-zeroes request" },
+};
+
+static bool blk_is_read_only(const struct blk *blk)
+{
+	return blk->read_only || blk->block->read_only;
+}
+
+static bool blk_offers_discard(const struct blk *blk)
+{
+	return blk->discard && blk->block->discard_bytes && !blk_is_read_only(blk);
+}
+
+static bool blk_offers_write_zeroes(const struct blk *blk)
+{
+	return blk->write_zeroes && !blk_is_read_only(blk);
+}
+
+/* Whole blocks only: the rest of the storage can't be reached. */
+static uint64_t blk_capacity(const struct vio_block *block)
+{
+	return (block->size_bytes - block->size_bytes % block->block_bytes) / VIRTIO_BLK_SECTOR_BYTES;
+}
+
+/* Requests. */
+
+/* Does this write have to be on stable storage when it is done? spec: DEV-BLK-028 */
+static bool blk_writes_through(const struct vio_device *dev)
+{
+	const struct blk *blk = vio_device_state(dev);
+
+	if (vio_device_has_feature(dev, VIRTIO_BLK_F_CONFIG_WCE))
+		return !blk->writeback;
+	return !vio_device_has_feature(dev, VIRTIO_BLK_F_FLUSH) || !blk->write_cache;
+}
+
+static bool blk_range_is_valid(const struct blk *blk, uint64_t sector, uint64_t sectors)
+{
+	uint32_t block_sectors = blk->block->block_bytes / VIRTIO_BLK_SECTOR_BYTES;
+	uint64_t end;
+
+	return vio_add_u64(sector, sectors, &end) && end <= blk->capacity &&
+	       !((sector | sectors) & (block_sectors - 1));
+}
+
+static void blk_finish(struct blk_request *request, uint8_t answer)
+{
+	struct blk *blk = vio_device_state(request->dev);
+	struct vio_devq *q = request->q;
+
+	*request->status = answer;
+	vio_devq_push(q, &request->buf, answer == VIRTIO_BLK_S_OK ? request->written : 1);
+	blk->in_flight--;
+	if (blk->batched != q)
+		vio_devq_notify(q);
+}
+
+static uint8_t blk_answer(int result)
+{
+	if (!result)
+		return VIRTIO_BLK_S_OK;
+	return result == -VIO_ENOTSUP ? VIRTIO_BLK_S_UNSUPP : VIRTIO_BLK_S_IOERR;
+}
+
+/* Loads the next segment into request->storage; false when there is none. */
+static bool blk_next_segment(struct blk_request *request)
+{
+	const struct blk_segment *segment;
+
+	if (request->segment >= request->segment_count)
+		return false;
+	segment = &request->segments[request->segment++];
+	request->storage.flags = segment->flags;
+	request->storage.offset = segment->sector * VIRTIO_BLK_SECTOR_BYTES;
+	request->storage.length = (uint64_t)segment->sectors * VIRTIO_BLK_SECTOR_BYTES;
+	return true;
+}
+
+/* A loop, because storage may complete inside submit and a recursion would be as deep as it is fast. */
+static void blk_run(struct blk_request *request)
+{
+	struct blk *blk = vio_device_state(request->dev);
+
+	do {
+		request->done = false;
+		request->submitting = true;
+		blk->block->ops->submit(blk->block, &request->storage);
+		request->submitting = false;
+		if (!request->done)
+			return;
+	} while (!request->result && blk_next_segment(request));
+	blk_finish(request, blk_answer(request->result));
+}
+
+static void blk_done(struct vio_block_request *storage, int result)
+{
+	struct blk_request *request = VIO_CONTAINER_OF(storage, struct blk_request, storage);
+
+	request->result = result;
+	request->done = true;
+	if (request->submitting)
+		return;
+	if (!result && blk_next_segment(request))
+		blk_run(request);
+	else
+		blk_finish(request, blk_answer(result));
+}
+
+/* A read or a write of `bytes`, which lie in `spans`. */
+static uint8_t blk_judge_transfer(struct blk_request *request, uint64_t sector, uint64_t bytes)
+{
+	const struct blk *blk = vio_device_state(request->dev);
+	struct vio_block_request *storage = &request->storage;
+
+	/* hostile: A117 */
+	if (bytes % VIRTIO_BLK_SECTOR_BYTES ||
+	    !blk_range_is_valid(blk, sector, bytes / VIRTIO_BLK_SECTOR_BYTES))
+		return VIRTIO_BLK_S_IOERR;
+	if (!bytes)
+		return VIRTIO_BLK_S_OK;
+	storage->offset = sector * VIRTIO_BLK_SECTOR_BYTES;
+	storage->length = bytes;
+	return BLK_GOES_ON;
+}
+
+static uint8_t blk_judge_read(struct blk_request *request, uint64_t sector)
+{
+	struct vio_buf *buf = &request->buf;
+
+	if (buf->readable_bytes)
+		return VIRTIO_BLK_S_IOERR;
+	request->written = (uint32_t)buf->writable_bytes + 1;
+	request->storage.op = VIO_BLOCK_READ;
+	request->storage.spans = buf->writable;
+	request->storage.span_count = buf->writable_count;
+	return blk_judge_transfer(request, sector, buf->writable_bytes);
+}
+
+static uint8_t blk_judge_write(struct blk_request *request, uint64_t sector)
+{
+	struct vio_buf *buf = &request->buf;
+
+	/* spec: DEV-BLK-021, DEV-BLK-022 */
+	if (blk_is_read_only(vio_device_state(request->dev)))
+		return VIRTIO_BLK_S_IOERR;
+	if (buf->writable_bytes)
+		return VIRTIO_BLK_S_IOERR;
+	request->storage.op = VIO_BLOCK_WRITE;
+	request->storage.flags = blk_writes_through(request->dev) ? VIO_BLOCK_STABLE : 0;
+	request->storage.spans = buf->readable;
+	request->storage.span_count = buf->readable_count;
+	return blk_judge_transfer(request, sector, buf->readable_bytes);
+}
+
+/* Data in a flush is pointless but legal, and left alone. */
+static uint8_t blk_judge_flush(struct blk_request *request)
+{
+	request->storage.op = VIO_BLOCK_FLUSH;
+	return BLK_GOES_ON;
+}
+
+static uint8_t blk_judge_get_id(struct blk_request *request)
+{
+	const struct blk *blk = vio_device_state(request->dev);
+	uint8_t id[VIRTIO_BLK_ID_BYTES] = { 0 };
+
+	if (request->buf.readable_bytes || request->buf.writable_bytes != sizeof(id))
+		return VIRTIO_BLK_S_IOERR;
+	for (unsigned i = 0; i < sizeof(id) && blk->serial[i]; i++)
+		id[i] = (uint8_t)blk->serial[i];
+	vio_write(&request->buf, id, sizeof(id));
+	request->written = sizeof(id) + 1;
+	return VIRTIO_BLK_S_OK;
+}
+
+/*
+ * Reads the segments once, out of the driver's reach, and judges them all before
+ * the first is carried out. Of an unknown flag and a bad range in one request the
+ * flag wins, because the standard is strict about it: spec: DEV-BLK-023.
+ */
+static uint8_t blk_judge_segments(struct blk_request *request, uint32_t sectors_max, uint32_t flags_known)
+{
+	const struct blk *blk = vio_device_state(request->dev);
+	struct vio_buf *buf = &request->buf;
+	unsigned stable = blk_writes_through(request->dev) ? VIO_BLOCK_STABLE : 0;
+	struct virtio_blk_discard_write_zeroes wire;
+	bool flags_good = true;
+	bool ranges_good = true;
+
+	if (!buf->readable_bytes || buf->readable_bytes % sizeof(wire) ||
+	    buf->readable_bytes / sizeof(wire) > blk->max_segments || buf->writable_bytes)
+		return VIRTIO_BLK_S_IOERR;
+	while (vio_read(buf, &wire, sizeof(wire)) == sizeof(wire)) {
+		struct blk_segment *segment = &request->segments[request->segment_count];
+		uint32_t flags = vio_le32_get(wire.flags);
+
+		segment->sector = vio_le64_get(wire.sector);
+		segment->sectors = vio_le32_get(wire.num_sectors);
+		segment->flags = stable;
+		if (flags & VIRTIO_BLK_WRITE_ZEROES_FLAG_UNMAP && blk->block->zeroes_unmap)
+			segment->flags |= VIO_BLOCK_UNMAP;
+		flags_good = flags_good && !(flags & ~flags_known);
+		ranges_good = ranges_good && segment->sectors <= sectors_max &&
+			      blk_range_is_valid(blk, segment->sector, segment->sectors);
+		if (segment->sectors)
+			request->segment_count++;
+	}
+	if (!flags_good)
+		return VIRTIO_BLK_S_UNSUPP;
+	if (!ranges_good)
+		return VIRTIO_BLK_S_IOERR;
+	return blk_next_segment(request) ? BLK_GOES_ON : VIRTIO_BLK_S_OK;
+}
+
+static uint8_t blk_judge_discard(struct blk_request *request)
+{
+	const struct blk *blk = vio_device_state(request->dev);
+
+	if (!vio_device_has_feature(request->dev, VIRTIO_BLK_F_DISCARD))
+		return VIRTIO_BLK_S_UNSUPP;
+	request->storage.op = VIO_BLOCK_DISCARD;
+	/* spec: DEV-BLK-024: unmap is among the unknown flags here. */
+	return blk_judge_segments(request, blk->max_discard_sectors, 0);
+}
+
+/* spec: DEV-BLK-025 */
+static uint8_t blk_judge_write_zeroes(struct blk_request *request)
+{
+	const struct blk *blk = vio_device_state(request->dev);
+
+	if (!vio_device_has_feature(request->dev, VIRTIO_BLK_F_WRITE_ZEROES))
+		return VIRTIO_BLK_S_UNSUPP;
+	request->storage.op = VIO_BLOCK_WRITE_ZEROES;
+	return blk_judge_segments(request, blk->max_write_zeroes_sectors, VIRTIO_BLK_WRITE_ZEROES_FLAG_UNMAP);
+}
+
+static uint8_t blk_judge(struct blk_request *request)
+{
+	struct vio_buf *buf = &request->buf;
+	struct virtio_blk_req header;
+
+	/* Pieces are missing, or even the header is. */
+	if (buf->truncated || vio_read(buf, &header, sizeof(header)) != sizeof(header))
+		return VIRTIO_BLK_S_IOERR;
+	switch (vio_le32_get(header.type)) {
+	case VIRTIO_BLK_T_IN:
+		return blk_judge_read(request, vio_le64_get(header.sector));
+	case VIRTIO_BLK_T_OUT:
+		return blk_judge_write(request, vio_le64_get(header.sector));
+	case VIRTIO_BLK_T_FLUSH:
+		return blk_judge_flush(request);
+	case VIRTIO_BLK_T_GET_ID:
+		return blk_judge_get_id(request);
+	case VIRTIO_BLK_T_DISCARD:
+		return blk_judge_discard(request);
+	case VIRTIO_BLK_T_WRITE_ZEROES:
+		return blk_judge_write_zeroes(request);
+	default:
+		/* Unknown, or of a feature that isn't offered, such as zones: spec: DEV-BLK-032 */
+		return VIRTIO_BLK_S_UNSUPP;
+	}
+}
+
+static void blk_serve(struct vio_device *dev, struct vio_devq *q, const struct vio_buf *buf)
+{
+	struct blk *blk = vio_device_state(dev);
+	struct blk_request *request = buf->request;
+	uint8_t answer;
+
+	request->buf = *buf;
+	request->status = vio_buf_take_last(&request->buf);
+	if (!request->status) {
+		vio_devq_push(q, buf, 0);
+		return;
+	}
+	request->dev = dev;
+	request->q = q;
+	request->written = 1;
+	request->segment = 0;
+	request->segment_count = 0;
+	request->storage.flags = 0;
+	request->storage.offset = 0;
+	request->storage.length = 0;
+	request->storage.spans = NULL;
+	request->storage.span_count = 0;
+	request->storage.done = blk_done;
+	blk->in_flight++;
+	answer = blk_judge(request);
+	if (answer == BLK_GOES_ON)
+		blk_run(request);
+	else
+		blk_finish(request, answer);
+}
+
+static void blk_kick(struct vio_device *dev, struct vio_devq *q)
+{
+	struct blk *blk = vio_device_state(dev);
+	struct vio_devq *outer = blk->batched;
+	struct vio_buf buf;
+
+	blk->batched = q;
+	while (vio_devq_pop(q, &buf))
+		blk_serve(dev, q, &buf);
+	blk->batched = outer;
+	vio_devq_notify(q);
+}
+
+static void blk_drain(struct vio_device *dev, struct vio_devq *q)
+{
+	struct blk *blk = vio_device_state(dev);
+	struct vio_devq *outer = blk->batched;
+
+	/* A pass completes at least one segment of every request, so this many are enough. */
+	blk->batched = q;
+	for (unsigned pass = 0; blk->in_flight && pass < BLK_SEGMENTS_MAX; pass++)
+		blk->block->ops->drain(blk->block);
+	blk->batched = outer;
+	vio_devq_notify(q);
+}
+
+/* Features and configuration. */
+
+static void blk_get_features(struct vio_device *dev, struct vio_features *offer)
+{
+	const struct blk *blk = vio_device_state(dev);
+
+	/* spec: DEV-BLK-001, DEV-BLK-002 */
+	vio_features_set(offer, VIRTIO_BLK_F_FLUSH);
+	if (blk->config_wce)
+		vio_features_set(offer, VIRTIO_BLK_F_CONFIG_WCE);
+	vio_features_set(offer, VIRTIO_BLK_F_SEG_MAX);
+	vio_features_set(offer, VIRTIO_BLK_F_BLK_SIZE);
+	vio_features_set(offer, VIRTIO_BLK_F_TOPOLOGY);
+	if (blk->size_max)
+		vio_features_set(offer, VIRTIO_BLK_F_SIZE_MAX);
+	if (blk_is_read_only(blk))
+		vio_features_set(offer, VIRTIO_BLK_F_RO);
+	if (blk->num_queues > 1)
+		vio_features_set(offer, VIRTIO_BLK_F_MQ);
+	if (blk_offers_discard(blk))
+		vio_features_set(offer, VIRTIO_BLK_F_DISCARD);
+	if (blk_offers_write_zeroes(blk))
+		vio_features_set(offer, VIRTIO_BLK_F_WRITE_ZEROES);
+	/* spec: DEV-BLK-005, DEV-BLK-030: struct vio_block has neither zones nor lifetime figures */
+}
+
+static void blk_set_features(struct vio_device *dev)
+{
+	struct blk *blk = vio_device_state(dev);
+
+	/* spec: DEV-BLK-003 */
+	if (vio_device_has_feature(dev, VIRTIO_BLK_F_CONFIG_WCE) &&
+	    !vio_device_has_feature(dev, VIRTIO_BLK_F_FLUSH))
+		blk->writeback = false;
+}
+
+static uint8_t blk_log2(uint32_t value)
+{
+	uint8_t exponent = 0;
+
+	while (value >>= 1)
+		exponent++;
+	return exponent;
+}
+
+static void blk_get_config(struct vio_device *dev, void *config)
+{
+	const struct blk *blk = vio_device_state(dev);
+	const struct vio_block *block = blk->block;
+	uint32_t physical_blocks = block->physical_bytes / block->block_bytes;
+	/* spec: DEV-BLK-004, DEV-BLK-007: padding and what isn't set below is 0 */
+	struct virtio_blk_config wire;
+
+	memset(&wire, 0, sizeof(wire));
+	wire.capacity = vio_le64_make(blk->capacity);
+	wire.size_max = vio_le32_make(blk->size_max);
+	wire.seg_max = vio_le32_make(blk->segments_offered);
+	wire.blk_size = vio_le32_make(block->block_bytes);
+	wire.topology.physical_block_exp = blk_log2(physical_blocks);
+	if (physical_blocks <= UINT16_MAX)
+		wire.topology.min_io_size = vio_le16_make((uint16_t)physical_blocks);
+	wire.topology.opt_io_size = vio_le32_make(block->optimal_bytes / block->block_bytes);
+	wire.writeback = blk->writeback;
+	wire.num_queues = vio_le16_make(dev->queue_count);
+	if (blk_offers_discard(blk)) {
+		wire.max_discard_sectors = vio_le32_make(blk->max_discard_sectors);
+		wire.max_discard_seg = vio_le32_make(blk->max_segments);
+		wire.discard_sector_alignment = vio_le32_make(block->discard_bytes / VIRTIO_BLK_SECTOR_BYTES);
+	}
+	if (blk_offers_write_zeroes(blk)) {
+		wire.max_write_zeroes_sectors = vio_le32_make(blk->max_write_zeroes_sectors);
+		wire.max_write_zeroes_seg = vio_le32_make(blk->max_segments);
+		wire.write_zeroes_may_unmap = block->zeroes_unmap != 0; /* spec: DEV-BLK-026 */
+	}
+	memcpy(config, &wire, sizeof(wire));
+}
+
+/* Only the cache mode is the driver's to choose. */
+static void blk_set_config(struct vio_device *dev, const void *config, uint32_t offset, uint32_t length)
+{
+	struct blk *blk = vio_device_state(dev);
+	struct virtio_blk_config wire;
+
+	memcpy(&wire, config, sizeof(wire));
+	if (vio_device_has_feature(dev, VIRTIO_BLK_F_CONFIG_WCE) && wire.writeback <= 1)
+		blk->writeback = wire.writeback;
+}
+
+/* The storage grew or shrank: spec: DEV-BLK-020 */
+static void blk_changed(void *context, struct vio_block *block)
+{
+	struct vio_device *dev = context;
+	struct blk *blk = vio_device_state(dev);
+	uint64_t capacity = blk_capacity(block);
+
+	if (capacity == blk->capacity)
+		return;
+	blk->capacity = capacity;
+	vio_device_config_changed(dev);
+}
+
+/* Life. */
+
+static uint32_t blk_min(uint32_t a, uint32_t b)
+{
+	return a < b ? a : b;
+}
+
+static uint32_t blk_max(uint32_t a, uint32_t b)
+{
+	return a > b ? a : b;
+}
+
+static void blk_reset(struct vio_device *dev)
+{
+	struct blk *blk = vio_device_state(dev);
+
+	blk->writeback = blk->write_cache;
+}
+
+static bool blk_storage_is_sane(const struct vio_block *block)
+{
+	return vio_is_power_of_two(block->block_bytes) && block->block_bytes >= VIRTIO_BLK_SECTOR_BYTES &&
+	       vio_is_power_of_two(block->physical_bytes) && block->physical_bytes >= block->block_bytes;
+}
+
+static int blk_realize(struct vio_device *dev)
+{
+	struct blk *blk = vio_device_state(dev);
+
+	if (!blk->block)
+		return -VIO_ENOENT;
+	if (!blk_storage_is_sane(blk->block))
+		return -VIO_EINVAL;
+	if (dev->queue_size < BLK_QUEUE_SIZE_MIN || blk->seg_max > dev->queue_size - 2u)
+		return -VIO_ERANGE;
+	blk->segments_offered = blk->seg_max;
+	if (!blk->segments_offered)
+		blk->segments_offered = blk_min(dev->queue_size - 2u, BLK_SEG_MAX_DEFAULT);
+	dev->queue_count = blk->num_queues;
+	dev->spans_max = (uint16_t)(blk_max(blk->segments_offered, BLK_SPANS_MIN) + BLK_FRAME_SPANS);
+	blk->capacity = blk_capacity(blk->block);
+	blk->in_flight = 0;
+	blk->batched = NULL;
+	blk->block->changed_context = dev;
+	blk->block->changed = blk_changed;
+	blk_reset(dev);
+	return 0;
+}
+
+static void blk_unrealize(struct vio_device *dev)
+{
+	struct blk *blk = vio_device_state(dev);
+
+	blk->block->changed = NULL;
+	blk->block->changed_context = NULL;
+}
+
+static void blk_save(struct vio_device *dev, struct vio_state_writer *writer)
+{
+	const struct blk *blk = vio_device_state(dev);
+
+	vio_state_put_u8(writer, blk->writeback);
+}
+
+static int blk_load(struct vio_device *dev, struct vio_state_reader *reader, unsigned version)
+{
+	struct blk *blk = vio_device_state(dev);
+	uint8_t writeback = vio_state_get_u8(reader);
+
+	if (reader->failed || writeback > 1)
+		return -VIO_ESTATE;
+	blk->writeback = writeback;
+	return 0;
+}
+
+int vio_blk_attach(struct vio_device *dev, struct vio_block *block)
+{
+	struct blk *blk = vio_device_state(dev);
+
+	if (dev->class != &vio_blk_class)
+		return -VIO_EINVAL;
+	blk->block = block;
+	return 0;
+}
+
+const struct vio_device_class vio_blk_class = {
+	.name = "blk",
+	.summary = "block device over a file, memory or other storage",
+	.id = VIRTIO_ID_BLOCK,
+	.queue_count = 1,
+	.queue_size = 256,
+	.request_bytes = sizeof(struct blk_request),
+	.state_bytes = sizeof(struct blk),
+	.config_bytes = sizeof(struct virtio_blk_config),
+	.properties = { blk_properties, VIO_ARRAY_SIZE(blk_properties) },
+	.realize = blk_realize,
+	.unrealize = blk_unrealize,
+	.get_features = blk_get_features,
+	.set_features = blk_set_features,
+	.get_config = blk_get_config,
+	.set_config = blk_set_config,
+	.reset = blk_reset,
+	.kick = blk_kick,
+	.drain = blk_drain,
+	.save = blk_save,
+	.load = blk_load,
+	.version = 1,
+};
