@@ -3,6 +3,7 @@
 #include <vireo/spec/virtio_ring.h>
 
 #include "base/atomic.h"
+#include "memory/span.h"
 #include "ring/split.h"
 
 #define CHAIN_BYTES_MAX (UINT64_C(1) << 32)
@@ -47,7 +48,7 @@ static inline struct descriptor descriptor_load(const struct virtq_desc *from)
  * Appends one span. When there is no room it takes the last place, so that the
  * last byte of the buffer, where a status may lie, can always be found.
  */
-static void walk_append(struct walk *walk, struct vio_span span, bool writable)
+static inline void walk_append(struct walk *walk, struct vio_span span, bool writable)
 {
 	unsigned max = walk->q->spans_max;
 
@@ -62,8 +63,8 @@ static void walk_append(struct walk *walk, struct vio_span span, bool writable)
 		walk->readable++;
 }
 
-/* A descriptor that crosses regions: rare, so in pieces rather than with room for many. */
-static bool walk_memory(struct walk *walk, const struct descriptor *d, unsigned access)
+/* A descriptor that crosses regions or begins another: rare, so in pieces rather than with room for many. */
+static bool walk_memory_slowly(struct walk *walk, const struct descriptor *d, unsigned access)
 {
 	struct vio_devq *q = walk->q;
 	uint64_t at = d->addr, left = d->len;
@@ -85,8 +86,19 @@ static bool walk_memory(struct walk *walk, const struct descriptor *d, unsigned 
 	return true;
 }
 
+static inline bool walk_memory(struct walk *walk, const struct descriptor *d, unsigned access)
+{
+	struct vio_devq *q = walk->q;
+	struct vio_span span;
+
+	if (!d->len || !mem_resolve_hit(q->mem, q->mem_hint, d->addr, d->len, access, &span))
+		return walk_memory_slowly(walk, d, access);
+	walk_append(walk, span, access == VIO_MEM_WRITE);
+	return true;
+}
+
 /* Takes the buffer of one descriptor. `index` is only for the fault. */
-static bool walk_element(struct walk *walk, const struct descriptor *d, uint32_t index)
+static inline __attribute__((always_inline)) bool walk_element(struct walk *walk, const struct descriptor *d, uint32_t index)
 {
 	struct vio_devq *q = walk->q;
 	bool writable = d->flags & VIRTQ_DESC_F_WRITE;
