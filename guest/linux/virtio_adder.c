@@ -59,7 +59,7 @@ struct adder {
 	bool gone;			/* written under both locks */
 	wait_queue_head_t wait;		/* a request is done, there is room, or the device went away */
 	int index;
-	char name[16];
+	char name[24];
 	struct miscdevice misc;
 };
 

@@ -72,7 +72,7 @@ struct caesar {
 	struct work_struct config_work;
 	wait_queue_head_t wait;		/* a piece is done, there is room, a change, or the device went away */
 	int index;
-	char name[16];
+	char name[24];
 	struct miscdevice misc;
 };
 
