@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#ifndef VIREO_FUZZ_INPUT_H
+#define VIREO_FUZZ_INPUT_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+/*
+ * How a target reads its input: as a program of small choices, most of them from
+ * menus of the values at which code breaks. Raw bytes would hardly ever make a
+ * ring that is worth walking. Past its end the input is all zeros.
+ */
+struct fuzz_input {
+	const uint8_t *bytes;
+	size_t left;
+};
+
+static inline uint8_t fuzz_u8(struct fuzz_input *input)
+{
+	if (!input->left)
+		return 0;
+	input->left--;
+	return *input->bytes++;
+}
+
+static inline uint64_t fuzz_u64(struct fuzz_input *input, unsigned bytes)
+{
+	uint64_t value = 0;
+
+	while (bytes--)
+		value = value << 8 | fuzz_u8(input);
+	return value;
+}
+
+/* One of `count` values, or now and then any value at all. */
+static inline uint64_t fuzz_choose(struct fuzz_input *input, const uint64_t *menu, unsigned count)
+{
+	uint8_t choice = fuzz_u8(input);
+
+	return choice == 255 ? fuzz_u64(input, 8) : menu[choice % count];
+}
+
+/* What a target finds wrong ends the run: libFuzzer keeps the input, a replay fails. */
+#define FUZZ_CHECK(condition)                                                                   \
+	do {                                                                                    \
+		if (!(condition)) {                                                             \
+			fprintf(stderr, "%s:%d: not so: %s\n", __FILE__, __LINE__, #condition); \
+			abort();                                                                \
+		}                                                                               \
+	} while (0)
+
+int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size);
+
+#endif
