@@ -36,10 +36,6 @@ fuzz:  ## run every fuzz target for FUZZ_SECONDS (default 60) each
 	@scripts/setup build check
 	@scripts/fuzz
 
-bench:  ## measure the rings and the block device
-	@$(MAKE) --no-print-directory all
-	@scripts/bench
-
 clauses:  ## bring docs/conformance.tsv up to date and print the coverage of the standard
 	@scripts/clauses update
 	@scripts/clauses report
@@ -53,4 +49,4 @@ clean:  ## remove build/
 help:  ## list these targets
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 12
 
-.PHONY: all demo check check-all install fuzz bench clauses format clean help
+.PHONY: all demo check check-all install fuzz clauses format clean help
