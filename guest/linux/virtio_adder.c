@@ -79,6 +79,7 @@ enum adder_state {
 struct adder_request {
 	struct list_head node;	/* in adder_file->requests, or empty */
 	enum adder_state state;
+	struct adder_request *next;	/* in adder_stop() only */
 	int error;
 	/* What the device reads and writes shares no cache line with the above. */
 	__le32 number ____cacheline_aligned;
@@ -458,14 +459,24 @@ ATTRIBUTE_GROUPS(adder);
 /* Stop the device and fail what it had not finished. Nobody adds requests any more: gone is set. */
 static void adder_stop(struct adder *adder)
 {
-	struct adder_request *req;
+	struct adder_request *req, *unfinished = NULL;
 
 	virtio_reset_device(adder->vdev);
 	spin_lock_irq(&adder->lock);
-	while ((req = virtqueue_detach_unused_buf(adder->vq)))
-		adder_complete(req, -ENODEV);
+	while ((req = virtqueue_detach_unused_buf(adder->vq))) {
+		req->next = unfinished;
+		unfinished = req;
+	}
 	spin_unlock_irq(&adder->lock);
+	/* Not every transport stops the device at reset: User-Mode Linux does it here. Free nothing before. */
 	adder->vdev->config->del_vqs(adder->vdev);
+
+	spin_lock_irq(&adder->lock);
+	while ((req = unfinished)) {
+		unfinished = req->next;
+		adder_complete(req, -ENODEV);
+	}
+	spin_unlock_irq(&adder->lock);
 	wake_up_all(&adder->wait);
 }
 

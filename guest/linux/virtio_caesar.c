@@ -94,6 +94,7 @@ enum caesar_state {
 struct caesar_piece {
 	struct list_head node;	/* in caesar_file->pieces */
 	enum caesar_state state;
+	struct caesar_piece *next;	/* in caesar_stop() only */
 	int error;
 	unsigned int length;
 	unsigned int read;	/* bytes that read() has returned; under read_lock */
@@ -621,14 +622,24 @@ static void caesar_set_gone(struct caesar *caesar)
 /* Stop the device, after caesar_set_gone(), and fail what it had not finished. */
 static void caesar_stop(struct caesar *caesar)
 {
-	struct caesar_piece *piece;
+	struct caesar_piece *piece, *unfinished = NULL;
 
 	virtio_reset_device(caesar->vdev);
 	spin_lock_irq(&caesar->lock);
-	while ((piece = virtqueue_detach_unused_buf(caesar->vq)))
-		caesar_complete(piece, -ENODEV);
+	while ((piece = virtqueue_detach_unused_buf(caesar->vq))) {
+		piece->next = unfinished;
+		unfinished = piece;
+	}
 	spin_unlock_irq(&caesar->lock);
+	/* Not every transport stops the device at reset: User-Mode Linux does it here. Free nothing before. */
 	caesar->vdev->config->del_vqs(caesar->vdev);
+
+	spin_lock_irq(&caesar->lock);
+	while ((piece = unfinished)) {
+		unfinished = piece->next;
+		caesar_complete(piece, -ENODEV);
+	}
+	spin_unlock_irq(&caesar->lock);
 	wake_up_all(&caesar->wait);
 }
 
