@@ -44,9 +44,13 @@ VIO_API void vio_loop_stop(struct vio_loop *loop);
 /* The loop as a watcher for links. */
 VIO_API struct vio_watcher vio_loop_watcher(struct vio_loop *loop);
 
+/* The calls of struct vio_watcher, for who has the loop at hand; the contracts are there. */
 VIO_API int vio_loop_watch(struct vio_loop *loop, struct vio_watch *watch);
+/* See vio_watcher.remove. */
 VIO_API void vio_loop_unwatch(struct vio_loop *loop, struct vio_watch *watch);
+/* See vio_watcher.defer. */
 VIO_API void vio_loop_defer(struct vio_loop *loop, struct vio_task *task);
+/* See vio_watcher.cancel. */
 VIO_API void vio_loop_cancel(struct vio_loop *loop, struct vio_task *task);
 
 /* A timer that fires once. Embedded by its owner; arming an armed timer moves it. */
@@ -57,7 +61,9 @@ struct vio_timer {
 	bool armed;
 };
 
+/* Fires once, delay_ms milliseconds from now at the earliest. */
 VIO_API void vio_loop_arm(struct vio_loop *loop, struct vio_timer *timer, uint64_t delay_ms);
+/* `expired` is not called any more; no effect when it isn't armed. */
 VIO_API void vio_loop_disarm(struct vio_loop *loop, struct vio_timer *timer);
 
 /* File I/O. */
@@ -77,12 +83,13 @@ struct vio_io {
 	uint64_t length; /* of FALLOCATE */
 	const struct iovec *iov;
 	unsigned iov_count;
-	/* result: bytes transferred (short counts happen), 0, or a negated errno value. Never called from submit. */
+	/* result: bytes transferred (maybe fewer), 0, or a negated errno value. Never called from submit. */
 	void (*done)(struct vio_io *io, int result);
 	struct vio_io *next; /* for the loop */
 	int result;          /* for the loop */
 };
 
+/* Begins file I/O; it is handed to the kernel when the loop comes round, with what else was submitted. */
 VIO_API void vio_loop_submit(struct vio_loop *loop, struct vio_io *io);
 
 /*
