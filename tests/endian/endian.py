@@ -4,8 +4,8 @@
 
   tests/endian/endian.py ROOT TARGET=REPLAY... -- CORE_SOURCE...
 
-Builds each fuzz target's replay for s390x, runs it in emulation over the corpus, and compares its digest with
-that of the native REPLAY. The digest takes in all that the rings wrote to shared memory and all that came out.
+Builds each fuzz target's replay for s390x, runs it in emulation over the corpus, and compares its digest
+with that of the native REPLAY. The digest takes in all that the rings wrote to memory and all that came out.
 """
 
 import os
