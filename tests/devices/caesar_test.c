@@ -23,7 +23,8 @@ static int teardown(void **state)
 	return 0;
 }
 
-static int64_t rotate(struct harness *h, const void *out, size_t out_bytes, void *in, size_t in_bytes, size_t piece)
+static int64_t rotate(struct harness *h, const void *out, size_t out_bytes, void *in, size_t in_bytes,
+		      size_t piece)
 {
 	struct harness_io io = { out, out_bytes, in, in_bytes, piece };
 
@@ -78,7 +79,8 @@ static void every_byte_comes_back(void **state)
 		write_config(*state, 1, VIRTIO_CAESAR_MODE_ENCIPHER);
 		assert_int_equal(rotate(*state, all, 256, there, 256, 0), 256);
 		for (unsigned i = 0; i < 256; i++) {
-			const char *u = i ? strchr(upper, (int)i) : NULL, *l = i ? strchr(lower, (int)i) : NULL;
+			const char *u = i ? strchr(upper, (int)i) : NULL;
+			const char *l = i ? strchr(lower, (int)i) : NULL;
 			unsigned expected = u ? (unsigned)upper[(u - upper + shift) % 26] :
 					    l ? (unsigned)lower[(l - lower + shift) % 26] : i;
 
