@@ -468,7 +468,10 @@ static void adder_stop(struct adder *adder)
 		unfinished = req;
 	}
 	spin_unlock_irq(&adder->lock);
-	/* Not every transport stops the device at reset: User-Mode Linux does it here. Free nothing before. */
+	/*
+	 * Not every transport stops the device at reset: User-Mode Linux does it
+	 * here, and until then the device may write to what it was given.
+	 */
 	adder->vdev->config->del_vqs(adder->vdev);
 
 	spin_lock_irq(&adder->lock);

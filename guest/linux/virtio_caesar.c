@@ -70,7 +70,7 @@ struct caesar {
 	bool gone;			/* written under both locks */
 	unsigned int changes;		/* configuration changes by the device so far; under lock */
 	struct work_struct config_work;
-	wait_queue_head_t wait;		/* a piece is done, there is room, a change, or the device went away */
+	wait_queue_head_t wait;		/* a piece is done, room, a change, or the device went away */
 	int index;
 	char name[24];
 	struct miscdevice misc;
@@ -631,7 +631,10 @@ static void caesar_stop(struct caesar *caesar)
 		unfinished = piece;
 	}
 	spin_unlock_irq(&caesar->lock);
-	/* Not every transport stops the device at reset: User-Mode Linux does it here. Free nothing before. */
+	/*
+	 * Not every transport stops the device at reset: User-Mode Linux does it
+	 * here, and until then the device may write to what it was given.
+	 */
 	caesar->vdev->config->del_vqs(caesar->vdev);
 
 	spin_lock_irq(&caesar->lock);
