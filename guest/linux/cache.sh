@@ -47,7 +47,8 @@ need_headers() {
 # lock_entry ENTRY: one builder per entry, until the process ends; sweeps out what killed builders left
 lock_entry() {
 	mkdir -p "${1%/*}" || fail "cannot create ${1%/*} (set VIREO_CACHE to a writable place)"
-	exec 9>"${1%/*}/.${1##*/}.lock" || fail "cannot write to ${1%/*} (set VIREO_CACHE to a writable place)"
+	exec 9>"${1%/*}/.${1##*/}.lock" ||
+		fail "cannot write to ${1%/*} (set VIREO_CACHE to a writable place)"
 	if ! flock -n 9; then
 		say "another run builds ${1##*/}, waiting for it"
 		flock 9
