@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#ifndef VIO_LINK_VHOST_USER_BACKEND_H
+#define VIO_LINK_VHOST_USER_BACKEND_H
+
+#include <vireo/vhost_user.h>
+
+#include "link/vhost_user/memory.h"
+#include "link/vhost_user/wire.h"
+
+/*
+ * One queue as the front end describes it. It runs in the device when it has a
+ * size, addresses, a kick descriptor, is enabled and the features are negotiated;
+ * it stops when any of that is taken away. Descriptors are owned here.
+ */
+struct vu_vring {
+	struct vio_vhost_user *backend;
+	struct vio_watch kick; /* fd -1: none */
+	int call_fd;
+	int err_fd;
+	uint16_t index;
+	uint16_t num;
+	uint16_t base; /* next index, while it doesn't run */
+	bool watched;
+	bool has_addr;
+	bool enabled;
+	bool held; /* GET_VRING_BASE stopped it: a new kick descriptor starts it again */
+	struct vhost_user_vring_addr addr;
+	struct vio_task again;
+};
+
+struct vio_vhost_user {
+	struct vio_device *dev;
+	struct vio_watcher watcher;
+	const struct vio_vhost_user_events *events;
+	void *context;
+
+	struct vio_watch socket; /* fd -1: no connection */
+	int request_fd;          /* the back end's channel to the front end; -1: none */
+	bool features_set;
+	uint64_t protocol_features;
+	struct vu_receiver receiver;
+	struct vu_memory memory;
+	struct vu_vring vrings[VIO_VHOST_USER_QUEUES_MAX];
+};
+
+/* One line to the owner's log. */
+void vu_log(struct vio_vhost_user *backend, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+static inline bool vu_has_protocol(const struct vio_vhost_user *backend, unsigned bit)
+{
+	return backend->protocol_features >> bit & 1;
+}
+
+/*
+ * Handles the message that is complete in the receiver, reply included. A negative
+ * code ends the connection.
+ */
+int vu_handle_message(struct vio_vhost_user *backend);
+
+void vu_vring_init(struct vu_vring *vring, struct vio_vhost_user *backend, uint16_t index);
+/* Everything back to how it was before the connection. */
+void vu_vring_close(struct vu_vring *vring);
+/* Starts it if nothing is missing any more. A negative code when the device refused. */
+int vu_vring_update(struct vu_vring *vring);
+/* Stops it in the device, keeping where it was. */
+void vu_vring_pause(struct vu_vring *vring);
+/* Takes over a new descriptor (or -1 for none) for kicks. */
+int vu_vring_set_kick(struct vu_vring *vring, int fd);
+void vu_vring_interrupt(struct vu_vring *vring);
+void vu_vring_error(struct vu_vring *vring);
+
+static inline bool vu_vring_runs(const struct vu_vring *vring)
+{
+	return vring->index < vring->backend->dev->queue_count &&
+	       vring->backend->dev->queues[vring->index].running;
+}
+
+/* Closes *to and takes over fd, which may be -1. */
+void vu_replace_fd(int *to, int fd);
+
+/* All that run, and those that could, for a change of memory in between. */
+void vu_pause_all(struct vio_vhost_user *backend);
+int vu_update_all(struct vio_vhost_user *backend);
+
+#endif

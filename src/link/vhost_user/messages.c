@@ -1,0 +1,487 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include <string.h>
+#include <unistd.h>
+
+#include "link/vhost_user/backend.h"
+
+/*
+ * One row a message: what it has to look like, what has to be negotiated before,
+ * and who handles it. A message is held against its row before a handler sees it,
+ * and a handler checks the rest before it changes anything.
+ *
+ * A handler returns 0, a negative code for a request that is refused, or
+ * VU_REPLIED when it has sent the reply that the message always has.
+ */
+#define VU_REPLIED 1
+
+#define NEEDS_NOTHING 0xffu
+
+struct vu_row {
+	const char *name;
+	uint32_t size_min, size_max;
+	uint8_t fds_min, fds_max;
+	uint8_t protocol; /* bit that has to be negotiated */
+	bool queue;       /* begins with the index of a queue that has to exist */
+	int (*handle)(struct vio_vhost_user *backend, struct vu_message *message);
+};
+
+static int reply(struct vio_vhost_user *backend, const struct vu_message *message, const void *payload,
+		 uint32_t size)
+{
+	int error = vu_send_reply(backend->socket.fd, message->header.request, payload, size);
+
+	return error ? error : VU_REPLIED;
+}
+
+static int reply_u64(struct vio_vhost_user *backend, const struct vu_message *message, uint64_t value)
+{
+	return reply(backend, message, &value, sizeof(value));
+}
+
+static struct vu_vring *vring_of(struct vio_vhost_user *backend, const struct vu_message *message)
+{
+	return &backend->vrings[message->payload.state.index];
+}
+
+/* Features and the state of the device. */
+
+static int get_features(struct vio_vhost_user *backend, struct vu_message *message)
+{
+	uint64_t features = vio_device_features(backend->dev).word[0];
+
+	return reply_u64(backend, message, features | UINT64_C(1) << VHOST_USER_F_PROTOCOL_FEATURES);
+}
+
+static int set_features(struct vio_vhost_user *backend, struct vu_message *message)
+{
+	const uint8_t begun = VIRTIO_CONFIG_S_ACKNOWLEDGE | VIRTIO_CONFIG_S_DRIVER;
+	struct vio_device *dev = backend->dev;
+	struct vio_features features =
+		vio_features_low(message->payload.u64 & ~(UINT64_C(1) << VHOST_USER_F_PROTOCOL_FEATURES));
+	uint16_t queue;
+
+	if (!vio_features_empty(vio_features_minus(features, vio_device_features(dev)))) {
+		vu_log(backend, "features %#llx were not offered", (unsigned long long)message->payload.u64);
+		return -VIO_EPROTO;
+	}
+	/* Without the protocol's features nobody would say that rings are enabled. */
+	if (!(message->payload.u64 >> VHOST_USER_F_PROTOCOL_FEATURES & 1))
+		for (queue = 0; queue < dev->queue_count; queue++)
+			backend->vrings[queue].enabled = true;
+	backend->features_set = true;
+	if (vu_has_protocol(backend, VHOST_USER_PROTOCOL_F_STATUS)) {
+		vio_device_write_features(dev, &features);
+		return 0;
+	}
+	if (dev->status & VIRTIO_CONFIG_S_FEATURES_OK) {
+		/* A front end without STATUS starts anew with this; QEMU also repeats it as it is. */
+		if (vio_features_equal(features, dev->features_accepted))
+			return 0;
+		vu_pause_all(backend);
+		vio_device_reset(dev);
+	}
+	vio_device_write_features(dev, &features);
+	if (vio_device_write_status(dev, begun | VIRTIO_CONFIG_S_FEATURES_OK) & VIRTIO_CONFIG_S_FEATURES_OK)
+		return vu_update_all(backend);
+	vu_log(backend, "features %#llx refused", (unsigned long long)message->payload.u64);
+	return -VIO_ENOTSUP;
+}
+
+static int get_protocol_features(struct vio_vhost_user *backend, struct vu_message *message)
+{
+	return reply_u64(backend, message, vio_vhost_user_protocol_features(backend));
+}
+
+static int set_protocol_features(struct vio_vhost_user *backend, struct vu_message *message)
+{
+	if (message->payload.u64 & ~vio_vhost_user_protocol_features(backend))
+		return -VIO_ENOTSUP;
+	backend->protocol_features = message->payload.u64;
+	return 0;
+}
+
+static int set_owner(struct vio_vhost_user *backend, struct vu_message *message)
+{
+	(void)backend, (void)message; /* the connection is the owner */
+	return 0;
+}
+
+static int reset_device(struct vio_vhost_user *backend, struct vu_message *message)
+{
+	uint16_t queue;
+
+	(void)message;
+	vu_pause_all(backend);
+	vio_device_reset(backend->dev);
+	for (queue = 0; queue < backend->dev->queue_count; queue++) {
+		backend->vrings[queue].enabled = false;
+		backend->vrings[queue].base = 0;
+	}
+	return 0;
+}
+
+static int set_status(struct vio_vhost_user *backend, struct vu_message *message)
+{
+	if (message->payload.u64 > UINT8_MAX)
+		return -VIO_EPROTO;
+	if (!message->payload.u64)
+		vu_pause_all(backend);
+	vio_device_write_status(backend->dev, (uint8_t)message->payload.u64);
+	return vu_update_all(backend);
+}
+
+static int get_status(struct vio_vhost_user *backend, struct vu_message *message)
+{
+	return reply_u64(backend, message, backend->dev->status);
+}
+
+static int get_queue_num(struct vio_vhost_user *backend, struct vu_message *message)
+{
+	return reply_u64(backend, message, backend->dev->queue_count);
+}
+
+/* Memory. */
+
+/*
+ * Queues stand still while memory changes. If one can't go on in the new memory that is the
+ * front end's mistake, and it hears of it.
+ */
+static int set_mem_table(struct vio_vhost_user *backend, struct vu_message *message)
+{
+	const struct vhost_user_mem_table *table = &message->payload.table;
+	uint32_t count = table->nregions, i;
+	struct vu_memory fresh;
+	int error = 0;
+
+	/*
+	 * A payload of the size that the regions need, or of two where there is one: User-Mode Linux up to 6.12
+	 * always sends its structure whole.
+	 */
+	if (!count || count > VHOST_USER_FDS_MAX || count != message->fd_count ||
+	    (message->header.size != 8 + 32 * count && message->header.size != 8 + 32 * 2))
+		return -VIO_EPROTO;
+	vu_memory_init(&fresh);
+	for (i = 0; i < count && !error; i++) {
+		struct vu_region region;
+
+		error = vu_region_map(&region, &table->regions[i], message->fds[i]);
+		if (error)
+			break;
+		error = vu_memory_add(&fresh, &region);
+		if (error)
+			vu_region_unmap(&region);
+	}
+	if (error) {
+		vu_log(backend, "memory region %u refused: %s", i, vio_strerror(error));
+		vu_memory_clear(&fresh);
+		return error;
+	}
+	vu_pause_all(backend);
+	vu_memory_clear(&backend->memory);
+	for (i = 0; i < fresh.count; i++)
+		vu_memory_add(&backend->memory, &fresh.regions[i]);
+	return vu_update_all(backend);
+}
+
+static int get_max_mem_slots(struct vio_vhost_user *backend, struct vu_message *message)
+{
+	return reply_u64(backend, message, VIO_VHOST_USER_REGIONS_MAX);
+}
+
+static int add_mem_reg(struct vio_vhost_user *backend, struct vu_message *message)
+{
+	struct vu_region region;
+	int error = vu_region_map(&region, &message->payload.reg.region, message->fds[0]);
+
+	if (error)
+		return error;
+	vu_pause_all(backend);
+	error = vu_memory_add(&backend->memory, &region);
+	if (error)
+		vu_region_unmap(&region);
+	return error ? error : vu_update_all(backend);
+}
+
+static int rem_mem_reg(struct vio_vhost_user *backend, struct vu_message *message)
+{
+	int error;
+
+	vu_pause_all(backend);
+	error = vu_memory_remove(&backend->memory, &message->payload.reg.region);
+	return error ? error : vu_update_all(backend);
+}
+
+/* Queues. */
+
+static int set_vring_num(struct vio_vhost_user *backend, struct vu_message *message)
+{
+	struct vu_vring *vring = vring_of(backend, message);
+	uint32_t num = message->payload.state.num;
+
+	/* hostile: C20 A80 */
+	if (vu_vring_runs(vring))
+		return -VIO_EBUSY;
+	if (!vio_is_power_of_two(num) || num > backend->dev->queue_size_max) {
+		vu_log(backend, "queue %u: size %u; a power of two up to %u would do", vring->index, num,
+		       backend->dev->queue_size_max);
+		return -VIO_ERANGE;
+	}
+	vring->num = (uint16_t)num;
+	return vu_vring_update(vring);
+}
+
+static int set_vring_addr(struct vio_vhost_user *backend, struct vu_message *message)
+{
+	struct vu_vring *vring = vring_of(backend, message);
+	const struct vhost_user_vring_addr *addr = &message->payload.addr;
+	struct vio_addr ignored;
+
+	if (vu_vring_runs(vring))
+		return -VIO_EBUSY;
+	if (addr->flags) /* a log was not offered */
+		return -VIO_ENOTSUP;
+	/* hostile: C18 */
+	if (addr->descriptor % 16 || addr->available % 2 || addr->used % 4)
+		return -VIO_EPROTO;
+	if (!vu_memory_from_user(&backend->memory, addr->descriptor, &ignored) ||
+	    !vu_memory_from_user(&backend->memory, addr->available, &ignored) ||
+	    !vu_memory_from_user(&backend->memory, addr->used, &ignored))
+		return -VIO_ERANGE;
+	vring->addr = *addr;
+	vring->has_addr = true;
+	return vu_vring_update(vring);
+}
+
+static int set_vring_base(struct vio_vhost_user *backend, struct vu_message *message)
+{
+	struct vu_vring *vring = vring_of(backend, message);
+
+	/* hostile: C19 C20 */
+	if (vu_vring_runs(vring))
+		return -VIO_EBUSY;
+	if (message->payload.state.num > UINT16_MAX)
+		return -VIO_ERANGE;
+	vring->base = (uint16_t)message->payload.state.num;
+	return 0;
+}
+
+static int get_vring_base(struct vio_vhost_user *backend, struct vu_message *message)
+{
+	struct vu_vring *vring = vring_of(backend, message);
+	struct vhost_user_vring_state state = { .index = vring->index };
+
+	vu_vring_pause(vring);
+	vring->held = true;
+	state.num = vring->base;
+	return reply(backend, message, &state, sizeof(state));
+}
+
+static int set_vring_enable(struct vio_vhost_user *backend, struct vu_message *message)
+{
+	struct vu_vring *vring = vring_of(backend, message);
+
+	if (message->payload.state.num > 1) /* hostile: C24 */
+		return -VIO_EPROTO;
+	vring->enabled = message->payload.state.num;
+	if (vring->enabled)
+		return vu_vring_update(vring);
+	vu_vring_pause(vring);
+	return 0;
+}
+
+/* The queue and the one descriptor of KICK, CALL and ERR; *fd -1: the message says that there is none. */
+static int vring_fd(struct vio_vhost_user *backend, struct vu_message *message, struct vu_vring **vring,
+		    int *fd)
+{
+	uint64_t index = message->payload.u64 & VHOST_USER_VRING_INDEX_MASK;
+	bool without = message->payload.u64 & VHOST_USER_VRING_NOFD_MASK;
+
+	/* hostile: C16 C22 */
+	if (message->payload.u64 & ~(uint64_t)(VHOST_USER_VRING_INDEX_MASK | VHOST_USER_VRING_NOFD_MASK) ||
+	    index >= backend->dev->queue_count || message->fd_count != (without ? 0 : 1))
+		return -VIO_EPROTO;
+	*vring = &backend->vrings[index];
+	*fd = without ? -1 : vu_message_take_fd(message, 0);
+	return 0;
+}
+
+static int set_vring_kick(struct vio_vhost_user *backend, struct vu_message *message)
+{
+	struct vu_vring *vring;
+	int error, fd;
+
+	error = vring_fd(backend, message, &vring, &fd);
+	if (error)
+		return error;
+	if (fd < 0) {
+		vu_log(backend, "queue %u: has no kick descriptor, and polling is not supported",
+		       vring->index);
+		return -VIO_ENOTSUP;
+	}
+	error = vu_vring_set_kick(vring, fd);
+	if (error)
+		return error;
+	vring->held = false;
+	return vu_vring_update(vring);
+}
+
+static int set_vring_call(struct vio_vhost_user *backend, struct vu_message *message)
+{
+	struct vu_vring *vring;
+	int fd, error = vring_fd(backend, message, &vring, &fd);
+
+	if (error)
+		return error;
+	vu_replace_fd(&vring->call_fd, fd);
+	/* What was used while the old one was on its way out must not be lost. */
+	if (vu_vring_runs(vring))
+		vu_vring_interrupt(vring);
+	return 0;
+}
+
+static int set_vring_err(struct vio_vhost_user *backend, struct vu_message *message)
+{
+	struct vu_vring *vring;
+	int fd, error = vring_fd(backend, message, &vring, &fd);
+
+	if (!error)
+		vu_replace_fd(&vring->err_fd, fd);
+	return error;
+}
+
+/* Configuration. */
+
+static int set_backend_req_fd(struct vio_vhost_user *backend, struct vu_message *message)
+{
+	vu_replace_fd(&backend->request_fd, vu_message_take_fd(message, 0));
+	return 0;
+}
+
+/* Whether the message's size is what its own header says, and the range is one that can be. */
+static bool config_sound(const struct vu_message *message)
+{
+	const struct vhost_user_config *config = &message->payload.config;
+	uint64_t end = (uint64_t)config->offset + config->size;
+
+	return config->size && config->size <= VHOST_USER_CONFIG_BYTES_MAX &&
+	       end <= VHOST_USER_CONFIG_BYTES_MAX &&
+	       message->header.size == offsetof(struct vhost_user_config, payload) + config->size;
+}
+
+static int get_config(struct vio_vhost_user *backend, struct vu_message *message)
+{
+	struct vhost_user_config *config = &message->payload.config;
+
+	/* hostile: C28; an empty payload says that it failed. */
+	if (!config_sound(message))
+		return reply(backend, message, NULL, 0);
+	vio_device_read_config(backend->dev, config->offset, config->payload, config->size);
+	return reply(backend, message, config, message->header.size);
+}
+
+static int set_config(struct vio_vhost_user *backend, struct vu_message *message)
+{
+	const struct vhost_user_config *config = &message->payload.config;
+
+	if (!config_sound(message) || config->flags > VHOST_USER_CONFIG_FLAG_MIGRATION)
+		return -VIO_EPROTO;
+	return vio_device_write_config(backend->dev, config->offset, config->payload, config->size);
+}
+
+#define U64           sizeof(uint64_t), sizeof(uint64_t)
+#define VRING_STATE   sizeof(struct vhost_user_vring_state), sizeof(struct vhost_user_vring_state)
+#define VRING_ADDR    sizeof(struct vhost_user_vring_addr), sizeof(struct vhost_user_vring_addr)
+#define MEM_TABLE     8 + 32, sizeof(struct vhost_user_mem_table)
+#define MEM_REG       sizeof(struct vhost_user_mem_reg), sizeof(struct vhost_user_mem_reg)
+#define CONFIG        offsetof(struct vhost_user_config, payload), sizeof(struct vhost_user_config)
+#define PROTOCOL(bit) VHOST_USER_PROTOCOL_F_##bit
+
+static const struct vu_row rows[] = {
+	[VHOST_USER_GET_FEATURES] = { "GET_FEATURES", 0, 0, 0, 0, NEEDS_NOTHING, false, get_features },
+	[VHOST_USER_SET_FEATURES] = { "SET_FEATURES", U64, 0, 0, NEEDS_NOTHING, false, set_features },
+	[VHOST_USER_SET_OWNER] = { "SET_OWNER", 0, 0, 0, 0, NEEDS_NOTHING, false, set_owner },
+	[VHOST_USER_RESET_OWNER] = { "RESET_OWNER", 0, 0, 0, 0, NEEDS_NOTHING, false, reset_device },
+	[VHOST_USER_SET_MEM_TABLE] = { "SET_MEM_TABLE", MEM_TABLE, 1, VHOST_USER_FDS_MAX, NEEDS_NOTHING,
+				       false, set_mem_table },
+	[VHOST_USER_SET_VRING_NUM] = { "SET_VRING_NUM", VRING_STATE, 0, 0, NEEDS_NOTHING, true,
+				       set_vring_num },
+	[VHOST_USER_SET_VRING_ADDR] = { "SET_VRING_ADDR", VRING_ADDR, 0, 0, NEEDS_NOTHING, true,
+					set_vring_addr },
+	[VHOST_USER_SET_VRING_BASE] = { "SET_VRING_BASE", VRING_STATE, 0, 0, NEEDS_NOTHING, true,
+					set_vring_base },
+	[VHOST_USER_GET_VRING_BASE] = { "GET_VRING_BASE", VRING_STATE, 0, 0, NEEDS_NOTHING, true,
+					get_vring_base },
+	[VHOST_USER_SET_VRING_KICK] = { "SET_VRING_KICK", U64, 0, 1, NEEDS_NOTHING, false, set_vring_kick },
+	[VHOST_USER_SET_VRING_CALL] = { "SET_VRING_CALL", U64, 0, 1, NEEDS_NOTHING, false, set_vring_call },
+	[VHOST_USER_SET_VRING_ERR] = { "SET_VRING_ERR", U64, 0, 1, NEEDS_NOTHING, false, set_vring_err },
+	[VHOST_USER_GET_PROTOCOL_FEATURES] = { "GET_PROTOCOL_FEATURES", 0, 0, 0, 0, NEEDS_NOTHING, false,
+					       get_protocol_features },
+	[VHOST_USER_SET_PROTOCOL_FEATURES] = { "SET_PROTOCOL_FEATURES", U64, 0, 0, NEEDS_NOTHING, false,
+					       set_protocol_features },
+	[VHOST_USER_GET_QUEUE_NUM] = { "GET_QUEUE_NUM", 0, 0, 0, 0, PROTOCOL(MQ), false, get_queue_num },
+	[VHOST_USER_SET_VRING_ENABLE] = { "SET_VRING_ENABLE", VRING_STATE, 0, 0, NEEDS_NOTHING, true,
+					  set_vring_enable },
+	[VHOST_USER_SET_BACKEND_REQ_FD] = { "SET_BACKEND_REQ_FD", 0, 8, 1, 1, PROTOCOL(BACKEND_REQ), false,
+					    set_backend_req_fd },
+	[VHOST_USER_GET_CONFIG] = { "GET_CONFIG", CONFIG, 0, 0, PROTOCOL(CONFIG), false, get_config },
+	[VHOST_USER_SET_CONFIG] = { "SET_CONFIG", CONFIG, 0, 0, PROTOCOL(CONFIG), false, set_config },
+	[VHOST_USER_RESET_DEVICE] = { "RESET_DEVICE", 0, 0, 0, 0, PROTOCOL(RESET_DEVICE), false,
+				      reset_device },
+	[VHOST_USER_GET_MAX_MEM_SLOTS] = { "GET_MAX_MEM_SLOTS", 0, 0, 0, 0, PROTOCOL(CONFIGURE_MEM_SLOTS),
+					   false, get_max_mem_slots },
+	[VHOST_USER_ADD_MEM_REG] = { "ADD_MEM_REG", MEM_REG, 1, 1, PROTOCOL(CONFIGURE_MEM_SLOTS), false,
+				     add_mem_reg },
+	/* The descriptor is of no use, but old front ends send one. */
+	[VHOST_USER_REM_MEM_REG] = { "REM_MEM_REG", MEM_REG, 0, 1, PROTOCOL(CONFIGURE_MEM_SLOTS), false,
+				     rem_mem_reg },
+	[VHOST_USER_SET_STATUS] = { "SET_STATUS", U64, 0, 0, PROTOCOL(STATUS), false, set_status },
+	[VHOST_USER_GET_STATUS] = { "GET_STATUS", 0, 0, 0, 0, PROTOCOL(STATUS), false, get_status },
+};
+
+/* Why the message can't be what it says it is; NULL if it can. */
+static const char *mistake(const struct vio_vhost_user *backend, const struct vu_row *row,
+			   const struct vu_message *message)
+{
+	if ((message->header.flags & VHOST_USER_FLAGS_VERSION_MASK) != VHOST_USER_FLAGS_VERSION)
+		return "wrong version"; /* hostile: C5 */
+	if (!row)
+		return "not known";
+	if (row->protocol != NEEDS_NOTHING && !vu_has_protocol(backend, row->protocol))
+		return "was not negotiated";
+	if (message->header.size < row->size_min || message->header.size > row->size_max)
+		return "wrong size";
+	if (message->fd_count < row->fds_min || message->fd_count > row->fds_max)
+		return "wrong number of file descriptors"; /* hostile: C12 */
+	if (row->queue && message->payload.state.index >= backend->dev->queue_count)
+		return "no such queue"; /* hostile: C16 */
+	return NULL;
+}
+
+int vu_handle_message(struct vio_vhost_user *backend)
+{
+	struct vu_message *message = &backend->receiver.message;
+	uint32_t request = message->header.request;
+	const struct vu_row *row =
+		request < VIO_ARRAY_SIZE(rows) && rows[request].handle ? &rows[request] : NULL;
+	const char *wrong = mistake(backend, row, message);
+	/* Read before the handler: User-Mode Linux wants the acknowledgement for the message that negotiates it. */
+	bool asked = message->header.flags & VHOST_USER_FLAGS_NEED_REPLY;
+	int result;
+
+	if (wrong)
+		vu_log(backend, "message %u (%s, %u bytes, %u descriptors): %s", request,
+		       row ? row->name : "?", message->header.size, message->fd_count, wrong);
+	result = wrong ? -VIO_EPROTO : row->handle(backend, message);
+	if (result == VU_REPLIED)
+		return 0;
+	if (result && !wrong)
+		vu_log(backend, "%s refused: %s", row->name, vio_strerror(result));
+	/* hostile: C7, NEED_REPLY counts only where REPLY_ACK was negotiated. */
+	if (asked && vu_has_protocol(backend, VHOST_USER_PROTOCOL_F_REPLY_ACK)) {
+		uint64_t answer = result != 0;
+
+		return vu_send_reply(backend->socket.fd, request, &answer, sizeof(answer));
+	}
+	/* Nobody waits for an error: the only way to tell is to hang up. */
+	return result;
+}
