@@ -7,6 +7,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -328,6 +329,8 @@ static int daemon_start(struct vio_daemon *daemon, struct vio_message *message)
 		error = daemon_open_sockets(daemon, &connected, message);
 	if (error)
 		return error;
+	/* All files are open: nothing that happens from here on needs more rights. */
+	prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
 	vio_log_line(&daemon->log, "serves %s with %s on %s", daemon->type->class->name,
 		     vio_loop_engine(daemon->loop),
 		     daemon->settings.socket_path ? daemon->settings.socket_path : "the given descriptor");
