@@ -196,11 +196,12 @@ static void reset_drains(void **state)
 
 	for (unsigned i = 0; i < 16; i++)
 		list[i] = disk_segment(i * 8, 8, 0);
-	for (unsigned round = 0; round < 3; round++) {
+	for (unsigned round = 0; round < 4; round++) {
 		unsigned interrupts;
 		uint8_t *memory = d.h.memory;
 
-		d.fake.backwards = round & 1;
+		d.fake.backwards = round == 1;
+		d.fake.shallow = round > 1;
 		disk_start(&d, 0, 64);
 		d.fake.later = true;
 		add_reads(0, 0, 50);
@@ -218,6 +219,11 @@ static void reset_drains(void **state)
 			assert_int_equal(memory[i], 0x99);
 		assert_int_equal(d.h.queues[0].interrupts, interrupts);
 	}
+	/* With nothing in flight there is nothing to wait for. */
+	disk_start(&d, 0, 64);
+	d.fake.drains = 0;
+	harness_reset(&d.h);
+	assert_int_equal(d.fake.drains, 0);
 }
 
 /* A device that is saved with requests in flight has none afterwards. */

@@ -113,6 +113,14 @@ static void gives_its_serial(void **state)
 		assert_memory_equal(id, "backup-7\0\0\0\0\0\0\0\0\0\0\0\0", VIRTIO_BLK_ID_BYTES);
 	}
 	assert_int_equal(fake_block_total(&d.fake), 0);
+	/* Short requests in single bytes, even where data comes in one segment. */
+	teardown(state);
+	setup(state);
+	harness_set(&d.h, "seg-max", "1");
+	disk_start(&d, 0, 256);
+	request.piece = 1;
+	assert_int_equal(disk_call(&d, 0, &request), VIRTIO_BLK_ID_BYTES + 1);
+	assert_int_equal(request.status, VIRTIO_BLK_S_OK);
 }
 
 static void discards_and_zeroes(void **state)
@@ -254,7 +262,7 @@ static void config_describes_the_storage(void **state)
 	struct virtio_blk_config config;
 
 	teardown(state);
-	disk_make(&d, SECTORS, 4096);
+	disk_make(&d, SECTORS + 7, 4096); /* the last block isn't whole */
 	d.fake.block.physical_bytes = 16384;
 	harness_set(&d.h, "size-max", "65536");
 	harness_set(&d.h, "max-segments", "5");

@@ -14,6 +14,8 @@ static void assert_legal(const struct fake_block *fake, const struct vio_block_r
 	uint64_t sum = 0;
 
 	assert_non_null(request->done);
+	if (request->op == VIO_BLOCK_READ || request->op == VIO_BLOCK_FLUSH)
+		assert_int_equal(request->flags, 0);
 	if (request->op == VIO_BLOCK_FLUSH)
 		return;
 	assert_true(request->length > 0);
@@ -117,8 +119,10 @@ static void drain(struct vio_block *block)
 {
 	struct fake_block *fake = VIO_CONTAINER_OF(block, struct fake_block, block);
 
+	unsigned here = fake->pending_count;
+
 	fake->drains++;
-	while (fake->pending_count)
+	while (fake->shallow ? here-- : fake->pending_count)
 		fake_block_complete(fake, fake->backwards ? fake->pending_count - 1 : 0);
 }
 

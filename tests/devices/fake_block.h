@@ -17,6 +17,7 @@ struct fake_block {
 	uint8_t *durable;
 	bool later;              /* keep requests until fake_block_complete() or drain */
 	bool backwards;          /* drain completes the last one first */
+	bool shallow;            /* drain doesn't wait for what is submitted meanwhile */
 	int result;              /* of requests from now on; nothing is done if it isn't 0 */
 	int result_after;        /* so many succeed first; -1: result is for all */
 	struct vio_block_request *pending[FAKE_PENDING_MAX];
