@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
+#define _GNU_SOURCE
 #include <fcntl.h>
 #include <poll.h>
 #include <string.h>
