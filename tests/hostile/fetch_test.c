@@ -299,7 +299,8 @@ static void test_racing_driver(void **state)
 	test_world_open(&w, RING_SIZE, 0, TEST_INDIRECT);
 	config = test_ring_config(&w.ring, 0, w.features);
 	assert_int_equal(pthread_create(&thread, NULL, race, &racer), 0);
-	for (i = 0; i < 20000; i++) {
+	/* On a busy machine the thread may be long in coming. */
+	for (i = 0; i < 20000 || (!(served && broken) && i < 200000000); i++) {
 		test_ring_avail_idx(&w.ring, w.ring.avail_idx + 1u);
 		served += serve(&w);
 		if (!vio_devq_broken(&w.q))
