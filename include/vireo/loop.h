@@ -33,10 +33,13 @@ VIO_API int vio_loop_run(struct vio_loop *loop);
 
 /*
  * Handles what is ready, after waiting at most timeout_ms (-1: for ever) for the
- * first event. Returns how many events were handled, or a negative code.
+ * first event. Returns how many events, I/O completions, timers and tasks were
+ * handled, or a negative code. It may return 0 early, for instance after a signal.
  */
 VIO_API int vio_loop_step(struct vio_loop *loop, int timeout_ms);
-VIO_API int vio_loop_fd(const struct vio_loop *loop);
+
+/* Readable when a step would find something to do; the same descriptor each time. Not to be closed. */
+VIO_API int vio_loop_fd(struct vio_loop *loop);
 
 /* Makes vio_loop_run() return soon. From any thread or a signal handler. */
 VIO_API void vio_loop_stop(struct vio_loop *loop);
@@ -78,7 +81,7 @@ enum vio_io_op {
 struct vio_io {
 	enum vio_io_op op;
 	int fd;
-	int mode; /* of FALLOCATE */
+	int mode; /* of FALLOCATE; of READ and WRITE: RWF_ flags of preadv2(), usually 0 */
 	uint64_t offset;
 	uint64_t length; /* of FALLOCATE */
 	const struct iovec *iov;
