@@ -142,6 +142,25 @@ static void a_failed_segment_ends_its_request(void **state)
 	assert_int_equal(d.fake.depth_max, 1);
 }
 
+/* Good when they were judged, beyond the end when their turn comes. */
+static void segments_follow_the_capacity(void **state)
+{
+	struct virtio_blk_discard_write_zeroes list[2] = { disk_segment(0, 8, 0),
+							   disk_segment(SECTORS - 8, 8, 0) };
+	struct disk_request request = { VIRTIO_BLK_T_WRITE_ZEROES, .out = list, .out_bytes = sizeof(list) };
+
+	disk_start(&d, 0, 64);
+	d.fake.later = true;
+	disk_add(&d, 0, &request);
+	harness_kick(&d.h, 0);
+	fake_block_resize(&d.fake, (SECTORS - 1) * SECTOR);
+	fake_block_complete(&d.fake, 0);
+	assert_int_equal(d.fake.pending_count, 0);
+	assert_int_equal(d.fake.submitted[VIO_BLOCK_WRITE_ZEROES], 1);
+	assert_int_equal(disk_collect(&d, 0), 1);
+	assert_int_equal(request.status, VIRTIO_BLK_S_IOERR);
+}
+
 static void queues_are_independent(void **state)
 {
 	harness_set(&d.h, "num-queues", "4");
@@ -381,6 +400,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(completes_in_the_order_of_the_storage, setup, teardown),
 		cmocka_unit_test_setup_teardown(failures_are_told, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_failed_segment_ends_its_request, setup, teardown),
+		cmocka_unit_test_setup_teardown(segments_follow_the_capacity, setup, teardown),
 		cmocka_unit_test_setup_teardown(queues_are_independent, setup, teardown),
 		cmocka_unit_test_setup_teardown(completions_are_told_to_the_right_queue, setup, teardown),
 		cmocka_unit_test_setup_teardown(reset_drains, setup, teardown),

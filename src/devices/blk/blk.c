@@ -157,14 +157,20 @@ static uint8_t blk_answer(int result)
 	return result == -VIO_ENOTSUP ? VIRTIO_BLK_S_UNSUPP : VIRTIO_BLK_S_IOERR;
 }
 
-/* Loads the next segment into request->storage; false when there is none. */
+/* Loads the next segment into request->storage; false when there is none or, with request->result, a bad one. */
 static bool blk_next_segment(struct blk_request *request)
 {
+	const struct blk *blk = vio_device_state(request->dev);
 	const struct blk_segment *segment;
 
 	if (request->segment >= request->segment_count)
 		return false;
 	segment = &request->segments[request->segment++];
+	/* It was good when it was judged, but the storage may have shrunk since. */
+	if (segment->sector + segment->sectors > blk_capacity(blk->block)) {
+		request->result = -VIO_ERANGE;
+		return false;
+	}
 	request->storage.flags = segment->flags;
 	request->storage.offset = segment->sector * VIRTIO_BLK_SECTOR_BYTES;
 	request->storage.length = (uint64_t)segment->sectors * VIRTIO_BLK_SECTOR_BYTES;
@@ -198,7 +204,7 @@ static void blk_done(struct vio_block_request *storage, int result)
 	if (!result && blk_next_segment(request))
 		blk_run(request);
 	else
-		blk_finish(request, blk_answer(result));
+		blk_finish(request, blk_answer(request->result));
 }
 
 /* A read or a write of `bytes`, which lie in `spans`. */
@@ -304,7 +310,7 @@ static uint8_t blk_judge_segments(struct blk_request *request, uint32_t sectors_
 		return VIRTIO_BLK_S_UNSUPP;
 	if (!ranges_good)
 		return VIRTIO_BLK_S_IOERR;
-	return blk_next_segment(request) ? BLK_GOES_ON : VIRTIO_BLK_S_OK;
+	return blk_next_segment(request) ? BLK_GOES_ON : blk_answer(request->result);
 }
 
 static uint8_t blk_judge_discard(struct blk_request *request)
@@ -371,6 +377,7 @@ static void blk_serve(struct vio_device *dev, struct vio_devq *q, const struct v
 	request->dev = dev;
 	request->q = q;
 	request->written = 1;
+	request->result = 0;
 	request->segment = 0;
 	request->segment_count = 0;
 	request->storage.flags = 0;
