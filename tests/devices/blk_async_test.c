@@ -207,6 +207,31 @@ static void completions_are_told_to_the_right_queue(void **state)
 	assert_reads(0, 6);
 }
 
+/* Storage that completes several in one go costs one interrupt for each queue, not one for each request. */
+static void batches_of_completions_interrupt_once(void **state)
+{
+	harness_set(&d.h, "num-queues", "3");
+	disk_start(&d, BIT(VIRTIO_F_EVENT_IDX), 64);
+	d.fake.later = true;
+	add_reads(0, 0, 20);
+	add_reads(1, 20, 20);
+	harness_kick(&d.h, 0);
+	harness_kick(&d.h, 1);
+	for (unsigned queue = 0; queue < 3; queue++)
+		d.h.queues[queue].interrupts = 0;
+	vio_block_begin_batch(&d.fake.block);
+	while (d.fake.pending_count)
+		fake_block_complete(&d.fake, 0);
+	assert_int_equal(disk_collect(&d, 0), 0);
+	vio_block_end_batch(&d.fake.block);
+	assert_int_equal(d.h.queues[0].interrupts, 1);
+	assert_int_equal(d.h.queues[1].interrupts, 1);
+	assert_int_equal(d.h.queues[2].interrupts, 0);
+	assert_int_equal(disk_collect(&d, 0), 20);
+	assert_int_equal(disk_collect(&d, 1), 20);
+	assert_reads(0, 40);
+}
+
 /* hostile: A97; spec: DEV-BASIC-011 */
 static void reset_drains(void **state)
 {
@@ -403,6 +428,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(segments_follow_the_capacity, setup, teardown),
 		cmocka_unit_test_setup_teardown(queues_are_independent, setup, teardown),
 		cmocka_unit_test_setup_teardown(completions_are_told_to_the_right_queue, setup, teardown),
+		cmocka_unit_test_setup_teardown(batches_of_completions_interrupt_once, setup, teardown),
 		cmocka_unit_test_setup_teardown(reset_drains, setup, teardown),
 		cmocka_unit_test_setup_teardown(saving_drains, setup, teardown),
 		cmocka_unit_test_setup_teardown(flush_keeps_its_promise, setup, teardown),

@@ -359,6 +359,7 @@ static void capacity_follows_the_storage(void **state)
 	assert_int_equal(d.h.config_interrupts, 2);
 	vio_device_unrealize(&d.h.dev);
 	assert_null(d.fake.block.changed);
+	vio_block_end_batch(&d.fake.block);
 }
 
 /* hostile: A100 */

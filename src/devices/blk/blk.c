@@ -146,7 +146,7 @@ static void blk_finish(struct blk_request *request, uint8_t answer)
 	*request->status = answer;
 	vio_devq_push(q, &request->buf, answer == VIRTIO_BLK_S_OK ? request->written : 1);
 	blk->in_flight--;
-	if (blk->batched != q)
+	if (blk->batched != q && !blk->block->batching)
 		vio_devq_notify(q);
 }
 
@@ -157,7 +157,7 @@ static uint8_t blk_answer(int result)
 	return result == -VIO_ENOTSUP ? VIRTIO_BLK_S_UNSUPP : VIRTIO_BLK_S_IOERR;
 }
 
-/* Loads the next segment into request->storage; false when there is none or, with request->result, a bad one. */
+/* Loads the next segment; false when there is none or, with request->result, a bad one. */
 static bool blk_next_segment(struct blk_request *request)
 {
 	const struct blk *blk = vio_device_state(request->dev);
@@ -523,6 +523,17 @@ static void blk_changed(void *context, struct vio_block *block)
 
 /* Life. */
 
+/* The storage completed several requests, of whichever queues. */
+static void blk_batch_done(void *context, struct vio_block *block)
+{
+	struct vio_device *dev = context;
+
+	if (!dev->queues)
+		return;
+	for (unsigned i = 0; i < dev->queue_count; i++)
+		vio_devq_notify(&dev->queues[i]);
+}
+
 static uint32_t blk_min(uint32_t a, uint32_t b)
 {
 	return a < b ? a : b;
@@ -566,6 +577,7 @@ static int blk_realize(struct vio_device *dev)
 	blk->batched = NULL;
 	blk->block->changed_context = dev;
 	blk->block->changed = blk_changed;
+	blk->block->batch_done = blk_batch_done;
 	blk_reset(dev);
 	return 0;
 }
@@ -575,6 +587,7 @@ static void blk_unrealize(struct vio_device *dev)
 	struct blk *blk = vio_device_state(dev);
 
 	blk->block->changed = NULL;
+	blk->block->batch_done = NULL;
 	blk->block->changed_context = NULL;
 }
 
