@@ -3,9 +3,14 @@
 #include <errno.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "daemon/daemon.h"
+
+/* How long to wait for a socket's owner to be gone. */
+#define BUSY_TRIES    50u
+#define BUSY_PAUSE_MS 20
 
 static int socket_address(struct sockaddr_un *address, const char *path, struct vio_message *message)
 {
@@ -49,6 +54,7 @@ static int socket_probe(const struct sockaddr_un *address, struct vio_message *m
 static int socket_clear_path(const struct sockaddr_un *address, struct vio_message *message)
 {
 	const char *path = address->sun_path;
+	const struct timespec pause = { .tv_nsec = BUSY_PAUSE_MS * 1000000 };
 	struct stat before, now;
 	int error;
 
@@ -61,7 +67,12 @@ static int socket_clear_path(const struct sockaddr_un *address, struct vio_messa
 	if (!S_ISSOCK(before.st_mode))
 		return vio_fail(message, -VIO_EEXIST,
 				"'%s' exists and is no socket; move it or choose another path", path);
+	/* A process that was killed while io_uring watched its socket keeps it for a moment longer. */
 	error = socket_probe(address, message);
+	for (unsigned i = 0; error == -VIO_EBUSY && i < BUSY_TRIES; i++) {
+		nanosleep(&pause, NULL);
+		error = socket_probe(address, message);
+	}
 	if (error)
 		return error;
 	if (lstat(path, &now) == 0 && (now.st_dev != before.st_dev || now.st_ino != before.st_ino))
@@ -91,7 +102,7 @@ int vio_socket_listen(struct vio_socket *sock, const char *path, mode_t mode, st
 				strerror(errno));
 	/* The file takes its permissions from the socket, so it never has others. */
 	if ((mode && fchmod(sock->fd, mode)) ||
-	    bind(sock->fd, (const struct sockaddr *)&address, sizeof(address)) || listen(sock->fd, 16)) {
+	    bind(sock->fd, (const struct sockaddr *)&address, sizeof(address)) || listen(sock->fd, 64)) {
 		error = vio_fail(message, vio_error_from_errno(errno), "can't listen on socket '%s': %s",
 				 path, strerror(errno));
 		close(sock->fd);
@@ -115,6 +126,9 @@ void vio_socket_close(struct vio_socket *sock)
 	if (sock->inode && lstat(sock->path, &now) == 0 && now.st_dev == sock->device &&
 	    now.st_ino == sock->inode)
 		unlink(sock->path);
+	/* The loop's ring may hold the socket a moment longer; nobody shall connect to it then. */
+	if (sock->inode)
+		shutdown(sock->fd, SHUT_RDWR);
 	close(sock->fd);
 	sock->fd = -1;
 	sock->inode = 0;
