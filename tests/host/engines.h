@@ -10,9 +10,11 @@
  * A test for both engines of the loop: *state is a loop that stands on one or the
  * other. Where the system refuses io_uring its half is skipped.
  */
-#define ON_BOTH_ENGINES(test) \
+#define ON_BOTH_ENGINES(test)                                                    \
 	{ #test ": io_uring", test, engine_setup_uring, engine_teardown, NULL }, \
-	{ #test ": epoll", test, engine_setup_epoll, engine_teardown, NULL }
+	{                                                                        \
+#test ": epoll", test, engine_setup_epoll, engine_teardown, NULL \
+	}
 
 int engine_setup_uring(void **state);
 int engine_setup_epoll(void **state);
