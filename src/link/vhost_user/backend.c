@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -51,14 +50,12 @@ static void on_config_interrupt(void *context)
 	struct vio_vhost_user *backend = context;
 	struct vhost_user_header header = { VHOST_USER_BACKEND_CONFIG_CHANGE_MSG, VHOST_USER_FLAGS_VERSION,
 					    0 };
-	ssize_t written;
 
-	if (backend->request_fd < 0)
+	if (!vu_has_protocol(backend, VHOST_USER_PROTOCOL_F_CONFIG))
 		return;
-	/* write(), and never NEED_REPLY: User-Mode Linux gives a pipe here. A full one holds enough news. */
-	do
-		written = write(backend->request_fd, &header, sizeof(header));
-	while (written < 0 && errno == EINTR);
+	/* Never NEED_REPLY: User-Mode Linux gives a pipe here. A full one holds enough news. */
+	if (!vu_signal_write(&backend->channel, &header, sizeof(header)))
+		vu_signal_set(&backend->channel, VU_SIGNAL_NONE, -1);
 }
 
 static void on_kick_again(void *context, uint16_t queue)
@@ -74,7 +71,7 @@ static void on_fault(void *context, const struct vio_fault *fault)
 
 	vu_log(backend, "queue %u: %s (descriptor %u, value %#llx)", fault->queue,
 	       vio_fault_name(fault->kind), fault->index, (unsigned long long)fault->value);
-	vu_vring_error(&backend->vrings[fault->queue]);
+	vu_signal_raise(&backend->vrings[fault->queue].err);
 }
 
 static const struct vio_device_events device_events = {
@@ -98,7 +95,7 @@ void vio_vhost_user_stop(struct vio_vhost_user *backend)
 		vu_vring_close(&backend->vrings[queue]);
 	vu_memory_clear(&backend->memory);
 	vu_receiver_next(&backend->receiver);
-	vu_replace_fd(&backend->request_fd, -1);
+	vu_signal_set(&backend->channel, VU_SIGNAL_NONE, -1);
 	close(backend->socket.fd);
 	backend->socket.fd = -1;
 	backend->protocol_features = 0;
@@ -142,7 +139,6 @@ struct vio_vhost_user *vio_vhost_user_create(struct vio_device *dev, const struc
 	backend->events = events;
 	backend->context = context;
 	backend->socket = (struct vio_watch){ .fd = -1, .ready = socket_ready };
-	backend->request_fd = -1;
 	vu_memory_init(&backend->memory);
 	for (queue = 0; queue < VIO_VHOST_USER_QUEUES_MAX; queue++)
 		vu_vring_init(&backend->vrings[queue], backend, (uint16_t)queue);

@@ -5,6 +5,7 @@
 #include <vireo/vhost_user.h>
 
 #include "link/vhost_user/memory.h"
+#include "link/vhost_user/signal.h"
 #include "link/vhost_user/wire.h"
 
 /*
@@ -15,8 +16,8 @@
 struct vu_vring {
 	struct vio_vhost_user *backend;
 	struct vio_watch kick; /* fd -1: none */
-	int call_fd;
-	int err_fd;
+	struct vu_signal call;
+	struct vu_signal err;
 	uint16_t index;
 	uint16_t num;
 	uint16_t base; /* next index, while it doesn't run */
@@ -24,6 +25,7 @@ struct vu_vring {
 	bool has_addr;
 	bool enabled;
 	bool held; /* GET_VRING_BASE stopped it: a new kick descriptor starts it again */
+	bool owes_interrupt; /* there was nothing to raise when the driver wanted to hear */
 	struct vhost_user_vring_addr addr;
 	struct vio_task again;
 };
@@ -35,7 +37,7 @@ struct vio_vhost_user {
 	void *context;
 
 	struct vio_watch socket; /* fd -1: no connection */
-	int request_fd;          /* the back end's channel to the front end; -1: none */
+	struct vu_signal channel; /* for our own requests to the front end */
 	bool features_set;
 	uint64_t protocol_features;
 	struct vu_receiver receiver;
@@ -64,19 +66,17 @@ void vu_vring_close(struct vu_vring *vring);
 int vu_vring_update(struct vu_vring *vring);
 /* Stops it in the device, keeping where it was. */
 void vu_vring_pause(struct vu_vring *vring);
-/* Takes over a new descriptor (or -1 for none) for kicks. */
+/* Takes over a new descriptor (or -1 for none) for kicks; on failure it is closed. */
 int vu_vring_set_kick(struct vu_vring *vring, int fd);
+/* Takes over what to raise for interrupts; one that is owed is raised. */
+void vu_vring_set_call(struct vu_vring *vring, enum vu_signal_kind kind, int fd);
 void vu_vring_interrupt(struct vu_vring *vring);
-void vu_vring_error(struct vu_vring *vring);
 
 static inline bool vu_vring_runs(const struct vu_vring *vring)
 {
 	return vring->index < vring->backend->dev->queue_count &&
 	       vring->backend->dev->queues[vring->index].running;
 }
-
-/* Closes *to and takes over fd, which may be -1. */
-void vu_replace_fd(int *to, int fd);
 
 /* All that run, and those that could, for a change of memory in between. */
 void vu_pause_all(struct vio_vhost_user *backend);

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-#include <string.h>
-#include <unistd.h>
+#include <fcntl.h>
 
 #include "link/vhost_user/backend.h"
 
@@ -289,9 +288,12 @@ static int set_vring_enable(struct vio_vhost_user *backend, struct vu_message *m
 	return 0;
 }
 
-/* The queue and the one descriptor of KICK, CALL and ERR; *fd -1: the message says that there is none. */
-static int vring_fd(struct vio_vhost_user *backend, struct vu_message *message, struct vu_vring **vring,
-		    int *fd)
+/*
+ * The queue of KICK, CALL and ERR, and of what kind the descriptor is that came
+ * along; NONE: the message says that there is none. `access` is what it must allow.
+ */
+static int vring_fd(struct vio_vhost_user *backend, const struct vu_message *message, int access,
+		    struct vu_vring **vring, enum vu_signal_kind *kind)
 {
 	uint64_t index = message->payload.u64 & VHOST_USER_VRING_INDEX_MASK;
 	bool without = message->payload.u64 & VHOST_USER_VRING_NOFD_MASK;
@@ -301,24 +303,28 @@ static int vring_fd(struct vio_vhost_user *backend, struct vu_message *message, 
 	    index >= backend->dev->queue_count || message->fd_count != (without ? 0 : 1))
 		return -VIO_EPROTO;
 	*vring = &backend->vrings[index];
-	*fd = without ? -1 : vu_message_take_fd(message, 0);
-	return 0;
+	*kind = without ? VU_SIGNAL_NONE : vu_signal_kind(message->fds[0], access);
+	if (without || *kind == VU_SIGNAL_EVENT || *kind == VU_SIGNAL_PIPE)
+		return 0;
+	vu_log(backend, "queue %u: the file descriptor is neither eventfd nor pipe", (*vring)->index);
+	return -VIO_EINVAL; /* hostile: C12 */
 }
 
 static int set_vring_kick(struct vio_vhost_user *backend, struct vu_message *message)
 {
+	enum vu_signal_kind kind;
 	struct vu_vring *vring;
-	int error, fd;
+	int error;
 
-	error = vring_fd(backend, message, &vring, &fd);
+	error = vring_fd(backend, message, O_RDONLY, &vring, &kind);
 	if (error)
 		return error;
-	if (fd < 0) {
+	if (kind == VU_SIGNAL_NONE) {
 		vu_log(backend, "queue %u: has no kick descriptor, and polling is not supported",
 		       vring->index);
 		return -VIO_ENOTSUP;
 	}
-	error = vu_vring_set_kick(vring, fd);
+	error = vu_vring_set_kick(vring, vu_message_take_fd(message, 0));
 	if (error)
 		return error;
 	vring->held = false;
@@ -327,25 +333,23 @@ static int set_vring_kick(struct vio_vhost_user *backend, struct vu_message *mes
 
 static int set_vring_call(struct vio_vhost_user *backend, struct vu_message *message)
 {
+	enum vu_signal_kind kind;
 	struct vu_vring *vring;
-	int fd, error = vring_fd(backend, message, &vring, &fd);
+	int error = vring_fd(backend, message, O_WRONLY, &vring, &kind);
 
-	if (error)
-		return error;
-	vu_replace_fd(&vring->call_fd, fd);
-	/* What was used while the old one was on its way out must not be lost. */
-	if (vu_vring_runs(vring))
-		vu_vring_interrupt(vring);
-	return 0;
+	if (!error)
+		vu_vring_set_call(vring, kind, vu_message_take_fd(message, 0));
+	return error;
 }
 
 static int set_vring_err(struct vio_vhost_user *backend, struct vu_message *message)
 {
+	enum vu_signal_kind kind;
 	struct vu_vring *vring;
-	int fd, error = vring_fd(backend, message, &vring, &fd);
+	int error = vring_fd(backend, message, O_WRONLY, &vring, &kind);
 
 	if (!error)
-		vu_replace_fd(&vring->err_fd, fd);
+		vu_signal_set(&vring->err, kind, vu_message_take_fd(message, 0));
 	return error;
 }
 
@@ -353,7 +357,12 @@ static int set_vring_err(struct vio_vhost_user *backend, struct vu_message *mess
 
 static int set_backend_req_fd(struct vio_vhost_user *backend, struct vu_message *message)
 {
-	vu_replace_fd(&backend->request_fd, vu_message_take_fd(message, 0));
+	enum vu_signal_kind kind = vu_signal_kind(message->fds[0], O_WRONLY);
+
+	/* hostile: C32, another one takes the place of the first. */
+	if (kind != VU_SIGNAL_SOCKET && kind != VU_SIGNAL_PIPE)
+		return -VIO_EINVAL;
+	vu_signal_set(&backend->channel, kind, vu_message_take_fd(message, 0));
 	return 0;
 }
 

@@ -1,69 +1,40 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-#include <errno.h>
-#include <fcntl.h>
 #include <unistd.h>
 
 #include "link/vhost_user/backend.h"
 
-/*
- * No descriptor of a peer may block us: not a pipe that is full, not an eventfd that was
- * given for two queues and read for the other one (hostile: C12 C23).
- */
-void vu_replace_fd(int *to, int fd)
+void vu_vring_set_call(struct vu_vring *vring, enum vu_signal_kind kind, int fd)
 {
-	if (*to >= 0)
-		close(*to);
-	*to = fd;
-	if (fd >= 0)
-		fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK);
-}
-
-/*
- * write(), because the descriptor may be a pipe (User-Mode Linux) as well as an eventfd. If it
- * is full the front end has enough to wake up for.
- */
-static void signal_fd(int fd)
-{
-	uint64_t one = 1;
-	ssize_t written;
-
-	if (fd < 0)
-		return;
-	do
-		written = write(fd, &one, sizeof(one));
-	while (written < 0 && errno == EINTR);
+	vu_signal_set(&vring->call, kind, fd);
+	if (vring->owes_interrupt && kind != VU_SIGNAL_NONE) {
+		vring->owes_interrupt = false;
+		vu_vring_interrupt(vring);
+	}
 }
 
 void vu_vring_interrupt(struct vu_vring *vring)
 {
-	signal_fd(vring->call_fd);
+	if (vring->call.kind == VU_SIGNAL_NONE)
+		vring->owes_interrupt = true;
+	else if (!vu_signal_raise(&vring->call))
+		vu_signal_set(&vring->call, VU_SIGNAL_NONE, -1);
 }
 
-void vu_vring_error(struct vu_vring *vring)
-{
-	signal_fd(vring->err_fd);
-}
-
-/*
- * The count is of no interest, only that it goes away. A descriptor that ends, fails
- * or isn't an eventfd would make the loop spin (hostile: C12 C23): it is given up.
- */
+/* The count is of no interest, only that it goes away. */
 static void kick_ready(struct vio_watch *watch)
 {
 	struct vu_vring *vring = VIO_CONTAINER_OF(watch, struct vu_vring, kick);
-	uint64_t count;
-	ssize_t got = read(watch->fd, &count, sizeof(count));
+	int taken = vu_signal_take(watch->fd);
 
-	if (got < 0 && (errno == EAGAIN || errno == EINTR))
-		return;
-	if (got != (ssize_t)sizeof(count)) {
-		vu_log(vring->backend, "queue %u: kick descriptor %s, ignored from now on", vring->index,
-		       got < 0 ? "can't be read" : "is no eventfd or was closed");
+	if (taken < 0) {
+		/* Ready for ever and never a kick: the queue goes on without. */
+		vu_log(vring->backend, "queue %u: nobody holds the other end of its kick descriptor",
+		       vring->index);
 		vring->backend->watcher.remove(vring->backend->watcher.context, watch);
 		vring->watched = false;
-		return;
+	} else if (taken) {
+		vio_device_kick(vring->backend->dev, vring->index);
 	}
-	vio_device_kick(vring->backend->dev, vring->index);
 }
 
 static void kick_again(struct vio_task *task)
@@ -78,8 +49,6 @@ void vu_vring_init(struct vu_vring *vring, struct vio_vhost_user *backend, uint1
 	*vring = (struct vu_vring){
 		.backend = backend,
 		.index = index,
-		.call_fd = -1,
-		.err_fd = -1,
 		.kick = { .fd = -1, .ready = kick_ready },
 		.again = { .run = kick_again },
 	};
@@ -88,17 +57,26 @@ void vu_vring_init(struct vu_vring *vring, struct vio_vhost_user *backend, uint1
 int vu_vring_set_kick(struct vu_vring *vring, int fd)
 {
 	const struct vio_watcher *watcher = &vring->backend->watcher;
-	int error = 0;
+	int error;
 
 	if (vring->watched)
 		watcher->remove(watcher->context, &vring->kick);
 	vring->watched = false;
-	vu_replace_fd(&vring->kick.fd, fd);
-	if (fd >= 0) {
-		error = watcher->add(watcher->context, &vring->kick);
-		vring->watched = !error;
+	if (vring->kick.fd >= 0)
+		close(vring->kick.fd);
+	vring->kick.fd = fd;
+	if (fd < 0)
+		return 0;
+	error = watcher->add(watcher->context, &vring->kick);
+	vring->watched = !error;
+	if (error) {
+		close(fd);
+		vring->kick.fd = -1;
+		return error;
 	}
-	return error;
+	/* A kick may have gone to the descriptor before it. */
+	vio_device_kick(vring->backend->dev, vring->index);
+	return 0;
 }
 
 void vu_vring_close(struct vu_vring *vring)
@@ -107,8 +85,8 @@ void vu_vring_close(struct vu_vring *vring)
 
 	vu_vring_set_kick(vring, -1);
 	backend->watcher.cancel(backend->watcher.context, &vring->again);
-	vu_replace_fd(&vring->call_fd, -1);
-	vu_replace_fd(&vring->err_fd, -1);
+	vu_signal_set(&vring->call, VU_SIGNAL_NONE, -1);
+	vu_signal_set(&vring->err, VU_SIGNAL_NONE, -1);
 	vu_vring_init(vring, backend, vring->index);
 }
 
