@@ -2,6 +2,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/epoll.h>
 #include <unistd.h>
 
 #include "link/vhost_user/backend.h"
@@ -83,18 +84,39 @@ static const struct vio_device_events device_events = {
 
 /* The connection. */
 
+/* Listens to the socket, or to its having room. */
+static int listen_to(struct vio_vhost_user *backend, struct vio_watch *watch)
+{
+	int error = backend->watcher.add(backend->watcher.context, watch);
+
+	backend->listening = error ? NULL : watch;
+	return error;
+}
+
+static void listen_to_nobody(struct vio_vhost_user *backend)
+{
+	if (backend->listening)
+		backend->watcher.remove(backend->watcher.context, backend->listening);
+	backend->listening = NULL;
+	if (backend->room.fd >= 0)
+		close(backend->room.fd);
+	backend->room.fd = -1;
+}
+
 void vio_vhost_user_stop(struct vio_vhost_user *backend)
 {
 	uint16_t queue;
 
 	if (backend->socket.fd < 0)
 		return;
-	backend->watcher.remove(backend->watcher.context, &backend->socket);
+	listen_to_nobody(backend);
 	vio_device_detach(backend->dev);
 	for (queue = 0; queue < backend->dev->queue_count; queue++)
 		vu_vring_close(&backend->vrings[queue]);
 	vu_memory_clear(&backend->memory);
 	vu_receiver_next(&backend->receiver);
+	backend->receiver.mistake = NULL;
+	backend->sender.length = backend->sender.sent = 0;
 	vu_signal_set(&backend->channel, VU_SIGNAL_NONE, -1);
 	close(backend->socket.fd);
 	backend->socket.fd = -1;
@@ -102,25 +124,64 @@ void vio_vhost_user_stop(struct vio_vhost_user *backend)
 	backend->features_set = false;
 }
 
+/* Nothing of the back end may be touched after it: `closed` may start anew. */
+static void end_connection(struct vio_vhost_user *backend, int reason)
+{
+	if (backend->receiver.mistake)
+		vu_log(backend, "%s", backend->receiver.mistake);
+	vio_vhost_user_stop(backend);
+	backend->events->closed(backend->context, reason);
+}
+
+static int wait_for_room(struct vio_vhost_user *backend)
+{
+	struct epoll_event event = { .events = EPOLLOUT };
+
+	listen_to_nobody(backend);
+	backend->room.fd = epoll_create1(EPOLL_CLOEXEC);
+	if (backend->room.fd < 0 ||
+	    epoll_ctl(backend->room.fd, EPOLL_CTL_ADD, backend->socket.fd, &event) < 0)
+		return -VIO_ESYS;
+	return listen_to(backend, &backend->room);
+}
+
+static void room_ready(struct vio_watch *watch)
+{
+	struct vio_vhost_user *backend = VIO_CONTAINER_OF(watch, struct vio_vhost_user, room);
+	int result = vu_send(&backend->sender, backend->socket.fd);
+
+	if (result > 0) {
+		listen_to_nobody(backend);
+		result = listen_to(backend, &backend->socket);
+	}
+	if (result < 0)
+		end_connection(backend, result);
+}
+
+/* 1: go on; 0: nothing to do for now; a negative code ends the connection. */
+static int one_message(struct vio_vhost_user *backend)
+{
+	int result = vu_receive(&backend->receiver, backend->socket.fd);
+
+	if (result <= 0)
+		return result;
+	result = vu_handle_message(backend);
+	vu_receiver_next(&backend->receiver);
+	if (result < 0)
+		return result;
+	result = vu_send(&backend->sender, backend->socket.fd);
+	return result ? result : wait_for_room(backend); /* hostile: C10 */
+}
+
 static void socket_ready(struct vio_watch *watch)
 {
 	struct vio_vhost_user *backend = VIO_CONTAINER_OF(watch, struct vio_vhost_user, socket);
 	int result = 1, turn;
 
-	for (turn = 0; turn < MESSAGES_A_TURN && result > 0; turn++) {
-		result = vu_receive(&backend->receiver, watch->fd);
-		if (result > 0) {
-			int error = vu_handle_message(backend);
-
-			vu_receiver_next(&backend->receiver);
-			if (error)
-				result = error;
-		}
-	}
-	if (result < 0) {
-		vio_vhost_user_stop(backend);
-		backend->events->closed(backend->context, result);
-	}
+	for (turn = 0; turn < MESSAGES_A_TURN && result > 0; turn++)
+		result = one_message(backend);
+	if (result < 0)
+		end_connection(backend, result);
 }
 
 struct vio_vhost_user *vio_vhost_user_create(struct vio_device *dev, const struct vio_watcher *watcher,
@@ -139,6 +200,7 @@ struct vio_vhost_user *vio_vhost_user_create(struct vio_device *dev, const struc
 	backend->events = events;
 	backend->context = context;
 	backend->socket = (struct vio_watch){ .fd = -1, .ready = socket_ready };
+	backend->room = (struct vio_watch){ .fd = -1, .ready = room_ready };
 	vu_memory_init(&backend->memory);
 	for (queue = 0; queue < VIO_VHOST_USER_QUEUES_MAX; queue++)
 		vu_vring_init(&backend->vrings[queue], backend, (uint16_t)queue);
@@ -171,7 +233,7 @@ int vio_vhost_user_start(struct vio_vhost_user *backend, int socket_fd)
 		return -VIO_EBUSY;
 	}
 	backend->socket.fd = socket_fd;
-	error = backend->watcher.add(backend->watcher.context, &backend->socket);
+	error = listen_to(backend, &backend->socket);
 	if (error) {
 		close(socket_fd);
 		backend->socket.fd = -1;

@@ -37,10 +37,18 @@ struct vio_vhost_user {
 	void *context;
 
 	struct vio_watch socket; /* fd -1: no connection */
+	/*
+	 * While a reply waits for room in the socket, no further message is read: this is watched
+	 * in place of the socket. A watcher knows no "writable", but an epoll instance that waits
+	 * for it is readable when it comes to pass, in any loop. fd -1: no reply waits.
+	 */
+	struct vio_watch room;
+	struct vio_watch *listening; /* which of the two is watched; NULL: neither */
 	struct vu_signal channel; /* for our own requests to the front end */
 	bool features_set;
 	uint64_t protocol_features;
 	struct vu_receiver receiver;
+	struct vu_sender sender;
 	struct vu_memory memory;
 	struct vu_vring vrings[VIO_VHOST_USER_QUEUES_MAX];
 };
@@ -54,8 +62,8 @@ static inline bool vu_has_protocol(const struct vio_vhost_user *backend, unsigne
 }
 
 /*
- * Handles the message that is complete in the receiver, reply included. A negative
- * code ends the connection.
+ * Handles the message that is complete in the receiver; a reply is left in the
+ * sender. A negative code ends the connection.
  */
 int vu_handle_message(struct vio_vhost_user *backend);
 

@@ -9,7 +9,7 @@
  * and a handler checks the rest before it changes anything.
  *
  * A handler returns 0, a negative code for a request that is refused, or
- * VU_REPLIED when it has sent the reply that the message always has.
+ * VU_REPLIED when it has made the reply that the message always has.
  */
 #define VU_REPLIED 1
 
@@ -27,9 +27,8 @@ struct vu_row {
 static int reply(struct vio_vhost_user *backend, const struct vu_message *message, const void *payload,
 		 uint32_t size)
 {
-	int error = vu_send_reply(backend->socket.fd, message->header.request, payload, size);
-
-	return error ? error : VU_REPLIED;
+	vu_sender_put(&backend->sender, message->header.request, payload, size);
+	return VU_REPLIED;
 }
 
 static int reply_u64(struct vio_vhost_user *backend, const struct vu_message *message, uint64_t value)
@@ -451,8 +450,6 @@ static const struct vu_row rows[] = {
 static const char *mistake(const struct vio_vhost_user *backend, const struct vu_row *row,
 			   const struct vu_message *message)
 {
-	if ((message->header.flags & VHOST_USER_FLAGS_VERSION_MASK) != VHOST_USER_FLAGS_VERSION)
-		return "wrong version"; /* hostile: C5 */
 	if (!row)
 		return "not known";
 	if (row->protocol != NEEDS_NOTHING && !vu_has_protocol(backend, row->protocol))
@@ -487,9 +484,8 @@ int vu_handle_message(struct vio_vhost_user *backend)
 		vu_log(backend, "%s refused: %s", row->name, vio_strerror(result));
 	/* hostile: C7, NEED_REPLY counts only where REPLY_ACK was negotiated. */
 	if (asked && vu_has_protocol(backend, VHOST_USER_PROTOCOL_F_REPLY_ACK)) {
-		uint64_t answer = result != 0;
-
-		return vu_send_reply(backend->socket.fd, request, &answer, sizeof(answer));
+		reply_u64(backend, message, result != 0);
+		return 0;
 	}
 	/* Nobody waits for an error: the only way to tell is to hang up. */
 	return result;

@@ -42,42 +42,77 @@ static size_t wanted(const struct vu_receiver *receiver)
 	return sizeof(*header) + (receiver->received < sizeof(*header) ? 0 : header->size);
 }
 
-int vu_receive(struct vu_receiver *receiver, int socket_fd)
+static int mistake(struct vu_receiver *receiver, const char *what)
+{
+	receiver->mistake = what;
+	return -VIO_EPROTO;
+}
+
+/* What of a header no handler should see, however much of the message is still to come. */
+static int judge_header(struct vu_receiver *receiver)
+{
+	const struct vhost_user_header *header = &receiver->message.header;
+
+	if ((header->flags & VHOST_USER_FLAGS_VERSION_MASK) != VHOST_USER_FLAGS_VERSION) /* hostile: C5 */
+		return mistake(receiver, "a message of another version");
+	if (header->flags & VHOST_USER_FLAGS_REPLY)
+		return mistake(receiver, "a reply where a request belongs");
+	if (header->size > VU_PAYLOAD_MAX)
+		return mistake(receiver, "a message longer than any request");
+	return 0;
+}
+
+/* 1: bytes came; 0: none now; or a negative code. */
+static int receive_some(struct vu_receiver *receiver, int socket_fd)
 {
 	struct vu_message *message = &receiver->message;
+	/* One descriptor more than fits, so that a ninth is seen and not cut off by the kernel. */
+	union {
+		char bytes[CMSG_SPACE((VHOST_USER_FDS_MAX + 1) * sizeof(int))];
+		struct cmsghdr align;
+	} control;
+	struct iovec iov;
+	struct msghdr msg = { .msg_iov = &iov,
+			      .msg_iovlen = 1,
+			      .msg_control = &control,
+			      .msg_controllen = sizeof(control) };
+	ssize_t got;
+
+	if (receiver->received < sizeof(message->header))
+		iov.iov_base = (uint8_t *)&message->header + receiver->received;
+	else
+		iov.iov_base = message->payload.bytes + (receiver->received - sizeof(message->header));
+	iov.iov_len = wanted(receiver) - receiver->received;
+	do
+		got = recvmsg(socket_fd, &msg, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+	while (got < 0 && errno == EINTR);
+	if (got < 0)
+		return errno == EAGAIN ? 0 : errno == ECONNRESET ? -VIO_EHANGUP : -VIO_ESYS;
+	keep_fds(receiver, &msg);
+	if (!got)
+		return -VIO_EHANGUP;
+	receiver->received += (size_t)got;
+	return 1;
+}
+
+int vu_receive(struct vu_receiver *receiver, int socket_fd)
+{
+	const size_t header_bytes = sizeof(receiver->message.header);
 
 	for (;;) {
-		/* One descriptor more than fits, so that a ninth is seen and not cut off by the kernel. */
-		union {
-			char bytes[CMSG_SPACE((VHOST_USER_FDS_MAX + 1) * sizeof(int))];
-			struct cmsghdr align;
-		} control;
-		struct iovec iov;
-		struct msghdr msg = { .msg_iov = &iov,
-				      .msg_iovlen = 1,
-				      .msg_control = &control,
-				      .msg_controllen = sizeof(control) };
-		ssize_t got;
+		int result = receive_some(receiver, socket_fd);
 
-		if (receiver->received >= sizeof(message->header) && message->header.size > VU_PAYLOAD_MAX)
-			return -VIO_EPROTO;
-		if (receiver->received >= sizeof(message->header) && receiver->received == wanted(receiver))
-			return receiver->fds_lost ? -VIO_EPROTO : 1;
-		if (receiver->received < sizeof(message->header))
-			iov.iov_base = (uint8_t *)&message->header + receiver->received;
-		else
-			iov.iov_base =
-				message->payload.bytes + (receiver->received - sizeof(message->header));
-		iov.iov_len = wanted(receiver) - receiver->received;
-		got = recvmsg(socket_fd, &msg, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
-		if (got < 0 && errno == EINTR)
-			continue;
-		if (got < 0)
-			return errno == EAGAIN ? 0 : errno == ECONNRESET ? -VIO_EHANGUP : -VIO_ESYS;
-		keep_fds(receiver, &msg);
-		if (!got)
-			return -VIO_EHANGUP;
-		receiver->received += (size_t)got;
+		if (result <= 0)
+			return result;
+		if (receiver->fds_lost)
+			return mistake(receiver, "more file descriptors than fit, or than may be open");
+		if (receiver->received == header_bytes) {
+			result = judge_header(receiver);
+			if (result)
+				return result;
+		}
+		if (receiver->received >= header_bytes && receiver->received == wanted(receiver))
+			return 1;
 	}
 }
 
@@ -104,21 +139,30 @@ int vu_message_take_fd(struct vu_message *message, unsigned index)
 	return fd;
 }
 
-int vu_send_reply(int socket_fd, uint32_t request, const void *payload, uint32_t size)
+void vu_sender_put(struct vu_sender *sender, uint32_t request, const void *payload, uint32_t size)
 {
-	struct vhost_user_header header = { request, VHOST_USER_FLAGS_VERSION | VHOST_USER_FLAGS_REPLY,
-					    size };
-	struct iovec iov[2] = { { &header, sizeof(header) }, { (void *)(uintptr_t)payload, size } };
-	struct msghdr msg = { .msg_iov = iov, .msg_iovlen = size ? 2 : 1 };
-	ssize_t sent;
+	const struct vhost_user_header header = { request, VHOST_USER_FLAGS_VERSION | VHOST_USER_FLAGS_REPLY,
+						  size };
 
-	do
-		sent = sendmsg(socket_fd, &msg, MSG_DONTWAIT | MSG_NOSIGNAL);
-	while (sent < 0 && errno == EINTR);
-	if (sent == (ssize_t)(sizeof(header) + size))
-		return 0;
-	if (sent < 0 && (errno == EPIPE || errno == ECONNRESET))
-		return -VIO_EHANGUP;
-	/* A peer that lets its socket fill up doesn't follow the protocol, which waits for each reply. */
-	return -VIO_EAGAIN;
+	memcpy(sender->bytes, &header, sizeof(header));
+	if (size)
+		memcpy(sender->bytes + sizeof(header), payload, size);
+	sender->length = sizeof(header) + size;
+	sender->sent = 0;
+}
+
+int vu_send(struct vu_sender *sender, int socket_fd)
+{
+	while (sender->sent < sender->length) {
+		ssize_t sent = send(socket_fd, sender->bytes + sender->sent, sender->length - sender->sent,
+				    MSG_DONTWAIT | MSG_NOSIGNAL);
+
+		if (sent >= 0)
+			sender->sent += (size_t)sent;
+		else if (errno == EAGAIN)
+			return 0;
+		else if (errno != EINTR)
+			return errno == EPIPE || errno == ECONNRESET ? -VIO_EHANGUP : -VIO_ESYS;
+	}
+	return 1;
 }

@@ -32,8 +32,16 @@ struct vu_message {
 /* The receiving end of one connection. */
 struct vu_receiver {
 	struct vu_message message;
-	size_t received; /* bytes of header and payload that are here */
-	bool fds_lost;   /* more descriptors came than fit */
+	size_t received;     /* bytes of header and payload that are here */
+	bool fds_lost;       /* more descriptors came than fit */
+	const char *mistake; /* what was wrong when -VIO_EPROTO was returned */
+};
+
+/* The sending end: one reply at most, of which the rest waits for room in the socket. */
+struct vu_sender {
+	uint8_t bytes[sizeof(struct vhost_user_header) + VU_PAYLOAD_MAX];
+	size_t length;
+	size_t sent;
 };
 
 /*
@@ -49,7 +57,10 @@ void vu_receiver_next(struct vu_receiver *receiver);
 /* Passes descriptor `index` to the caller; -1 when there is none. */
 int vu_message_take_fd(struct vu_message *message, unsigned index);
 
-/* Sends a reply of `size` payload bytes. -VIO_EAGAIN: the peer doesn't read. */
-int vu_send_reply(int socket_fd, uint32_t request, const void *payload, uint32_t size);
+/* Makes a reply of `size` payload bytes, at most VU_PAYLOAD_MAX. */
+void vu_sender_put(struct vu_sender *sender, uint32_t request, const void *payload, uint32_t size);
+
+/* Sends what there is as far as it goes. 1: all of it; 0: the rest later; -VIO_EHANGUP, -VIO_ESYS. */
+int vu_send(struct vu_sender *sender, int socket_fd);
 
 #endif
