@@ -1,460 +1,571 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #define _GNU_SOURCE
-
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
-#include <linux/falloc.h>
-#include <linux/fs.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
-#include <sys/stat.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
-#include "host/block.h"
-
-#define WATCH_MS 1000u
+#include "host/engine.h"
+#include "host/image.h"
+#include "host/storage.h"
 
 /*
- * A regular file or a block device. A request is one or more operations of the
- * loop, one after the other: transfers go on where a short one ended, and what
- * has to be stable is followed by a sync.
+ * Storage in a file or on a block device. A request is carried out in stages, each
+ * one vio_io or several in a row: begin_*() starts one, *_done() sees what became of
+ * it and goes on. A transfer that comes up short goes on where it ended.
  */
+#define FILE_LOOK_MS      1000u    /* how often to see whether the image grew or shrank */
+#define FILE_ZEROS_BYTES  1048576u /* written at a time where zeros have to be written */
+#define FILE_RETRIES_MAX  16u
+#define FILE_BOUNCE_BYTES 262144u
+#define FILE_BOUNCES_MAX  8u
+
+#ifndef IOV_MAX
+#define IOV_MAX 1024
+#endif
+
 struct file_block {
-  struct vio_block block;
-  struct vio_loop *loop;
-  struct vio_timer watch; /* looks for a change of size */
-  int fd;
-  bool direct;
-  bool device;
-  unsigned in_flight;
+	struct vio_block block;
+	struct vio_loop *loop;
+	struct vio_image image;
+	struct vio_timer look;
+	unsigned in_flight;
+	bool direct;
+
+	/* What the file system has refused once isn't asked for again. */
+	bool cant_punch, cant_zero, cant_stable;
+	/* The kernel drops what it couldn't write and tells once: no later flush can be believed. */
+	bool flush_failed;
+	uint8_t *zeros; /* FILE_ZEROS_BYTES, not writable */
+
+	/*
+	 * Aligned memory for direct transfers of memory that isn't. There is only so
+	 * much, as it is the driver who decides how much would be used; requests that
+	 * find none wait for another to be finished.
+	 */
+	void *bounces[FILE_BOUNCES_MAX]; /* idle */
+	unsigned bounces_idle, bounces_made;
+	struct vio_io_queue bounce_waiting;
 };
 
-enum file_stage {
-  STAGE_TRANSFER,
-  STAGE_ALLOCATE, /* fallocate() for a discard or zeroes */
-  STAGE_ZEROES,   /* writing zeros, where that was refused */
-  STAGE_SYNC,
+enum stage {
+	STAGE_TRANSFER,
+	STAGE_PUNCH,
+	STAGE_ZERO,  /* by FALLOC_FL_ZERO_RANGE */
+	STAGE_ZEROS, /* by writing zeros */
+	STAGE_SYNC,  /* what has been changed, or all of a FLUSH */
 };
 
-/* In storage_private. */
 struct file_request {
-  struct vio_io io;
-  struct file_block *file;
-  uint64_t offset, left; /* what remains to be done */
-  uint8_t *bounce;       /* aligned copy of the data for O_DIRECT */
-  struct iovec one;
-  enum file_stage stage;
+	struct vio_io io;
+	struct file_block *file;
+	uint64_t position; /* bytes transferred; request->spans begin there */
+	uint8_t *bounce;   /* the transfer goes through this */
+	struct iovec iov;  /* of the bounce or the zeros */
+	uint8_t stage;
+	uint8_t retries;
 };
 
-VIO_STATIC_ASSERT(sizeof(struct file_request) <=
-                      sizeof(((struct vio_block_request *)0)->storage_private),
-                  "a file's request has to fit");
-VIO_STATIC_ASSERT(sizeof(struct iovec) == sizeof(struct vio_span),
-                  "spans are passed as iovecs");
-VIO_STATIC_ASSERT(offsetof(struct iovec, iov_len) ==
-                      offsetof(struct vio_span, length),
-                  "spans are iovecs");
+VIO_STATIC_ASSERT(sizeof(struct file_request) <= sizeof(((struct vio_block_request *)0)->storage_private),
+		  "a request's private memory is too small");
+VIO_STATIC_ASSERT(sizeof(struct vio_span) == sizeof(struct iovec) &&
+			  offsetof(struct vio_span, host) == offsetof(struct iovec, iov_base) &&
+			  offsetof(struct vio_span, length) == offsetof(struct iovec, iov_len),
+		  "spans can't stand for an iovec");
 
-static const uint8_t zeros[65536] __attribute__((aligned(4096)));
+static void file_io_done(struct vio_io *io, int result);
+static void begin_transfer(struct file_request *fr);
 
-static struct file_request *private_of(struct vio_block_request *request) {
-  return (struct file_request *)(void *)request->storage_private;
+static struct vio_block_request *request_of(struct file_request *fr)
+{
+	return VIO_CONTAINER_OF(fr, struct vio_block_request, storage_private);
 }
 
-static struct vio_block_request *request_of(struct vio_io *io) {
-  return VIO_CONTAINER_OF(io, struct vio_block_request, storage_private);
+static uint64_t left(struct file_request *fr)
+{
+	return request_of(fr)->length - fr->position;
 }
 
-static struct file_block *file_of(struct vio_block_request *request) {
-  return private_of(request)->file;
+/* The image's size. */
+
+static void file_look(struct file_block *file)
+{
+	struct vio_block *block = &file->block;
+	uint64_t size_bytes;
+
+	if (!vio_image_measure(file->image.fd, &size_bytes))
+		return;
+	size_bytes -= size_bytes % block->block_bytes;
+	if (size_bytes == block->size_bytes)
+		return;
+	block->size_bytes = size_bytes;
+	if (block->changed)
+		block->changed(block->changed_context, block);
 }
 
-/* The size now; false when it can't be known. */
-static bool size_of(int fd, bool device, uint64_t *size) {
-  struct stat st;
+static void file_look_expired(struct vio_timer *timer)
+{
+	struct file_block *file = VIO_CONTAINER_OF(timer, struct file_block, look);
 
-  if (device)
-    return ioctl(fd, BLKGETSIZE64, size) == 0;
-  if (fstat(fd, &st) < 0)
-    return false;
-  *size = (uint64_t)st.st_size;
-  return true;
+	vio_loop_arm(file->loop, timer, FILE_LOOK_MS);
+	file_look(file);
 }
 
-static void look_at_size(struct file_block *file) {
-  uint64_t size;
+/* Bounce buffers. */
 
-  if (!size_of(file->fd, file->device, &size) || size == file->block.size_bytes)
-    return;
-  file->block.size_bytes = size;
-  if (file->block.changed)
-    file->block.changed(file->block.changed_context, &file->block);
+static uint8_t *bounce_take(struct file_block *file)
+{
+	uint8_t *bounce;
+
+	if (file->bounces_idle)
+		return file->bounces[--file->bounces_idle];
+	if (file->bounces_made == FILE_BOUNCES_MAX)
+		return NULL;
+	bounce = aligned_alloc(file->image.memory_align, FILE_BOUNCE_BYTES);
+	if (bounce)
+		file->bounces_made++;
+	return bounce;
 }
 
-static void watch_expired(struct vio_timer *timer) {
-  struct file_block *file = VIO_CONTAINER_OF(timer, struct file_block, watch);
+/* To who has waited longest, or aside. */
+static void bounce_give(struct file_block *file, uint8_t *bounce)
+{
+	struct vio_io *io = vio_io_queue_take(&file->bounce_waiting);
+	struct file_request *next;
 
-  look_at_size(file);
-  vio_loop_arm(file->loop, &file->watch, WATCH_MS);
+	if (!io) {
+		file->bounces[file->bounces_idle++] = bounce;
+		return;
+	}
+	next = VIO_CONTAINER_OF(io, struct file_request, io);
+	next->bounce = bounce;
+	begin_transfer(next);
 }
 
-static void finish(struct vio_block_request *request, int result) {
-  struct file_request *own = private_of(request);
-  struct file_block *file = file_of(request);
+/* Between bounce buffer and spans, without moving on. */
+static void bounce_copy(struct file_request *fr, size_t length)
+{
+	const struct vio_block_request *request = request_of(fr);
+	const struct vio_span *span = request->spans;
+	uint8_t *at = fr->bounce;
 
-  if (own->bounce && request->op == VIO_BLOCK_READ && !result) {
-    const uint8_t *from = own->bounce;
-    unsigned i;
+	for (; length; span++) {
+		size_t part = span->length < length ? span->length : length;
 
-    for (i = 0; i < request->span_count; i++) {
-      memcpy(request->spans[i].host, from, request->spans[i].length);
-      from += request->spans[i].length;
-    }
-  }
-  free(own->bounce);
-  own->bounce = NULL;
-  file->in_flight--;
-  request->done(request, result);
+		if (request->op == VIO_BLOCK_READ)
+			memcpy(span->host, at, part);
+		else
+			memcpy(at, span->host, part);
+		at += part;
+		length -= part;
+	}
 }
 
-static void next_operation(struct vio_block_request *request) {
-  struct file_request *own = private_of(request);
-  struct vio_io *io = &own->io;
+static bool needs_bounce(const struct file_block *file, const struct vio_block_request *request)
+{
+	unsigned i;
 
-  io->offset = own->offset;
-  switch (own->stage) {
-  case STAGE_TRANSFER:
-    io->op = request->op == VIO_BLOCK_READ ? VIO_IO_READ : VIO_IO_WRITE;
-    if (own->bounce) {
-      io->iov = &own->one;
-      io->iov_count = 1;
-    } else {
-      io->iov = (const struct iovec *)(const void *)request->spans;
-      io->iov_count =
-          request->span_count < IOV_MAX ? request->span_count : IOV_MAX;
-    }
-    break;
-  case STAGE_ALLOCATE:
-    io->op = VIO_IO_FALLOCATE;
-    io->length = own->left;
-    break;
-  case STAGE_ZEROES:
-    io->op = VIO_IO_WRITE;
-    own->one.iov_base = (void *)(uintptr_t)zeros;
-    own->one.iov_len =
-        own->left < sizeof(zeros) ? (size_t)own->left : sizeof(zeros);
-    io->iov = &own->one;
-    io->iov_count = 1;
-    break;
-  case STAGE_SYNC:
-    io->op = VIO_IO_SYNC;
-    break;
-  }
-  vio_loop_submit(file_of(request)->loop, io);
+	if (!file->direct)
+		return false;
+	for (i = 0; i < request->span_count; i++)
+		if ((uintptr_t)request->spans[i].host & (file->image.memory_align - 1) ||
+		    request->spans[i].length & (file->block.block_bytes - 1))
+			return true;
+	return false;
 }
 
-/* The last of the work is done, a sync may be due. */
-static void work_done(struct vio_block_request *request) {
-  struct file_request *own = private_of(request);
+/* The end of a request. */
 
-  if (own->stage == STAGE_SYNC || !(request->flags & VIO_BLOCK_STABLE) ||
-      !host_block_writes(request)) {
-    finish(request, 0);
-    return;
-  }
-  own->stage = STAGE_SYNC;
-  next_operation(request);
+static int result_of(const struct vio_block_request *request, int errno_value)
+{
+	switch (errno_value) {
+	case 0:
+		return 0;
+	case ENOSPC:
+	case EDQUOT:
+	case EFBIG:
+		return -VIO_ENOSPC;
+	case EOPNOTSUPP:
+	case ENOSYS:
+		return request->op == VIO_BLOCK_DISCARD ? -VIO_ENOTSUP : -VIO_EIO;
+	default:
+		return -VIO_EIO;
+	}
 }
 
-/* Takes `bytes` off the front of what is left to transfer. */
-static void advance(struct vio_block_request *request, uint64_t bytes) {
-  struct file_request *own = private_of(request);
+static void finish(struct file_request *fr, int errno_value)
+{
+	struct vio_block_request *request = request_of(fr);
+	struct file_block *file = fr->file;
+	uint8_t *bounce = fr->bounce;
 
-  own->offset += bytes;
-  own->left -= bytes;
-  if (own->stage == STAGE_ZEROES)
-    return;
-  if (own->bounce) {
-    own->one.iov_base = (uint8_t *)own->one.iov_base + bytes;
-    own->one.iov_len -= bytes;
-    return;
-  }
-  while (bytes) {
-    struct vio_span *span = request->spans;
-    uint64_t piece = bytes < span->length ? bytes : span->length;
-
-    span->host += piece;
-    span->length -= (size_t)piece;
-    bytes -= piece;
-    if (!span->length) {
-      request->spans++;
-      request->span_count--;
-    }
-  }
+	file->in_flight--;
+	if (bounce)
+		bounce_give(file, bounce);
+	request->done(request, result_of(request, errno_value));
 }
 
-static void io_done(struct vio_io *io, int result) {
-  struct vio_block_request *request = request_of(io);
-  struct file_request *own = private_of(request);
+/* Stages. */
 
-  if (own->stage == STAGE_ALLOCATE &&
-      (result == -EOPNOTSUPP || result == -EINVAL) &&
-      request->op == VIO_BLOCK_WRITE_ZEROES) {
-    own->stage = STAGE_ZEROES;
-    next_operation(request);
-    return;
-  }
-  if (result < 0) {
-    int error = vio_error_from_errno(-result);
-
-    finish(request,
-           error == -VIO_ENOSPC || error == -VIO_ENOTSUP ? error : -VIO_EIO);
-    return;
-  }
-  if (own->stage == STAGE_TRANSFER || own->stage == STAGE_ZEROES) {
-    if (!result) { /* the file ended before its size: it shrank under us */
-      look_at_size(file_of(request));
-      finish(request, -VIO_EIO);
-      return;
-    }
-    advance(request, (uint64_t)result);
-    if (own->left) {
-      next_operation(request);
-      return;
-    }
-  }
-  work_done(request);
+static void submit(struct file_request *fr)
+{
+	vio_loop_submit(fr->file->loop, &fr->io);
 }
 
-/* O_DIRECT wants memory and lengths aligned; a driver doesn't have to know. */
-static int bounce_if_needed(struct vio_block_request *request) {
-  struct file_request *own = private_of(request);
-  const struct file_block *file = file_of(request);
-  uintptr_t mask = file->block.block_bytes - 1;
-  uintptr_t together = 0;
-  uint8_t *to;
-  unsigned i;
-
-  for (i = 0; i < request->span_count; i++)
-    together |= (uintptr_t)request->spans[i].host | request->spans[i].length;
-  if (!file->direct || !(together & mask))
-    return 0;
-  if (posix_memalign((void **)&own->bounce, 4096, (size_t)request->length))
-    return -VIO_ENOMEM;
-  own->one = (struct iovec){own->bounce, (size_t)request->length};
-  to = own->bounce;
-  for (i = 0; request->op == VIO_BLOCK_WRITE && i < request->span_count; i++) {
-    memcpy(to, request->spans[i].host, request->spans[i].length);
-    to += request->spans[i].length;
-  }
-  return 0;
+static void begin_sync(struct file_request *fr)
+{
+	fr->stage = STAGE_SYNC;
+	fr->io.op = VIO_IO_SYNC;
+	submit(fr);
 }
 
-static void file_submit(struct vio_block *block,
-                        struct vio_block_request *request) {
-  struct file_block *file = VIO_CONTAINER_OF(block, struct file_block, block);
-  struct file_request *own = private_of(request);
-  int result = host_block_judge(block, request);
-
-  memset(own, 0, sizeof(*own));
-  own->file = file;
-  file->in_flight++;
-  own->io.fd = file->fd;
-  own->io.done = io_done;
-  own->offset = request->offset;
-  own->left = request->length;
-  switch (request->op) {
-  case VIO_BLOCK_READ:
-  case VIO_BLOCK_WRITE:
-    own->stage = STAGE_TRANSFER;
-    if (!result)
-      result = bounce_if_needed(request);
-    break;
-  case VIO_BLOCK_FLUSH:
-    own->stage = STAGE_SYNC;
-    break;
-  case VIO_BLOCK_DISCARD:
-    own->stage = STAGE_ALLOCATE;
-    own->io.mode = FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE;
-    break;
-  case VIO_BLOCK_WRITE_ZEROES:
-    own->stage = STAGE_ALLOCATE;
-    own->io.mode = FALLOC_FL_KEEP_SIZE |
-                   (request->flags & VIO_BLOCK_UNMAP ? FALLOC_FL_PUNCH_HOLE
-                                                     : FALLOC_FL_ZERO_RANGE);
-    break;
-  }
-  if (result)
-    finish(request, result);
-  else if (request->op != VIO_BLOCK_FLUSH && !request->length)
-    work_done(request);
-  else
-    next_operation(request);
+/* Something has been changed; is it to be stable? */
+static void finish_change(struct file_request *fr)
+{
+	if (request_of(fr)->flags & VIO_BLOCK_STABLE)
+		begin_sync(fr);
+	else
+		finish(fr, 0);
 }
 
-static bool nothing_in_flight(void *context) {
-  const struct file_block *file = context;
+static void begin_transfer(struct file_request *fr)
+{
+	struct vio_block_request *request = request_of(fr);
+	bool write = request->op == VIO_BLOCK_WRITE;
 
-  return !file->in_flight;
+	fr->stage = STAGE_TRANSFER;
+	fr->io.op = write ? VIO_IO_WRITE : VIO_IO_READ;
+	fr->io.mode = 0;
+	if (write && request->flags & VIO_BLOCK_STABLE && !fr->file->cant_stable)
+		fr->io.mode = RWF_DSYNC;
+	fr->io.offset = request->offset + fr->position;
+	if (fr->bounce) {
+		fr->iov.iov_base = fr->bounce;
+		fr->iov.iov_len = left(fr) < FILE_BOUNCE_BYTES ? left(fr) : FILE_BOUNCE_BYTES;
+		if (write)
+			bounce_copy(fr, fr->iov.iov_len);
+		fr->io.iov = &fr->iov;
+		fr->io.iov_count = 1;
+	} else {
+		fr->io.iov = (const struct iovec *)(const void *)request->spans;
+		fr->io.iov_count = request->span_count < IOV_MAX ? request->span_count : IOV_MAX;
+	}
+	submit(fr);
 }
 
-static void file_drain(struct vio_block *block) {
-  struct file_block *file = VIO_CONTAINER_OF(block, struct file_block, block);
+/* Takes what was transferred off the spans, and empty ones behind it, which would look like the end. */
+static void advance(struct file_request *fr, size_t length)
+{
+	struct vio_block_request *request = request_of(fr);
 
-  vio_loop_wait_io(file->loop, nothing_in_flight, file);
+	fr->position += length;
+	while (request->span_count) {
+		struct vio_span *span = request->spans;
+		size_t part = span->length < length ? span->length : length;
+
+		span->host += part;
+		span->length -= part;
+		length -= part;
+		if (span->length)
+			return;
+		request->spans++;
+		request->span_count--;
+	}
 }
 
-static void file_close(struct vio_block *block) {
-  struct file_block *file = VIO_CONTAINER_OF(block, struct file_block, block);
+static void transfer_done(struct file_request *fr, int result)
+{
+	struct vio_block_request *request = request_of(fr);
+	struct file_block *file = fr->file;
 
-  vio_loop_disarm(file->loop, &file->watch);
-  close(file->fd);
-  free(file);
+	if (result == -EOPNOTSUPP && fr->io.mode) {
+		file->cant_stable = true;
+		begin_transfer(fr);
+		return;
+	}
+	if (result < 0) {
+		finish(fr, -result);
+		return;
+	}
+	if (fr->bounce && request->op == VIO_BLOCK_READ)
+		bounce_copy(fr, (size_t)result);
+	advance(fr, (size_t)result);
+	/* Nothing, or less than a block of a direct transfer: the image ends here by now. */
+	if (!result || (file->direct && result % (int)file->block.block_bytes)) {
+		file_look(file);
+		finish(fr, EIO);
+	} else if (left(fr)) {
+		begin_transfer(fr);
+	} else if (request->op == VIO_BLOCK_WRITE && !fr->io.mode) {
+		finish_change(fr);
+	} else {
+		finish(fr, 0);
+	}
 }
 
-static const struct vio_block_ops file_ops = {file_submit, file_drain,
-                                              file_close};
-
-/* Opening. */
-
-static int lock(int fd, const struct vio_host_block_options *options,
-                struct vio_message *message) {
-  struct flock how = {.l_type = options->read_only ? F_RDLCK : F_WRLCK,
-                      .l_whence = SEEK_SET};
-
-  if (!fcntl(fd, F_OFD_SETLK, &how))
-    return 0;
-  if (errno == EAGAIN || errno == EACCES)
-    return vio_fail(message, -VIO_EBUSY,
-                    "image '%s' is in use by another process; end that, or "
-                    "give another image",
-                    options->path);
-  return 0; /* a file system without locks */
+static void begin_zeros(struct file_request *fr)
+{
+	fr->stage = STAGE_ZEROS;
+	fr->io.op = VIO_IO_WRITE;
+	fr->io.mode = 0;
+	fr->io.offset = request_of(fr)->offset + fr->position;
+	fr->iov.iov_base = fr->file->zeros;
+	fr->iov.iov_len = left(fr) < FILE_ZEROS_BYTES ? left(fr) : FILE_ZEROS_BYTES;
+	fr->io.iov = &fr->iov;
+	fr->io.iov_count = 1;
+	submit(fr);
 }
 
-static void sizes_of_device(struct file_block *file) {
-  int logical = 512, alignment = 4096;
-  unsigned physical = 4096;
-
-  if (ioctl(file->fd, BLKSSZGET, &logical) < 0)
-    logical = 512;
-  if (ioctl(file->fd, BLKPBSZGET, &physical) < 0)
-    physical = (unsigned)alignment;
-  file->block.block_bytes = (uint32_t)logical;
-  file->block.physical_bytes =
-      physical < (unsigned)logical ? (uint32_t)logical : physical;
+static void zeros_done(struct file_request *fr, int result)
+{
+	if (result <= 0) {
+		finish(fr, result ? -result : EIO);
+		return;
+	}
+	fr->position += (uint64_t)result;
+	if (left(fr))
+		begin_zeros(fr);
+	else
+		finish_change(fr);
 }
 
-/* Whether a hole can be punched, tried where there is nothing. */
-static bool can_punch(const struct file_block *file) {
-  const int mode = FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE;
-
-  return file->device ||
-         !fallocate(file->fd, mode, (off_t)file->block.size_bytes, 4096);
+static void begin_fallocate(struct file_request *fr, enum stage stage)
+{
+	fr->stage = (uint8_t)stage;
+	fr->io.op = VIO_IO_FALLOCATE;
+	fr->io.mode =
+		FALLOC_FL_KEEP_SIZE | (stage == STAGE_PUNCH ? FALLOC_FL_PUNCH_HOLE : FALLOC_FL_ZERO_RANGE);
+	fr->io.offset = request_of(fr)->offset;
+	fr->io.length = request_of(fr)->length;
+	submit(fr);
 }
 
-static int describe(struct file_block *file,
-                    const struct vio_host_block_options *options,
-                    struct vio_message *message) {
-  struct vio_block *block = &file->block;
-
-  block->ops = &file_ops;
-  block->read_only = options->read_only;
-  block->volatile_cache = 1;
-  block->block_bytes = 512;
-  block->physical_bytes = 4096;
-  if (file->device)
-    sizes_of_device(file);
-  if (options->block_size && options->block_size < block->block_bytes)
-    return vio_fail(message, -VIO_EINVAL,
-                    "block-size %u is smaller than the %u bytes of '%s'",
-                    options->block_size, block->block_bytes, options->path);
-  if (options->block_size)
-    block->block_bytes = options->block_size;
-  if (block->physical_bytes < block->block_bytes)
-    block->physical_bytes = block->block_bytes;
-  if (!size_of(file->fd, file->device, &block->size_bytes))
-    return vio_fail(message, vio_error_from_errno(errno),
-                    "can't tell the size of '%s': %s", options->path,
-                    strerror(errno));
-  if (!block->size_bytes || block->size_bytes % block->block_bytes)
-    return vio_fail(message, -VIO_ERANGE,
-                    "image '%s' has %llu bytes; it needs a whole number of "
-                    "blocks of %u, at least one",
-                    options->path, (unsigned long long)block->size_bytes,
-                    block->block_bytes);
-  if (!options->read_only && can_punch(file)) {
-    block->discard_bytes = 4096;
-    block->zeroes_unmap = 1;
-  }
-  return 0;
+/* The best way to zeros that hasn't been refused. */
+static void begin_zeroes(struct file_request *fr, bool punch)
+{
+	if (punch && !fr->file->cant_punch)
+		begin_fallocate(fr, STAGE_PUNCH);
+	else if (!fr->file->cant_zero)
+		begin_fallocate(fr, STAGE_ZERO);
+	else
+		begin_zeros(fr);
 }
 
-static int open_path(const struct vio_host_block_options *options,
-                     struct stat *st, struct vio_message *message) {
-  int flags = (options->read_only ? O_RDONLY : O_RDWR) | O_CLOEXEC |
-              (options->direct ? O_DIRECT : 0);
-  int fd;
+static void fallocate_done(struct file_request *fr, int result)
+{
+	bool refused = result == -EOPNOTSUPP || result == -ENOSYS;
 
-  if (!options->path[0])
-    return vio_fail(message, -VIO_EINVAL,
-                    "no image given; say path=FILE, or backend=memory");
-  /* O_NONBLOCK: a FIFO is refused below, not waited for. */
-  fd = open(options->path, flags | O_NONBLOCK);
-  if (fd < 0 && errno == EINVAL && options->direct)
-    return vio_fail(
-        message, -VIO_ENOTSUP,
-        "image '%s': its file system has no O_DIRECT; leave direct off",
-        options->path);
-  if (fd < 0 && errno != EISDIR)
-    return vio_fail(message, vio_error_from_errno(errno),
-                    "can't open image '%s': %s", options->path,
-                    strerror(errno));
-  if (fd < 0 || fstat(fd, st) < 0 ||
-      (!S_ISREG(st->st_mode) && !S_ISBLK(st->st_mode))) {
-    bool directory = fd < 0 || S_ISDIR(st->st_mode);
-
-    if (fd >= 0)
-      close(fd);
-    return vio_fail(message, -VIO_EINVAL,
-                    "image '%s' is %s; give a regular file or a block device",
-                    options->path,
-                    directory ? "a directory" : "no file that holds blocks");
-  }
-  return fd;
+	if (!result) {
+		finish_change(fr);
+		return;
+	}
+	if (refused && fr->stage == STAGE_PUNCH)
+		fr->file->cant_punch = true;
+	if (refused && fr->stage == STAGE_ZERO)
+		fr->file->cant_zero = true;
+	/* Other ways only when this one is shut, not when the storage is broken or full. */
+	if (request_of(fr)->op == VIO_BLOCK_DISCARD || result == -EIO || result == -ENOSPC)
+		finish(fr, -result);
+	else if (fr->stage == STAGE_PUNCH)
+		begin_zeroes(fr, false);
+	else
+		begin_zeros(fr);
 }
 
-int host_block_open_file(struct vio_loop *loop,
-                         const struct vio_host_block_options *options,
-                         struct vio_block **block,
-                         struct vio_message *message) {
-  struct file_block *file;
-  struct stat st;
-  int error, fd = open_path(options, &st, message);
-
-  if (fd < 0)
-    return fd;
-  file = calloc(1, sizeof(*file));
-  if (!file) {
-    close(fd);
-    return vio_fail(message, -VIO_ENOMEM, "out of memory");
-  }
-  file->loop = loop;
-  file->fd = fd;
-  file->direct = options->direct;
-  file->device = S_ISBLK(st.st_mode);
-  file->watch.expired = watch_expired;
-  error = lock(fd, options, message);
-  if (!error)
-    error = describe(file, options, message);
-  if (error) {
-    close(fd);
-    free(file);
-    return error;
-  }
-  vio_loop_arm(loop, &file->watch, WATCH_MS);
-  *block = &file->block;
-  return 0;
+static void sync_done(struct file_request *fr, int result)
+{
+	if (result < 0 && !fr->file->direct)
+		fr->file->flush_failed = true;
+	finish(fr, -result);
 }
+
+static void file_io_done(struct vio_io *io, int result)
+{
+	struct file_request *fr = VIO_CONTAINER_OF(io, struct file_request, io);
+
+	if ((result == -EINTR || result == -EAGAIN) && fr->retries < FILE_RETRIES_MAX) {
+		fr->retries++;
+		submit(fr);
+		return;
+	}
+	switch ((enum stage)fr->stage) {
+	case STAGE_TRANSFER:
+		transfer_done(fr, result);
+		break;
+	case STAGE_PUNCH:
+	case STAGE_ZERO:
+		fallocate_done(fr, result);
+		break;
+	case STAGE_ZEROS:
+		zeros_done(fr, result);
+		break;
+	case STAGE_SYNC:
+		sync_done(fr, result);
+		break;
+	}
+}
+
+/* The beginning of a request. */
+
+static void begin_first_transfer(struct file_request *fr)
+{
+	struct file_block *file = fr->file;
+
+	advance(fr, 0);
+	if (!needs_bounce(file, request_of(fr))) {
+		begin_transfer(fr);
+		return;
+	}
+	fr->bounce = bounce_take(file);
+	if (fr->bounce)
+		begin_transfer(fr);
+	else if (file->bounces_made)
+		vio_io_queue_put(&file->bounce_waiting, &fr->io);
+	else
+		finish(fr, ENOMEM);
+}
+
+static void begin(struct file_request *fr)
+{
+	struct vio_block_request *request = request_of(fr);
+
+	switch (request->op) {
+	case VIO_BLOCK_READ:
+	case VIO_BLOCK_WRITE:
+		begin_first_transfer(fr);
+		break;
+	case VIO_BLOCK_FLUSH:
+		begin_sync(fr);
+		break;
+	case VIO_BLOCK_DISCARD:
+		begin_fallocate(fr, STAGE_PUNCH);
+		break;
+	case VIO_BLOCK_WRITE_ZEROES:
+		begin_zeroes(fr, request->flags & VIO_BLOCK_UNMAP);
+		break;
+	}
+}
+
+/* What needs no I/O: 1 when there is more to do, otherwise the result. */
+static int answer_at_once(const struct file_block *file, const struct vio_block_request *request)
+{
+	int error = vio_storage_judge(&file->block, request);
+
+	if (error)
+		return error;
+	switch (request->op) {
+	case VIO_BLOCK_FLUSH:
+		if (file->flush_failed)
+			return -VIO_EIO;
+		return !file->block.read_only;
+	case VIO_BLOCK_DISCARD:
+		if (file->cant_punch)
+			return -VIO_ENOTSUP;
+		return request->length != 0;
+	default:
+		return request->length != 0;
+	}
+}
+
+static void file_submit(struct vio_block *block, struct vio_block_request *request)
+{
+	struct file_block *file = VIO_CONTAINER_OF(block, struct file_block, block);
+	struct file_request *fr = (struct file_request *)(void *)request->storage_private;
+	int answer = answer_at_once(file, request);
+
+	if (answer <= 0) {
+		request->done(request, answer);
+		return;
+	}
+	*fr = (struct file_request){ .file = file };
+	fr->io.fd = file->image.fd;
+	fr->io.done = file_io_done;
+	file->in_flight++;
+	begin(fr);
+}
+
+static bool file_is_idle(void *context)
+{
+	return !((struct file_block *)context)->in_flight;
+}
+
+static void file_drain(struct vio_block *block)
+{
+	struct file_block *file = VIO_CONTAINER_OF(block, struct file_block, block);
+
+	vio_loop_wait_io(file->loop, file_is_idle, file);
+}
+
+static void file_close(struct vio_block *block)
+{
+	struct file_block *file = VIO_CONTAINER_OF(block, struct file_block, block);
+
+	assert(!file->in_flight);
+	vio_loop_disarm(file->loop, &file->look);
+	while (file->bounces_idle)
+		free(file->bounces[--file->bounces_idle]);
+	munmap(file->zeros, FILE_ZEROS_BYTES);
+	close(file->image.fd);
+	free(file);
+}
+
+static const struct vio_block_ops file_ops = {
+	.submit = file_submit,
+	.drain = file_drain,
+	.close = file_close,
+};
+
+static void describe(struct file_block *file, const struct vio_host_block_options *options)
+{
+	const struct vio_image *image = &file->image;
+	struct vio_block *block = &file->block;
+
+	block->ops = &file_ops;
+	block->size_bytes = image->size_bytes;
+	block->block_bytes = image->block_bytes;
+	block->physical_bytes = image->physical_bytes;
+	block->optimal_bytes = image->optimal_bytes;
+	block->discard_bytes = image->can_punch ? image->physical_bytes : 0;
+	block->zeroes_unmap = image->can_punch;
+	block->read_only = options->read_only;
+	block->volatile_cache = true;
+	file->direct = options->direct;
+	file->cant_punch = !image->can_punch;
+}
+
+static int file_open(struct vio_loop *loop, const struct vio_host_block_options *options,
+		     struct vio_block **opened, struct vio_message *message)
+{
+	struct file_block *file = calloc(1, sizeof(*file));
+	int error;
+
+	if (!file)
+		return vio_fail(message, -VIO_ENOMEM, "out of memory");
+	file->zeros = mmap(NULL, FILE_ZEROS_BYTES, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (file->zeros == MAP_FAILED) {
+		free(file);
+		return vio_fail(message, -VIO_ENOMEM, "out of memory");
+	}
+	error = vio_image_open(options, &file->image, message);
+	if (error) {
+		munmap(file->zeros, FILE_ZEROS_BYTES);
+		free(file);
+		return error;
+	}
+	describe(file, options);
+	file->loop = loop;
+	file->look.expired = file_look_expired;
+	vio_loop_arm(loop, &file->look, FILE_LOOK_MS);
+	*opened = &file->block;
+	return 0;
+}
+
+const struct vio_storage_kind vio_storage_file = {
+	.name = "file",
+	.flags = VIO_STORAGE_NEEDS_PATH,
+	.open = file_open,
+};

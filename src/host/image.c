@@ -14,8 +14,8 @@
 #include "host/storage.h"
 
 #define PHYSICAL_BYTES_MAX 65536u
-#define ALIGN_MAX 4096u /* enough for all storage there is */
-#define NAME_CHARS 256u
+#define ALIGN_MAX          4096u /* enough for all storage there is */
+#define NAME_CHARS         256u
 
 /* The path, or its end when it would leave no room for the rest of a message. */
 static const char *image_name(const struct vio_host_block_options *options)
@@ -61,8 +61,8 @@ static int fail_errno(const struct vio_host_block_options *options, struct vio_m
 	case EROFS:
 		if (!options->read_only)
 			return vio_fail(message, error,
-					"image '%s' can't be opened for writing: %s; readonly=on may help", name,
-					strerror(errno));
+					"image '%s' can't be opened for writing: %s; readonly=on may help",
+					name, strerror(errno));
 		break;
 	case EINVAL:
 		if (options->direct)
@@ -112,9 +112,9 @@ static int image_lock(const struct vio_host_block_options *options, struct vio_i
 	if (!fcntl(image->fd, F_OFD_SETLK, &lock) || (errno != EAGAIN && errno != EACCES))
 		return 0;
 	return vio_fail(message, -VIO_EBUSY,
-			options->read_only ?
-				"image '%s' is locked: it is open for writing elsewhere" :
-				"image '%s' is locked: it is open elsewhere, and would be written by both",
+			options->read_only
+				? "image '%s' is locked: it is open for writing elsewhere"
+				: "image '%s' is locked: it is open elsewhere, and would be written by both",
 			image_name(options));
 }
 
@@ -144,8 +144,8 @@ static void learn_device(struct vio_image *image)
 	int logical = 0;
 
 	if (!ioctl(image->fd, BLKSSZGET, &logical) && logical > 0)
-		image->block_bytes = clamp_power_of_two((uint64_t)logical, VIO_STORAGE_BLOCK_BYTES,
-							PHYSICAL_BYTES_MAX);
+		image->block_bytes =
+			clamp_power_of_two((uint64_t)logical, VIO_STORAGE_BLOCK_BYTES, PHYSICAL_BYTES_MAX);
 	if (!ioctl(image->fd, BLKPBSZGET, &physical))
 		image->physical_bytes = physical;
 	if (!ioctl(image->fd, BLKIOOPT, &optimal))
@@ -230,8 +230,9 @@ static int judge_sizes(const struct vio_host_block_options *options, struct vio_
 	if (options->block_size)
 		image->block_bytes = options->block_size;
 	if (image->block_bytes > ALIGN_MAX)
-		return vio_fail(message, -VIO_ENOTSUP, "image '%s' has blocks of %" PRIu32 " bytes; 4096 are the most",
-				name, image->block_bytes);
+		return vio_fail(message, -VIO_ENOTSUP,
+				"image '%s' has blocks of %" PRIu32 " bytes; 4096 are the most", name,
+				image->block_bytes);
 	if (!image->size_bytes)
 		return vio_fail(message, -VIO_ERANGE, "image '%s' is empty", name);
 	if (image->size_bytes % image->block_bytes)
@@ -248,8 +249,9 @@ static int image_learn(const struct vio_host_block_options *options, struct vio_
 	int error = 0;
 
 	if (!vio_image_measure(image->fd, &image->size_bytes))
-		return vio_fail(message, vio_error_from_errno(errno), "the size of image '%s' can't be told: %s",
-				image_name(options), strerror(errno));
+		return vio_fail(message, vio_error_from_errno(errno),
+				"the size of image '%s' can't be told: %s", image_name(options),
+				strerror(errno));
 	image->block_bytes = VIO_STORAGE_BLOCK_BYTES;
 	image->physical_bytes = 0;
 	image->optimal_bytes = 0;
@@ -264,8 +266,8 @@ static int image_learn(const struct vio_host_block_options *options, struct vio_
 		error = learn_direct(options, image, message);
 	if (!error)
 		error = judge_sizes(options, image, message);
-	image->physical_bytes = clamp_power_of_two(image->physical_bytes, image->block_bytes,
-						   PHYSICAL_BYTES_MAX);
+	image->physical_bytes =
+		clamp_power_of_two(image->physical_bytes, image->block_bytes, PHYSICAL_BYTES_MAX);
 	if (image->optimal_bytes % image->block_bytes)
 		image->optimal_bytes = 0;
 	return error;

@@ -54,18 +54,20 @@ static int judge_size(const struct vio_host_block_options *options, const char *
 	uint32_t block_bytes = options->block_size ? options->block_size : VIO_STORAGE_BLOCK_BYTES;
 
 	if (!options->size)
-		return vio_fail(message, -VIO_EINVAL, "backend '%s' needs a size, for example size=64M", name);
+		return vio_fail(message, -VIO_EINVAL, "backend '%s' needs a size, for example size=64M",
+				name);
 	if (options->size % block_bytes)
 		return vio_fail(message, -VIO_ERANGE,
 				"size %" PRIu64 " is not a multiple of the block size, %" PRIu32 " bytes",
 				options->size, block_bytes);
 	if (options->path[0])
-		return vio_fail(message, -VIO_EINVAL,
-				"backend '%s' takes no path, but path is '%.256s'; did you mean backend=file?",
-				name, options->path);
+		return vio_fail(
+			message, -VIO_EINVAL,
+			"backend '%s' takes no path, but path is '%.256s'; did you mean backend=file?", name,
+			options->path);
 	if (options->direct)
-		return vio_fail(message, -VIO_EINVAL, "backend '%s' has no cache to go around; leave out direct",
-				name);
+		return vio_fail(message, -VIO_EINVAL,
+				"backend '%s' has no cache to go around; leave out direct", name);
 	return 0;
 }
 
