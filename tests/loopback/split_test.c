@@ -56,19 +56,20 @@ static void test_indirect_and_event_idx(void **state)
 	run_all(true, true);
 }
 
-/* Full rings of every size, and more than 65536 buffers through each half of the sizes. */
+/* Past the end of the indices, with full rings. */
 static void test_long(void **state)
 {
+	static const uint16_t long_sizes[] = { 1, 256, 32768 };
 	unsigned i;
 
-	for (i = 0; i < VIO_ARRAY_SIZE(sizes); i++) {
+	for (i = 0; i < VIO_ARRAY_SIZE(long_sizes); i++) {
 		const struct exchange_config config = {
-			.size = sizes[i],
+			.size = long_sizes[i],
 			.indirect = i & 1,
 			.event_idx = true,
 			.callbacks = i & 1 ? EXCHANGE_DELAYED : EXCHANGE_ENABLE,
 			.order = EXCHANGE_RANDOM,
-			.batch = sizes[i],
+			.batch = long_sizes[i],
 			.buffers = 70000,
 			.seed = 1000 + i,
 		};
