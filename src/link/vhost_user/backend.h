@@ -25,6 +25,7 @@ struct vu_vring {
 	bool has_addr;
 	bool enabled;
 	bool held; /* GET_VRING_BASE stopped it: a new kick descriptor starts it again */
+	bool faulty; /* it didn't start as it is set up now */
 	bool owes_interrupt; /* there was nothing to raise when the driver wanted to hear */
 	struct vhost_user_vring_addr addr;
 	struct vio_task again;
@@ -68,9 +69,14 @@ static inline bool vu_has_protocol(const struct vio_vhost_user *backend, unsigne
 int vu_handle_message(struct vio_vhost_user *backend);
 
 void vu_vring_init(struct vu_vring *vring, struct vio_vhost_user *backend, uint16_t index);
+/* What the driver said is forgotten; descriptors to write to stay. */
+void vu_vring_reset(struct vu_vring *vring);
 /* Everything back to how it was before the connection. */
 void vu_vring_close(struct vu_vring *vring);
-/* Starts it if nothing is missing any more. A negative code when the device refused. */
+/*
+ * Something of it was set: starts it if nothing is missing any more. A negative code when it
+ * can't start so; it isn't tried again before something of it, or the memory, is set anew.
+ */
 int vu_vring_update(struct vu_vring *vring);
 /* Stops it in the device, keeping where it was. */
 void vu_vring_pause(struct vu_vring *vring);
@@ -86,8 +92,12 @@ static inline bool vu_vring_runs(const struct vu_vring *vring)
 	       vring->backend->dev->queues[vring->index].running;
 }
 
-/* All that run, and those that could, for a change of memory in between. */
+/*
+ * All that run, and those that could, for a change of memory, status or features in between.
+ * One that can't start is told by its error descriptor and the log, and doesn't hold up others.
+ */
 void vu_pause_all(struct vio_vhost_user *backend);
-int vu_update_all(struct vio_vhost_user *backend);
+void vu_update_all(struct vio_vhost_user *backend);
+bool vu_any_runs(const struct vio_vhost_user *backend);
 
 #endif

@@ -7,6 +7,13 @@
 
 #include "link/vhost_user/memory.h"
 
+/*
+ * A page beyond the end of a file raises SIGBUS when it is touched, so a file that is
+ * shorter than its region is refused. One that is cut short afterwards can't be seen in
+ * time: front ends that mean well seal their memory with F_SEAL_SHRINK, and a process that
+ * serves several has to handle SIGBUS.
+ */
+
 void vu_memory_init(struct vu_memory *memory)
 {
 	memory->count = 0;
@@ -65,45 +72,70 @@ void vu_region_unmap(struct vu_region *region)
 	munmap(region->map, region->map_bytes);
 }
 
-static bool user_overlap(const struct vhost_user_mem_region *a, const struct vhost_user_mem_region *b)
+static bool ranges_overlap(uint64_t a, uint64_t a_size, uint64_t b, uint64_t b_size)
 {
-	return a->userspace_addr < b->userspace_addr + b->memory_size &&
-	       b->userspace_addr < a->userspace_addr + a->memory_size;
+	return a < b + b_size && b < a + a_size;
+}
+
+int vu_memory_admits(const struct vu_memory *memory, const struct vhost_user_mem_region *wire)
+{
+	unsigned i;
+
+	for (i = 0; i < memory->count; i++) {
+		const struct vhost_user_mem_region *other = &memory->regions[i].wire;
+
+		if (ranges_overlap(other->guest_phys_addr, other->memory_size, wire->guest_phys_addr,
+				   wire->memory_size) ||
+		    ranges_overlap(other->userspace_addr, other->memory_size, wire->userspace_addr,
+				   wire->memory_size))
+			return -VIO_EEXIST;
+	}
+	return memory->count < VIO_VHOST_USER_REGIONS_MAX ? 0 : -VIO_ENOSPC;
 }
 
 int vu_memory_add(struct vu_memory *memory, const struct vu_region *region)
 {
 	struct vio_region bus = { vio_addr_make(region->wire.guest_phys_addr), region->wire.memory_size,
 				  region->host, VIO_MEM_READ | VIO_MEM_WRITE };
-	unsigned i;
-	int error;
+	int error = vu_memory_admits(memory, &region->wire);
 
-	for (i = 0; i < memory->count; i++)
-		if (user_overlap(&memory->regions[i].wire, &region->wire))
-			return -VIO_EEXIST;
-	error = vio_mem_add(&memory->mem, &bus);
+	if (!error)
+		error = vio_mem_add(&memory->mem, &bus);
 	if (!error)
 		memory->regions[memory->count++] = *region;
 	return error;
 }
 
-int vu_memory_remove(struct vu_memory *memory, const struct vhost_user_mem_region *wire)
+/* Its place in the list, or memory->count. The offset in the file doesn't name a region. */
+static unsigned find(const struct vu_memory *memory, const struct vhost_user_mem_region *wire)
 {
 	unsigned i;
 
 	for (i = 0; i < memory->count; i++) {
-		struct vu_region *region = &memory->regions[i];
+		const struct vhost_user_mem_region *there = &memory->regions[i].wire;
 
-		if (region->wire.guest_phys_addr != wire->guest_phys_addr ||
-		    region->wire.userspace_addr != wire->userspace_addr ||
-		    region->wire.memory_size != wire->memory_size)
-			continue;
-		vio_mem_remove(&memory->mem, vio_addr_make(wire->guest_phys_addr), wire->memory_size);
-		vu_region_unmap(region);
-		*region = memory->regions[--memory->count];
-		return 0;
+		if (there->guest_phys_addr == wire->guest_phys_addr &&
+		    there->userspace_addr == wire->userspace_addr && there->memory_size == wire->memory_size)
+			break;
 	}
-	return -VIO_ENOENT;
+	return i;
+}
+
+bool vu_memory_has(const struct vu_memory *memory, const struct vhost_user_mem_region *wire)
+{
+	return find(memory, wire) < memory->count;
+}
+
+int vu_memory_remove(struct vu_memory *memory, const struct vhost_user_mem_region *wire)
+{
+	unsigned at = find(memory, wire);
+
+	if (at == memory->count)
+		return -VIO_ENOENT;
+	vio_mem_remove(&memory->mem, vio_addr_make(wire->guest_phys_addr), wire->memory_size);
+	vu_region_unmap(&memory->regions[at]);
+	memory->regions[at] = memory->regions[--memory->count];
+	return 0;
 }
 
 void vu_memory_clear(struct vu_memory *memory)
@@ -115,15 +147,17 @@ void vu_memory_clear(struct vu_memory *memory)
 	vu_memory_init(memory);
 }
 
-bool vu_memory_from_user(const struct vu_memory *memory, uint64_t user_addr, struct vio_addr *addr)
+bool vu_memory_from_user(const struct vu_memory *memory, uint64_t user_addr, uint64_t length,
+			 struct vio_addr *addr)
 {
 	unsigned i;
 
 	for (i = 0; i < memory->count; i++) {
 		const struct vhost_user_mem_region *wire = &memory->regions[i].wire;
+		uint64_t offset = user_addr - wire->userspace_addr;
 
-		if (user_addr - wire->userspace_addr < wire->memory_size) {
-			*addr = vio_addr_make(wire->guest_phys_addr + (user_addr - wire->userspace_addr));
+		if (offset < wire->memory_size && length <= wire->memory_size - offset) {
+			*addr = vio_addr_make(wire->guest_phys_addr + offset);
 			return true;
 		}
 	}

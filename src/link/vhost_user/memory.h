@@ -31,13 +31,22 @@ void vu_memory_init(struct vu_memory *memory);
 int vu_region_map(struct vu_region *region, const struct vhost_user_mem_region *wire, int fd);
 void vu_region_unmap(struct vu_region *region);
 
-/* Takes over a mapped region. -VIO_ENOSPC, or -VIO_EEXIST when it overlaps another in either address space. */
+/* Whether a region can be added: 0, -VIO_ENOSPC, or -VIO_EEXIST when it overlaps another in either address space. */
+int vu_memory_admits(const struct vu_memory *memory, const struct vhost_user_mem_region *wire);
+/* Takes over a mapped region. Codes of vu_memory_admits(). */
 int vu_memory_add(struct vu_memory *memory, const struct vu_region *region);
-/* Unmaps and removes the region with exactly these addresses and size; -VIO_ENOENT. */
+/* Whether there is a region with exactly these addresses and size. */
+bool vu_memory_has(const struct vu_memory *memory, const struct vhost_user_mem_region *wire);
+/* Unmaps and removes it; -VIO_ENOENT. */
 int vu_memory_remove(struct vu_memory *memory, const struct vhost_user_mem_region *wire);
 void vu_memory_clear(struct vu_memory *memory);
 
-/* The bus address behind a front end's virtual address. */
-bool vu_memory_from_user(const struct vu_memory *memory, uint64_t user_addr, struct vio_addr *addr);
+/*
+ * The bus address behind a front end's virtual address; false unless all of [user_addr,
+ * user_addr + length) lies in one region: regions that touch for the front end need not do so
+ * on the bus.
+ */
+bool vu_memory_from_user(const struct vu_memory *memory, uint64_t user_addr, uint64_t length,
+			 struct vio_addr *addr);
 
 #endif

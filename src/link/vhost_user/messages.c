@@ -50,39 +50,54 @@ static int get_features(struct vio_vhost_user *backend, struct vu_message *messa
 	return reply_u64(backend, message, features | UINT64_C(1) << VHOST_USER_F_PROTOCOL_FEATURES);
 }
 
-static int set_features(struct vio_vhost_user *backend, struct vu_message *message)
+/* A front end without STATUS says nothing of it: all of the negotiation, from reset on. */
+static int negotiate(struct vio_vhost_user *backend, const struct vio_features *features)
 {
 	const uint8_t begun = VIRTIO_CONFIG_S_ACKNOWLEDGE | VIRTIO_CONFIG_S_DRIVER;
 	struct vio_device *dev = backend->dev;
+
+	if (dev->status)
+		vio_device_reset(dev);
+	vio_device_write_status(dev, begun);
+	vio_device_write_features(dev, features);
+	if (vio_device_write_status(dev, begun | VIRTIO_CONFIG_S_FEATURES_OK) & VIRTIO_CONFIG_S_FEATURES_OK)
+		return 0;
+	vio_device_reset(dev);
+	vu_log(backend, "features %#llx refused", (unsigned long long)features->word[0]);
+	return -VIO_ENOTSUP;
+}
+
+static int set_features(struct vio_vhost_user *backend, struct vu_message *message)
+{
+	struct vio_device *dev = backend->dev;
 	struct vio_features features =
 		vio_features_low(message->payload.u64 & ~(UINT64_C(1) << VHOST_USER_F_PROTOCOL_FEATURES));
+	/* QEMU repeats what stands. That mends nothing while queues run, nor harms. */
+	bool stands = dev->status & VIRTIO_CONFIG_S_FEATURES_OK &&
+		      vio_features_equal(features, dev->features_accepted) &&
+		      (vu_any_runs(backend) || !(dev->status & VIRTIO_CONFIG_S_NEEDS_RESET));
 	uint16_t queue;
+	int error;
 
 	if (!vio_features_empty(vio_features_minus(features, vio_device_features(dev)))) {
 		vu_log(backend, "features %#llx were not offered", (unsigned long long)message->payload.u64);
 		return -VIO_EPROTO;
 	}
+	if (!stands && vu_any_runs(backend)) /* hostile: C20 */
+		return -VIO_EBUSY;
+	if (vu_has_protocol(backend, VHOST_USER_PROTOCOL_F_STATUS)) {
+		vio_device_write_features(dev, &features);
+	} else if (!stands) {
+		error = negotiate(backend, &features);
+		if (error)
+			return error;
+	}
 	/* Without the protocol's features nobody would say that rings are enabled. */
 	if (!(message->payload.u64 >> VHOST_USER_F_PROTOCOL_FEATURES & 1))
 		for (queue = 0; queue < dev->queue_count; queue++)
 			backend->vrings[queue].enabled = true;
-	backend->features_set = true;
-	if (vu_has_protocol(backend, VHOST_USER_PROTOCOL_F_STATUS)) {
-		vio_device_write_features(dev, &features);
-		return 0;
-	}
-	if (dev->status & VIRTIO_CONFIG_S_FEATURES_OK) {
-		/* A front end without STATUS starts anew with this; QEMU also repeats it as it is. */
-		if (vio_features_equal(features, dev->features_accepted))
-			return 0;
-		vu_pause_all(backend);
-		vio_device_reset(dev);
-	}
-	vio_device_write_features(dev, &features);
-	if (vio_device_write_status(dev, begun | VIRTIO_CONFIG_S_FEATURES_OK) & VIRTIO_CONFIG_S_FEATURES_OK)
-		return vu_update_all(backend);
-	vu_log(backend, "features %#llx refused", (unsigned long long)message->payload.u64);
-	return -VIO_ENOTSUP;
+	vu_update_all(backend);
+	return 0;
 }
 
 static int get_protocol_features(struct vio_vhost_user *backend, struct vu_message *message)
@@ -109,23 +124,22 @@ static int reset_device(struct vio_vhost_user *backend, struct vu_message *messa
 	uint16_t queue;
 
 	(void)message;
-	vu_pause_all(backend);
+	for (queue = 0; queue < backend->dev->queue_count; queue++)
+		vu_vring_reset(&backend->vrings[queue]);
 	vio_device_reset(backend->dev);
-	for (queue = 0; queue < backend->dev->queue_count; queue++) {
-		backend->vrings[queue].enabled = false;
-		backend->vrings[queue].base = 0;
-	}
 	return 0;
 }
 
+/* hostile: C30, a bit that can't be set stays clear, and the front end sees it in GET_STATUS. */
 static int set_status(struct vio_vhost_user *backend, struct vu_message *message)
 {
 	if (message->payload.u64 > UINT8_MAX)
 		return -VIO_EPROTO;
 	if (!message->payload.u64)
-		vu_pause_all(backend);
+		return reset_device(backend, message);
 	vio_device_write_status(backend->dev, (uint8_t)message->payload.u64);
-	return vu_update_all(backend);
+	vu_update_all(backend);
+	return 0;
 }
 
 static int get_status(struct vio_vhost_user *backend, struct vu_message *message)
@@ -141,9 +155,19 @@ static int get_queue_num(struct vio_vhost_user *backend, struct vu_message *mess
 /* Memory. */
 
 /*
- * Queues stand still while memory changes. If one can't go on in the new memory that is the
- * front end's mistake, and it hears of it.
+ * A payload of the size that the regions need, or of two where there is one: User-Mode Linux up to 6.12
+ * always sends its structure whole.
  */
+static bool table_sound(const struct vu_message *message)
+{
+	uint32_t count = message->payload.table.nregions, slot = sizeof(struct vhost_user_mem_region);
+
+	return count && count <= VHOST_USER_FDS_MAX && count == message->fd_count &&
+	       (message->header.size == 8 + slot * count ||
+		(count == 1 && message->header.size == 8 + slot * 2));
+}
+
+/* Queues stand still while memory changes, and nothing changes before all of it is sound. */
 static int set_mem_table(struct vio_vhost_user *backend, struct vu_message *message)
 {
 	const struct vhost_user_mem_table *table = &message->payload.table;
@@ -151,12 +175,7 @@ static int set_mem_table(struct vio_vhost_user *backend, struct vu_message *mess
 	struct vu_memory fresh;
 	int error = 0;
 
-	/*
-	 * A payload of the size that the regions need, or of two where there is one: User-Mode Linux up to 6.12
-	 * always sends its structure whole.
-	 */
-	if (!count || count > VHOST_USER_FDS_MAX || count != message->fd_count ||
-	    (message->header.size != 8 + 32 * count && message->header.size != 8 + 32 * 2))
+	if (!table_sound(message))
 		return -VIO_EPROTO;
 	vu_memory_init(&fresh);
 	for (i = 0; i < count && !error; i++) {
@@ -178,7 +197,8 @@ static int set_mem_table(struct vio_vhost_user *backend, struct vu_message *mess
 	vu_memory_clear(&backend->memory);
 	for (i = 0; i < fresh.count; i++)
 		vu_memory_add(&backend->memory, &fresh.regions[i]);
-	return vu_update_all(backend);
+	vu_update_all(backend);
+	return 0;
 }
 
 static int get_max_mem_slots(struct vio_vhost_user *backend, struct vu_message *message)
@@ -193,20 +213,26 @@ static int add_mem_reg(struct vio_vhost_user *backend, struct vu_message *messag
 
 	if (error)
 		return error;
-	vu_pause_all(backend);
-	error = vu_memory_add(&backend->memory, &region);
-	if (error)
+	error = vu_memory_admits(&backend->memory, &region.wire); /* hostile: C14 */
+	if (error) {
 		vu_region_unmap(&region);
-	return error ? error : vu_update_all(backend);
+		return error;
+	}
+	vu_pause_all(backend);
+	vu_memory_add(&backend->memory, &region);
+	vu_update_all(backend);
+	return 0;
 }
 
+/* A queue whose rings go with it stays stopped until they come back. */
 static int rem_mem_reg(struct vio_vhost_user *backend, struct vu_message *message)
 {
-	int error;
-
+	if (!vu_memory_has(&backend->memory, &message->payload.reg.region)) /* hostile: C14 */
+		return -VIO_ENOENT;
 	vu_pause_all(backend);
-	error = vu_memory_remove(&backend->memory, &message->payload.reg.region);
-	return error ? error : vu_update_all(backend);
+	vu_memory_remove(&backend->memory, &message->payload.reg.region);
+	vu_update_all(backend);
+	return 0;
 }
 
 /* Queues. */
@@ -234,16 +260,20 @@ static int set_vring_addr(struct vio_vhost_user *backend, struct vu_message *mes
 	const struct vhost_user_vring_addr *addr = &message->payload.addr;
 	struct vio_addr ignored;
 
-	if (vu_vring_runs(vring))
-		return -VIO_EBUSY;
-	if (addr->flags) /* a log was not offered */
+	if (addr->flags) /* a log was not offered, and its address says nothing: User-Mode Linux sends -1 */
 		return -VIO_ENOTSUP;
-	/* hostile: C18 */
+	if (vu_vring_runs(vring)) /* hostile: C20; the same again changes nothing */
+		return addr->descriptor == vring->addr.descriptor &&
+				       addr->available == vring->addr.available &&
+				       addr->used == vring->addr.used
+			       ? 0
+			       : -VIO_EBUSY;
+	/* hostile: C18; how long they are is known when it starts. */
 	if (addr->descriptor % 16 || addr->available % 2 || addr->used % 4)
 		return -VIO_EPROTO;
-	if (!vu_memory_from_user(&backend->memory, addr->descriptor, &ignored) ||
-	    !vu_memory_from_user(&backend->memory, addr->available, &ignored) ||
-	    !vu_memory_from_user(&backend->memory, addr->used, &ignored))
+	if (!vu_memory_from_user(&backend->memory, addr->descriptor, 1, &ignored) ||
+	    !vu_memory_from_user(&backend->memory, addr->available, 1, &ignored) ||
+	    !vu_memory_from_user(&backend->memory, addr->used, 1, &ignored))
 		return -VIO_ERANGE;
 	vring->addr = *addr;
 	vring->has_addr = true;
@@ -253,14 +283,27 @@ static int set_vring_addr(struct vio_vhost_user *backend, struct vu_message *mes
 static int set_vring_base(struct vio_vhost_user *backend, struct vu_message *message)
 {
 	struct vu_vring *vring = vring_of(backend, message);
+	struct vio_device *dev = backend->dev;
+	uint32_t base = message->payload.state.num;
+	int error = 0;
 
 	/* hostile: C19 C20 */
 	if (vu_vring_runs(vring))
 		return -VIO_EBUSY;
-	if (message->payload.state.num > UINT16_MAX)
+	if (base > UINT16_MAX)
 		return -VIO_ERANGE;
-	vring->base = (uint16_t)message->payload.state.num;
-	return 0;
+	/*
+	 * Without STATUS nobody says that a driver reset the device. But the queues of a new
+	 * driver begin at 0 again, while those of one that only paused go on.
+	 */
+	if (!base && vring->base && dev->status & VIRTIO_CONFIG_S_DRIVER_OK && !vu_any_runs(backend) &&
+	    !vu_has_protocol(backend, VHOST_USER_PROTOCOL_F_STATUS)) {
+		struct vio_features features = dev->features_accepted;
+
+		error = negotiate(backend, &features);
+	}
+	vring->base = (uint16_t)base;
+	return error ? error : vu_vring_update(vring);
 }
 
 static int get_vring_base(struct vio_vhost_user *backend, struct vu_message *message)

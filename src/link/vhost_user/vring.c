@@ -79,12 +79,27 @@ int vu_vring_set_kick(struct vu_vring *vring, int fd)
 	return 0;
 }
 
+void vu_vring_reset(struct vu_vring *vring)
+{
+	struct vio_vhost_user *backend = vring->backend;
+
+	vu_vring_pause(vring);
+	vu_vring_set_kick(vring, -1);
+	backend->watcher.cancel(backend->watcher.context, &vring->again);
+	vring->num = 0;
+	vring->base = 0;
+	vring->has_addr = false;
+	vring->enabled = false;
+	vring->held = false;
+	vring->faulty = false;
+	vring->owes_interrupt = false;
+}
+
 void vu_vring_close(struct vu_vring *vring)
 {
 	struct vio_vhost_user *backend = vring->backend;
 
-	vu_vring_set_kick(vring, -1);
-	backend->watcher.cancel(backend->watcher.context, &vring->again);
+	vu_vring_reset(vring);
 	vu_signal_set(&vring->call, VU_SIGNAL_NONE, -1);
 	vu_signal_set(&vring->err, VU_SIGNAL_NONE, -1);
 	vu_vring_init(vring, backend, vring->index);
@@ -96,33 +111,62 @@ void vu_vring_pause(struct vu_vring *vring)
 		vring->base = vio_device_queue_stop(vring->backend->dev, vring->index);
 }
 
-int vu_vring_update(struct vu_vring *vring)
+static int start(struct vu_vring *vring)
 {
 	struct vio_vhost_user *backend = vring->backend;
 	const struct vu_memory *memory = &backend->memory;
+	const struct vhost_user_vring_addr *addr = &vring->addr;
 	struct vio_devq_config config = { .size = vring->num, .avail_base = vring->base };
 	int error;
 
-	if (vu_vring_runs(vring) || !vring->num || !vring->has_addr || !vring->enabled || vring->held ||
-	    vring->kick.fd < 0 || !(backend->dev->status & VIRTIO_CONFIG_S_FEATURES_OK))
-		return 0;
 	/* hostile: C18 */
-	if (!vu_memory_from_user(memory, vring->addr.descriptor, &config.descriptor_area) ||
-	    !vu_memory_from_user(memory, vring->addr.available, &config.driver_area) ||
-	    !vu_memory_from_user(memory, vring->addr.used, &config.device_area)) {
+	if (!vu_memory_from_user(memory, addr->descriptor, 16ull * vring->num, &config.descriptor_area) ||
+	    !vu_memory_from_user(memory, addr->available, 6 + 2ull * vring->num, &config.driver_area) ||
+	    !vu_memory_from_user(memory, addr->used, 6 + 8ull * vring->num, &config.device_area)) {
 		vu_log(backend, "queue %u: its rings are not in the front end's memory", vring->index);
+		vu_signal_raise(&vring->err);
 		return -VIO_EPROTO;
 	}
 	error = vio_device_queue_start(backend->dev, vring->index, &config);
-	if (error) {
+	if (error)
 		vu_log(backend, "queue %u: can't start with %u entries: %s", vring->index, vring->num,
 		       vio_strerror(error));
+	return error;
+}
+
+static int start_if_ready(struct vu_vring *vring)
+{
+	struct vio_device *dev = vring->backend->dev;
+	int error;
+
+	if (vu_vring_runs(vring) || !vring->num || !vring->has_addr || !vring->enabled || vring->held ||
+	    vring->kick.fd < 0 || vring->faulty || !(dev->status & VIRTIO_CONFIG_S_FEATURES_OK))
+		return 0;
+	error = start(vring);
+	if (error) {
+		vring->faulty = true;
 		return error;
 	}
 	/* Without STATUS a front end doesn't say DRIVER_OK; that it starts a queue says as much. */
-	if (!vu_has_protocol(backend, VHOST_USER_PROTOCOL_F_STATUS))
-		vio_device_write_status(backend->dev, backend->dev->status | VIRTIO_CONFIG_S_DRIVER_OK);
+	if (!vu_has_protocol(vring->backend, VHOST_USER_PROTOCOL_F_STATUS))
+		vio_device_write_status(dev, dev->status | VIRTIO_CONFIG_S_DRIVER_OK);
 	return 0;
+}
+
+int vu_vring_update(struct vu_vring *vring)
+{
+	vring->faulty = false;
+	return start_if_ready(vring);
+}
+
+bool vu_any_runs(const struct vio_vhost_user *backend)
+{
+	uint16_t queue;
+
+	for (queue = 0; queue < backend->dev->queue_count; queue++)
+		if (vu_vring_runs(&backend->vrings[queue]))
+			return true;
+	return false;
 }
 
 void vu_pause_all(struct vio_vhost_user *backend)
@@ -133,12 +177,10 @@ void vu_pause_all(struct vio_vhost_user *backend)
 		vu_vring_pause(&backend->vrings[queue]);
 }
 
-int vu_update_all(struct vio_vhost_user *backend)
+void vu_update_all(struct vio_vhost_user *backend)
 {
 	uint16_t queue;
-	int error = 0;
 
-	for (queue = 0; queue < backend->dev->queue_count && !error; queue++)
-		error = vu_vring_update(&backend->vrings[queue]);
-	return error;
+	for (queue = 0; queue < backend->dev->queue_count; queue++)
+		vu_vring_update(&backend->vrings[queue]);
 }
