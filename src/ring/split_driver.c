@@ -355,11 +355,14 @@ void *vio_drvq_get(struct vio_drvq *q, uint32_t *written)
 
 void *vio_drvq_detach_unused(struct vio_drvq *q)
 {
-	uint16_t head;
+	/* The last one found is the first free one, so that the next search goes on from there. */
+	uint16_t first = q->free_head == LIST_END ? 0 : q->free_head;
+	unsigned i;
 
 	if (!q->in_flight)
 		return NULL;
-	for (head = 0; head < q->size; head++) {
+	for (i = 0; i < q->size; i++) {
+		uint16_t head = (first + i) & (q->size - 1u);
 		void *token = q->shadow[head].token;
 
 		if (token) {

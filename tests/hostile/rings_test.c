@@ -336,6 +336,37 @@ static void test_start_refuses_areas(void **state)
 	test_world_close(&w);
 }
 
+/* Aligned by bus address, but not where it lies: atomic access needs that as well. */
+static void test_start_refuses_odd_mappings(void **state)
+{
+	static const unsigned odd[3] = { 8, 1, 2 };
+	struct test_world w;
+	unsigned i;
+
+	test_world_open(&w, 8, 0, TEST_EVENT);
+	vio_devq_stop(&w.q);
+	for (i = 0; i < 3; i++) {
+		struct vio_devq_config config = test_ring_config(&w.ring, 0, TEST_EVENT);
+		const struct vio_addr base = vio_addr_make(0x10000);
+		struct vio_region region = { base, 0x1000, test_memory_at(&w.memory, WORLD_FAR) + odd[i],
+					     TEST_RW };
+
+		assert_int_equal(vio_mem_add(&w.memory.mem, &region), 0);
+		if (i == 0)
+			config.descriptor_area = base;
+		else if (i == 1)
+			config.driver_area = base;
+		else
+			config.device_area = base;
+		assert_int_equal(vio_devq_start(&w.q, &w.memory.mem, &config), -VIO_EPEER);
+		assert_int_equal(w.q.fault.kind, VIO_FAULT_RING_MEMORY);
+		assert_int_equal(w.q.fault.value, base.raw);
+		assert_int_equal(vio_mem_remove(&w.memory.mem, base, 0x1000), 0);
+	}
+	test_world_serves(&w);
+	test_world_close(&w);
+}
+
 /* As tight as they may be: to the last byte of a region, one behind the other, the driver's in read-only memory. */
 static void test_start_accepts_areas(void **state)
 {
@@ -411,6 +442,7 @@ int main(void)
 		cmocka_unit_test(test_memory_goes_away),
 		cmocka_unit_test(test_indices_wrap),
 		cmocka_unit_test(test_start_refuses_areas),
+		cmocka_unit_test(test_start_refuses_odd_mappings),
 		cmocka_unit_test(test_start_accepts_areas),
 		cmocka_unit_test(test_start_refuses_sizes),
 	};
