@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "base/atomic.h"
-#include "hostile/hook.h"
+#include "lib/hook.h"
 #include "lib/pair.h"
 #include "lib/world.h"
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-#ifndef TEST_HOSTILE_HOOK_H
-#define TEST_HOSTILE_HOOK_H
+#ifndef TEST_LIB_HOOK_H
+#define TEST_LIB_HOOK_H
 
 #include <stddef.h>
 
