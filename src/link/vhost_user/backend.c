@@ -9,18 +9,23 @@
 
 /* So that a peer with a lot to say doesn't keep other connections of the loop waiting (hostile: C9). */
 #define MESSAGES_A_TURN 64
+/* So that nobody fills a disk by mistakes. */
+#define LOG_LINES_MAX 64u
 
 void vu_log(struct vio_vhost_user *backend, const char *format, ...)
 {
 	char line[256];
 	va_list arguments;
 
-	if (!backend->events->log)
+	if (!backend->events->log || backend->log_lines > LOG_LINES_MAX)
 		return;
 	va_start(arguments, format);
 	vsnprintf(line, sizeof(line), format, arguments);
 	va_end(arguments);
-	backend->events->log(backend->context, line);
+	if (backend->log_lines++ < LOG_LINES_MAX)
+		backend->events->log(backend->context, line);
+	else
+		backend->events->log(backend->context, "and more of it; this connection logs no further");
 }
 
 uint64_t vio_vhost_user_protocol_features(const struct vio_vhost_user *backend)
@@ -215,11 +220,23 @@ void vio_vhost_user_destroy(struct vio_vhost_user *backend)
 	free(backend);
 }
 
-/* A queue reset is between driver and VMM, which stops and starts the ring here; all else passes through. */
+/*
+ * What takes more than rings and configuration can't be carried: a log, translated
+ * addresses, what a driver writes into a notification register. Nor can the reset of
+ * a queue: front ends that pass any bit on to their driver don't pass that on to us.
+ */
 static struct vio_features carried(void)
 {
-	struct vio_features features = vio_features_low(~(UINT64_C(1) << VHOST_USER_F_PROTOCOL_FEATURES));
+	static const uint8_t not_carried[] = {
+		VHOST_F_LOG_ALL,     VHOST_USER_F_PROTOCOL_FEATURES, VIRTIO_F_ACCESS_PLATFORM,
+		VIRTIO_F_SR_IOV,     VIRTIO_F_NOTIFICATION_DATA,     VIRTIO_F_NOTIF_CONFIG_DATA,
+		VIRTIO_F_RING_RESET, VIRTIO_F_ADMIN_VQ,
+	};
+	struct vio_features features = vio_features_low(UINT64_MAX);
+	unsigned i;
 
+	for (i = 0; i < VIO_ARRAY_SIZE(not_carried); i++)
+		vio_features_clear(&features, not_carried[i]);
 	return features;
 }
 
@@ -232,6 +249,7 @@ int vio_vhost_user_start(struct vio_vhost_user *backend, int socket_fd)
 		close(socket_fd);
 		return -VIO_EBUSY;
 	}
+	backend->log_lines = 0;
 	backend->socket.fd = socket_fd;
 	error = listen_to(backend, &backend->socket);
 	if (error) {

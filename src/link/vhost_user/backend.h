@@ -36,6 +36,7 @@ struct vio_vhost_user {
 	struct vio_watcher watcher;
 	const struct vio_vhost_user_events *events;
 	void *context;
+	unsigned log_lines; /* of this connection */
 
 	struct vio_watch socket; /* fd -1: no connection */
 	/*

@@ -36,6 +36,13 @@ static int reply_u64(struct vio_vhost_user *backend, const struct vu_message *me
 	return reply(backend, message, &value, sizeof(value));
 }
 
+/* hostile: C7, NEED_REPLY counts only where REPLY_ACK was negotiated. */
+static bool answer_wanted(const struct vio_vhost_user *backend, const struct vu_message *message)
+{
+	return message->header.flags & VHOST_USER_FLAGS_NEED_REPLY &&
+	       vu_has_protocol(backend, VHOST_USER_PROTOCOL_F_REPLY_ACK);
+}
+
 static struct vu_vring *vring_of(struct vio_vhost_user *backend, const struct vu_message *message)
 {
 	return &backend->vrings[message->payload.state.index];
@@ -116,6 +123,18 @@ static int set_protocol_features(struct vio_vhost_user *backend, struct vu_messa
 static int set_owner(struct vio_vhost_user *backend, struct vu_message *message)
 {
 	(void)backend, (void)message; /* the connection is the owner */
+	return 0;
+}
+
+/* Out of use. What is left of its meaning is that rings stop; a new kick descriptor starts them. */
+static int reset_owner(struct vio_vhost_user *backend, struct vu_message *message)
+{
+	uint16_t queue;
+
+	(void)message;
+	vu_pause_all(backend);
+	for (queue = 0; queue < backend->dev->queue_count; queue++)
+		backend->vrings[queue].held = true;
 	return 0;
 }
 
@@ -348,7 +367,10 @@ static int vring_fd(struct vio_vhost_user *backend, const struct vu_message *mes
 	*kind = without ? VU_SIGNAL_NONE : vu_signal_kind(message->fds[0], access);
 	if (without || *kind == VU_SIGNAL_EVENT || *kind == VU_SIGNAL_PIPE)
 		return 0;
-	vu_log(backend, "queue %u: the file descriptor is neither eventfd nor pipe", (*vring)->index);
+	/* What User-Mode Linux calls a pipe, and gives to be called by, is a socket pair. */
+	if (*kind == VU_SIGNAL_SOCKET && access == O_WRONLY)
+		return 0;
+	vu_log(backend, "queue %u: the file descriptor is no eventfd, pipe or socket", (*vring)->index);
 	return -VIO_EINVAL; /* hostile: C12 */
 }
 
@@ -436,7 +458,12 @@ static int set_config(struct vio_vhost_user *backend, struct vu_message *message
 
 	if (!config_sound(message) || config->flags > VHOST_USER_CONFIG_FLAG_MIGRATION)
 		return -VIO_EPROTO;
-	return vio_device_write_config(backend->dev, config->offset, config->payload, config->size);
+	if (!vio_device_write_config(backend->dev, config->offset, config->payload, config->size))
+		return 0;
+	/* It was the driver who wrote beyond the end; that alone doesn't cost it its device. */
+	vu_log(backend, "SET_CONFIG: %u bytes at %u of %u", config->size, config->offset,
+	       backend->dev->config_bytes);
+	return answer_wanted(backend, message) ? -VIO_ERANGE : 0;
 }
 
 #define U64           sizeof(uint64_t), sizeof(uint64_t)
@@ -451,7 +478,7 @@ static const struct vu_row rows[] = {
 	[VHOST_USER_GET_FEATURES] = { "GET_FEATURES", 0, 0, 0, 0, NEEDS_NOTHING, false, get_features },
 	[VHOST_USER_SET_FEATURES] = { "SET_FEATURES", U64, 0, 0, NEEDS_NOTHING, false, set_features },
 	[VHOST_USER_SET_OWNER] = { "SET_OWNER", 0, 0, 0, 0, NEEDS_NOTHING, false, set_owner },
-	[VHOST_USER_RESET_OWNER] = { "RESET_OWNER", 0, 0, 0, 0, NEEDS_NOTHING, false, reset_device },
+	[VHOST_USER_RESET_OWNER] = { "RESET_OWNER", 0, 0, 0, 0, NEEDS_NOTHING, false, reset_owner },
 	[VHOST_USER_SET_MEM_TABLE] = { "SET_MEM_TABLE", MEM_TABLE, 1, VHOST_USER_FDS_MAX, NEEDS_NOTHING,
 				       false, set_mem_table },
 	[VHOST_USER_SET_VRING_NUM] = { "SET_VRING_NUM", VRING_STATE, 0, 0, NEEDS_NOTHING, true,
@@ -489,6 +516,23 @@ static const struct vu_row rows[] = {
 	[VHOST_USER_GET_STATUS] = { "GET_STATUS", 0, 0, 0, 0, PROTOCOL(STATUS), false, get_status },
 };
 
+/* Requests that have a reply of their own, whether asked for one or not. */
+static bool replies(uint32_t request)
+{
+	switch (request) {
+	case VHOST_USER_GET_FEATURES:
+	case VHOST_USER_GET_VRING_BASE:
+	case VHOST_USER_GET_PROTOCOL_FEATURES:
+	case VHOST_USER_GET_QUEUE_NUM:
+	case VHOST_USER_GET_CONFIG:
+	case VHOST_USER_GET_MAX_MEM_SLOTS:
+	case VHOST_USER_GET_STATUS:
+		return true;
+	default:
+		return false;
+	}
+}
+
 /* Why the message can't be what it says it is; NULL if it can. */
 static const char *mistake(const struct vio_vhost_user *backend, const struct vu_row *row,
 			   const struct vu_message *message)
@@ -513,8 +557,6 @@ int vu_handle_message(struct vio_vhost_user *backend)
 	const struct vu_row *row =
 		request < VIO_ARRAY_SIZE(rows) && rows[request].handle ? &rows[request] : NULL;
 	const char *wrong = mistake(backend, row, message);
-	/* Read before the handler: User-Mode Linux wants the acknowledgement for the message that negotiates it. */
-	bool asked = message->header.flags & VHOST_USER_FLAGS_NEED_REPLY;
 	int result;
 
 	if (wrong)
@@ -525,8 +567,11 @@ int vu_handle_message(struct vio_vhost_user *backend)
 		return 0;
 	if (result && !wrong)
 		vu_log(backend, "%s refused: %s", row->name, vio_strerror(result));
-	/* hostile: C7, NEED_REPLY counts only where REPLY_ACK was negotiated. */
-	if (asked && vu_has_protocol(backend, VHOST_USER_PROTOCOL_F_REPLY_ACK)) {
+	/*
+	 * Looked at only now: User-Mode Linux wants an answer to the very message that negotiates
+	 * answers. In place of a reply of the request's own it would be taken for that.
+	 */
+	if (answer_wanted(backend, message) && !replies(request)) {
 		reply_u64(backend, message, result != 0);
 		return 0;
 	}
