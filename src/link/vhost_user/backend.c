@@ -10,7 +10,7 @@
 /* So that a peer with a lot to say doesn't keep other connections of the loop waiting (hostile: C9). */
 #define MESSAGES_A_TURN 64
 /* So that nobody fills a disk by mistakes. */
-#define LOG_LINES_MAX 64u
+#define LOG_LINES_MAX   64u
 
 void vu_log(struct vio_vhost_user *backend, const char *format, ...)
 {
@@ -228,9 +228,14 @@ void vio_vhost_user_destroy(struct vio_vhost_user *backend)
 static struct vio_features carried(void)
 {
 	static const uint8_t not_carried[] = {
-		VHOST_F_LOG_ALL,     VHOST_USER_F_PROTOCOL_FEATURES, VIRTIO_F_ACCESS_PLATFORM,
-		VIRTIO_F_SR_IOV,     VIRTIO_F_NOTIFICATION_DATA,     VIRTIO_F_NOTIF_CONFIG_DATA,
-		VIRTIO_F_RING_RESET, VIRTIO_F_ADMIN_VQ,
+		VHOST_F_LOG_ALL,
+		VHOST_USER_F_PROTOCOL_FEATURES,
+		VIRTIO_F_ACCESS_PLATFORM,
+		VIRTIO_F_SR_IOV,
+		VIRTIO_F_NOTIFICATION_DATA,
+		VIRTIO_F_NOTIF_CONFIG_DATA,
+		VIRTIO_F_RING_RESET,
+		VIRTIO_F_ADMIN_VQ,
 	};
 	struct vio_features features = vio_features_low(UINT64_MAX);
 	unsigned i;

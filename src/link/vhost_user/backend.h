@@ -24,8 +24,8 @@ struct vu_vring {
 	bool watched;
 	bool has_addr;
 	bool enabled;
-	bool held; /* GET_VRING_BASE stopped it: a new kick descriptor starts it again */
-	bool faulty; /* it didn't start as it is set up now */
+	bool held;           /* GET_VRING_BASE stopped it: a new kick descriptor starts it again */
+	bool faulty;         /* it didn't start as it is set up now */
 	bool owes_interrupt; /* there was nothing to raise when the driver wanted to hear */
 	struct vhost_user_vring_addr addr;
 	struct vio_task again;
@@ -46,7 +46,7 @@ struct vio_vhost_user {
 	 */
 	struct vio_watch room;
 	struct vio_watch *listening; /* which of the two is watched; NULL: neither */
-	struct vu_signal channel; /* for our own requests to the front end */
+	struct vu_signal channel;    /* for our own requests to the front end */
 	bool features_set;
 	uint64_t protocol_features;
 	struct vu_receiver receiver;

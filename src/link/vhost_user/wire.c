@@ -72,10 +72,9 @@ static int receive_some(struct vu_receiver *receiver, int socket_fd)
 		struct cmsghdr align;
 	} control;
 	struct iovec iov;
-	struct msghdr msg = { .msg_iov = &iov,
-			      .msg_iovlen = 1,
-			      .msg_control = &control,
-			      .msg_controllen = sizeof(control) };
+	struct msghdr msg = {
+		.msg_iov = &iov, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof(control)
+	};
 	ssize_t got;
 
 	if (receiver->received < sizeof(message->header))
