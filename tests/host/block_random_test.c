@@ -150,7 +150,7 @@ static void prepare(void)
 
 static void play(void)
 {
-	print_message("seed %u\n", world.seed);
+	print_message("# seed %u\n", world.seed);
 	for (unsigned turn = 0; turn < REQUESTS; turn++) {
 		struct slot *slot = &world.slots[below(SLOTS)];
 
