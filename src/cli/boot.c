@@ -308,12 +308,17 @@ static int boot_all(struct boot *boot)
 int cli_boot(int argc, char **argv)
 {
 	struct boot *boot = calloc(1, sizeof(*boot));
+	struct boot_device *devices = calloc(BOOT_DEVICES_MAX, sizeof(*devices));
 	struct vio_message message;
 	int first, status;
 
-	if (!boot)
+	if (!boot || !devices) {
+		free(boot);
+		free(devices);
 		return cli_complain(argv[0], CLI_FAILED, "out of memory");
+	}
 	boot->program = argv[0];
+	boot->devices = devices;
 	boot->signal_fd = boot->output.fd = boot->messages.fd = -1;
 	boot->settings.memory = 256ull << 20;
 	boot->settings.vmm = boot_vmms[0]->name;
@@ -336,5 +341,6 @@ int cli_boot(int argc, char **argv)
 			status = boot_all(boot);
 	}
 	free(boot);
+	free(devices);
 	return status;
 }

@@ -66,7 +66,7 @@ struct boot {
 	char busybox[PATH_MAX];
 	char dir[PATH_MAX]; /* private, removed at the end */
 	bool dir_made;
-	struct boot_device devices[BOOT_DEVICES_MAX];
+	struct boot_device *devices; /* BOOT_DEVICES_MAX of them */
 	unsigned device_count;
 
 	pid_t vmm_pid; /* and its process group; 0: not running */

@@ -75,11 +75,12 @@ fio="fio --filename=/dev/vda --direct=1 --verify=crc32c --do_verify=1 --verify_f
 fio="\$fio --size=16M --offset_increment=32M"
 try \$fio --name=w --numjobs=4 --ioengine=libaio --rw=randwrite --bs=4k
 try \$fio --name=m --numjobs=2 --ioengine=io_uring --rw=randrw --bsrange=4k-64k
-try mke2fs -q -t ext4 /dev/vda
+# By path: the shell would take its own.
+try /bin/mke2fs -q -t ext4 /dev/vda
 try mount -t ext4 /dev/vda /tmp
 cp /bin/busybox /tmp
 umount /tmp
-try e2fsck -fn /dev/vda
+try /bin/e2fsck -fn /dev/vda
 echo "requests: \$(cat /sys/block/vda/stat)"
 echo "VIREO GUEST DONE"
 poweroff -f
