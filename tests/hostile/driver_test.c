@@ -102,7 +102,7 @@ static void each(void (*body)(struct bench *b))
 		for (event = 0; event < 2; event++) {
 			for (start = 0; start < VIO_ARRAY_SIZE(starts); start++) {
 				open_pair(&b, sizes[i], event ? TEST_EVENT : TEST_PLAIN);
-				test_pair_advance(&b.pair, starts[start]);
+				test_pair_jump(&b.pair, starts[start]);
 				body(&b);
 				test_pair_close(&b.pair);
 			}

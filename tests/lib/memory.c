@@ -115,16 +115,27 @@ void test_memory_get(const struct test_memory *memory, uint64_t addr, void *to, 
 	}
 }
 
+static uint64_t hash_more(uint64_t hash, uint64_t word)
+{
+	hash = (hash ^ word) * UINT64_C(0x9e3779b97f4a7c15);
+	return hash ^ hash >> 32;
+}
+
 uint64_t test_memory_hash(const struct test_memory *memory, uint64_t addr, size_t length)
 {
-	uint64_t hash = UINT64_C(0xcbf29ce484222325);
+	uint64_t hash = length;
 
 	while (length) {
 		size_t piece = piece_at(memory, addr, length), i;
 		const uint8_t *at = test_memory_at(memory, addr);
+		uint64_t word;
 
-		for (i = 0; i < piece; i++)
-			hash = (hash ^ at[i]) * UINT64_C(0x100000001b3);
+		for (i = 0; i + sizeof(word) <= piece; i += sizeof(word)) {
+			memcpy(&word, at + i, sizeof(word));
+			hash = hash_more(hash, word);
+		}
+		for (; i < piece; i++)
+			hash = hash_more(hash, at[i]);
 		addr += piece;
 		length -= piece;
 	}

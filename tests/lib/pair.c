@@ -100,6 +100,15 @@ void test_pair_advance(struct test_pair *pair, uint16_t index)
 	assert_int_equal(pair->drv.free_count, pair->ring.size);
 }
 
+void test_pair_jump(struct test_pair *pair, uint16_t index)
+{
+	assert_int_equal(pair->drv.in_flight, 0);
+	pair->drv.avail_next = pair->drv.avail_visible = pair->drv.used_next = index;
+	test_ring_avail_idx(&pair->ring, index);
+	test_ring_set_used_idx(&pair->ring, index);
+	assert_null(vio_drvq_get(&pair->drv, NULL)); /* which asks for the next interrupt */
+}
+
 void test_pair_start_device(struct test_pair *pair)
 {
 	struct vio_devq_config config = test_ring_config(&pair->ring, pair->drv.avail_next, pair->features);

@@ -42,6 +42,8 @@ void test_pair_open(struct test_pair *pair, const struct test_pair_config *confi
 void test_pair_restart_driver(struct test_pair *pair);
 /* Runs the driver's queue until its indices are at `index`, with the test as device. */
 void test_pair_advance(struct test_pair *pair, uint16_t index);
+/* The same without the walk: writes the indices of both sides as if it had been made. */
+void test_pair_jump(struct test_pair *pair, uint16_t index);
 /* Starts the device's queue where the driver's stands. */
 void test_pair_start_device(struct test_pair *pair);
 void test_pair_close(struct test_pair *pair);

@@ -389,7 +389,10 @@ static void open_exchange(struct exchange *x, const struct exchange_config *conf
 		x->outs[i].next_free = x->free_outs;
 		x->free_outs = &x->outs[i];
 	}
-	test_pair_advance(&x->pair, config->start);
+	if (config->walk_to_start)
+		test_pair_advance(&x->pair, config->start);
+	else
+		test_pair_jump(&x->pair, config->start);
 	test_pair_start_device(&x->pair);
 	x->pair.kicks = 0;
 	x->device_asleep = !config->device_polls;

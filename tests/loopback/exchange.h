@@ -27,7 +27,8 @@ enum exchange_order {
 
 struct exchange_config {
 	uint16_t size;
-	uint16_t start; /* index of both rings */
+	uint16_t start;     /* index of both rings */
+	bool walk_to_start; /* the driver gets there buffer by buffer */
 	bool indirect, event_idx, device_polls;
 	enum exchange_callbacks callbacks;
 	enum exchange_order order;
