@@ -53,6 +53,8 @@ static void memory_submit(struct vio_block *block, struct vio_block_request *req
 
 	if (!result && (request->op == VIO_BLOCK_READ || request->op == VIO_BLOCK_WRITE))
 		copy(memory, request);
+	else if (!result && request->op == VIO_BLOCK_WRITE_ZEROES && !(request->flags & VIO_BLOCK_UNMAP))
+		memset(memory->bytes + request->offset, 0, (size_t)request->length);
 	else if (!result && request->op != VIO_BLOCK_FLUSH)
 		clear(memory, request);
 	request->done(request, result);
