@@ -197,7 +197,10 @@ static void compare_last(struct world *w, const struct opinion *o, const struct 
 		   host_at(w, o->elements[last].addr + (o->elements[last].len - 1), VIO_MEM_READ));
 }
 
-/* The spans are the bytes of the elements, in order; when truncated, the first ones and then the very last. */
+/*
+ * The spans are the bytes of the elements, in order; when truncated, the first
+ * ones and then the very last.
+ */
 static void compare_bytes(struct world *w, const struct opinion *o, const struct vio_buf *buf)
 {
 	const struct vio_span *span = buf->readable;

@@ -284,7 +284,10 @@ static void test_reset_in_an_interrupt(void **state)
 	toy_close(&w);
 }
 
-/* A fault on one queue: the device says so, once; nothing else is touched. spec: DEV-BASIC-002 DEV-BASIC-003 */
+/*
+ * A fault on one queue: the device says so, once; nothing else is touched. spec:
+ * DEV-BASIC-002 DEV-BASIC-003
+ */
 static void test_fault_needs_reset(void **state)
 {
 	struct toy_world w;

@@ -133,7 +133,10 @@ static void watch(void *context, const void *address, size_t size)
 		strike(eye);
 }
 
-/* Four requests of every kind: a chain, a table, a chain that ends in a table over two regions, a single one. */
+/*
+ * Four requests of every kind: a chain, a table, a chain that ends in a table over
+ * two regions, a single one.
+ */
 static void offer_requests(struct test_world *w)
 {
 	unsigned i;
@@ -203,7 +206,10 @@ static unsigned run(unsigned strike_at, unsigned strike_with, uint64_t features,
 	return served;
 }
 
-/* Only idx and the driver's suppression words are looked at more than once; the rest is read and then known. */
+/*
+ * Only idx and the driver's suppression words are looked at more than once; the
+ * rest is read and then known.
+ */
 static void test_each_byte_once(void **state)
 {
 	unsigned i, j, twice = 0;

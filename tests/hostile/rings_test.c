@@ -367,7 +367,10 @@ static void test_start_refuses_odd_mappings(void **state)
 	test_world_close(&w);
 }
 
-/* As tight as they may be: to the last byte of a region, one behind the other, the driver's in read-only memory. */
+/*
+ * As tight as they may be: to the last byte of a region, one behind the other, the
+ * driver's in read-only memory.
+ */
 static void test_start_accepts_areas(void **state)
 {
 	const uint64_t end = WORLD_FAR + WORLD_DATA_BYTES;

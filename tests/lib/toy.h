@@ -80,7 +80,10 @@ void toy_negotiate(struct toy_world *w, uint64_t features);
 void toy_start(struct toy_world *w, uint16_t queue, uint16_t base);
 void toy_run(struct toy_world *w, uint64_t features);
 
-/* Makes a request available under a head below TOY_SIZE / 2, and looks at the answer: 0 until there is one. */
+/*
+ * Makes a request available under a head below TOY_SIZE / 2, and looks at the
+ * answer: 0 until there is one.
+ */
 void toy_request(struct toy_world *w, uint16_t queue, unsigned head, uint32_t number);
 uint32_t toy_answer(struct toy_world *w, uint16_t queue, unsigned head);
 

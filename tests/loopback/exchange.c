@@ -120,7 +120,10 @@ static int add(struct exchange *x, struct out *out)
 	return vio_drvq_add(&x->pair.drv, sg, out->readable, out->writable, out);
 }
 
-/* spec: DRV-SPLIT-004 DRV-SPLIT-008 DRV-SPLIT-009 DRV-SPLIT-010 DRV-SPLIT-011, in the memory that the device sees */
+/*
+ * spec: DRV-SPLIT-004 DRV-SPLIT-008 DRV-SPLIT-009 DRV-SPLIT-010 DRV-SPLIT-011, in
+ * the memory that the device sees
+ */
 static void check_chain(const struct exchange *x, const struct out *out)
 {
 	const struct test_ring *ring = &x->pair.ring;
@@ -328,7 +331,10 @@ static void device_turn(struct exchange *x)
 	assert_true(test_ring_used_flags(&x->pair.ring) <= (x->config->event_idx ? 0 : 1));
 }
 
-/* Whoever sleeps must have nothing to do, or have been told. spec: DEV-SPLIT-009 DEV-SPLIT-011 DRV-SPLIT-022 DRV-SPLIT-024 */
+/*
+ * Whoever sleeps must have nothing to do, or have been told. spec: DEV-SPLIT-009
+ * DEV-SPLIT-011 DRV-SPLIT-022 DRV-SPLIT-024
+ */
 static void check_sleepers(const struct exchange *x)
 {
 	const struct vio_drvq *drv = &x->pair.drv;
@@ -344,7 +350,10 @@ static void check_sleepers(const struct exchange *x)
 		assert_int_equal(unseen, 0);
 }
 
-/* Suppression works: nobody is told more often than it asked. spec: DEV-SPLIT-008 DEV-SPLIT-012 DRV-SPLIT-021 DRV-SPLIT-025 */
+/*
+ * Suppression works: nobody is told more often than it asked. spec: DEV-SPLIT-008
+ * DEV-SPLIT-012 DRV-SPLIT-021 DRV-SPLIT-025
+ */
 static void check_counts(const struct exchange *x)
 {
 	/* An event index that was left behind comes round again after 65536 buffers. */

@@ -52,7 +52,10 @@ static void test_interrupt_by_flags(void **state)
 	test_world_close(&w);
 }
 
-/* spec: DEV-SPLIT-010 DEV-SPLIT-011 DEV-SPLIT-012: exactly when a batch passes the event, all over the wrap. */
+/*
+ * spec: DEV-SPLIT-010 DEV-SPLIT-011 DEV-SPLIT-012: exactly when a batch passes the
+ * event, all over the wrap.
+ */
 static void test_interrupt_by_event(void **state)
 {
 	struct test_world w;

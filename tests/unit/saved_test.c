@@ -280,7 +280,10 @@ static void check_loaded(struct toy_world *b)
 				    (status & VIRTIO_CONFIG_S_FEATURES_OK));
 }
 
-/* hostile: G2 G15: every byte takes values that a checksum vouches for; refused, or loaded as something sane. */
+/*
+ * hostile: G2 G15: every byte takes values that a checksum vouches for; refused,
+ * or loaded as something sane.
+ */
 static void test_every_byte_forged(void **state)
 {
 	static const uint8_t values[] = { 0, 1, 0x7f, 0x80, 0xff, 0x10, 0x40 };
