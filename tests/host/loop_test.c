@@ -4,6 +4,8 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
@@ -11,8 +13,11 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/time.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -595,6 +600,46 @@ static void environment_chooses(void **state)
 	vio_loop_destroy(NULL);
 }
 
+/* In a process of its own, for there is no way back from the filter. */
+static int create_where_refused(int refusal)
+{
+	struct sock_filter code[] = {
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_io_uring_setup, 0, 1),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | (unsigned)refusal),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+	};
+	struct sock_fprog program = { VIO_ARRAY_SIZE(code), code };
+	struct vio_loop *loop;
+	int error, result;
+
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) || prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program))
+		return 2;
+	loop = vio_loop_create(0, &error);
+	if (!loop)
+		return 3;
+	result = strcmp(vio_loop_engine(loop), "epoll") != 0;
+	vio_loop_destroy(loop);
+	return result;
+}
+
+static void refusal_chooses(void **state)
+{
+	static const int refusals[] = { EPERM, ENOSYS, ENOMEM, EINVAL };
+
+	for (unsigned i = 0; i < VIO_ARRAY_SIZE(refusals); i++) {
+		pid_t child = fork();
+		int status;
+
+		assert_true(child >= 0);
+		if (!child)
+			_exit(create_where_refused(refusals[i]));
+		assert_int_equal(waitpid(child, &status, 0), child);
+		assert_true(WIFEXITED(status));
+		assert_int_equal(WEXITSTATUS(status), 0);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -621,6 +666,7 @@ int main(void)
 		ON_BOTH_ENGINES(foreign_loop_drives),
 		ON_BOTH_ENGINES(watcher_does_the_same),
 		cmocka_unit_test(environment_chooses),
+		cmocka_unit_test(refusal_chooses),
 	};
 
 	return cmocka_run_group_tests_name("loop", tests, NULL, NULL);
