@@ -14,7 +14,7 @@ struct vu_region {
 	uint8_t *host; /* first byte of the region */
 };
 
-/* The front end's memory: one table by bus address for the device, one list that knows its virtual addresses. */
+/* The front end's memory: a table by bus address for the device, and a list that knows virtual addresses. */
 struct vu_memory {
 	struct vu_region regions[VIO_VHOST_USER_REGIONS_MAX];
 	unsigned count;
@@ -31,7 +31,7 @@ void vu_memory_init(struct vu_memory *memory);
 int vu_region_map(struct vu_region *region, const struct vhost_user_mem_region *wire, int fd);
 void vu_region_unmap(struct vu_region *region);
 
-/* Whether a region can be added: 0, -VIO_ENOSPC, or -VIO_EEXIST when it overlaps another in either address space. */
+/* Whether a region can be added: 0, -VIO_ENOSPC, or -VIO_EEXIST when it overlaps in either address space. */
 int vu_memory_admits(const struct vu_memory *memory, const struct vhost_user_mem_region *wire);
 /* Takes over a mapped region. Codes of vu_memory_admits(). */
 int vu_memory_add(struct vu_memory *memory, const struct vu_region *region);

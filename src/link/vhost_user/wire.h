@@ -10,7 +10,7 @@
  * with them. Nothing here knows what a message means, and nothing blocks.
  */
 
-/* The largest payload of any message: a configuration write of 256 bytes, a full memory table, and some room. */
+/* The largest payload: a configuration write of 256 bytes, a full memory table, and some room. */
 #define VU_PAYLOAD_MAX 512u
 
 struct vu_message {
