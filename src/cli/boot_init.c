@@ -59,9 +59,9 @@ static const char prologue[] =
 	"\t$b ln -s /usr/lib/uml/modules /run/vireo/modules/lib/modules\n"
 	"\tfor name in /usr/sbin/modprobe /sbin/modprobe; do\n"
 	"\t\t[ -x $name ] || continue\n"
-	"\t\t$name -d /run/vireo/modules -q -a $($b cat /sys/bus/virtio/devices/*/modalias) 2>/dev/null\n"
+	"\t\t$name -d /run/vireo/modules -q -a $($b cat /sys/bus/virtio/devices/*/modalias)\n"
 	"\t\tbreak\n"
-	"\tdone\n"
+	"\tdone 2>/dev/null\n"
 	"fi\n"
 	"\n";
 

@@ -56,7 +56,7 @@ class Daemon:
         words = [program] if program else [VIREO, "serve"]
         self.process = subprocess.Popen([*words, *arguments], stdin=subprocess.DEVNULL, stderr=self.log,
                                         **more)
-        until(lambda: self.process.poll() is not None or " serves " in self.said(), f"{arguments} to be ready")
+        until(lambda: self.process.poll() is not None or " serves " in self.said(), f"{arguments} to start")
         assert self.process.poll() is None, f"{arguments} ended: {self.said()}"
 
     def said(self):
@@ -189,8 +189,8 @@ def test_wrong_options(_):
 
 def test_missing_image(_):
     for name in ("absent.img", "no/such/folder.img"):
-        refused(1, f"vireo serve blk: image '{name}' doesn't exist; make one, for example with truncate -s 1G",
-                "serve", "blk", "--socket-path", "s", "path=" + name)
+        refused(1, f"vireo serve blk: image '{name}' doesn't exist; make one, for example with "
+                "truncate -s 1G", "serve", "blk", "--socket-path", "s", "path=" + name)
     assert os.listdir(".") == []
 
 
