@@ -33,6 +33,7 @@ struct file_block {
 	struct vio_loop *loop;
 	struct vio_image image;
 	struct vio_timer look;
+	struct vio_task batch_over; /* queued while block.batching */
 	unsigned in_flight;
 	bool direct;
 
@@ -206,7 +207,25 @@ static void finish(struct file_request *fr, int errno_value)
 	file->in_flight--;
 	if (bounce)
 		bounce_give(file, bounce);
+	/* What the loop completes in one round is one batch: its tasks come after its events. */
+	if (!file->block.batching) {
+		vio_block_begin_batch(&file->block);
+		vio_loop_defer(file->loop, &file->batch_over);
+	}
 	request->done(request, result_of(request, errno_value));
+}
+
+static void end_batch(struct file_block *file)
+{
+	if (!file->block.batching)
+		return;
+	vio_loop_cancel(file->loop, &file->batch_over);
+	vio_block_end_batch(&file->block);
+}
+
+static void batch_over(struct vio_task *task)
+{
+	end_batch(VIO_CONTAINER_OF(task, struct file_block, batch_over));
 }
 
 /* Stages. */
@@ -498,6 +517,7 @@ static void file_drain(struct vio_block *block)
 	struct file_block *file = VIO_CONTAINER_OF(block, struct file_block, block);
 
 	vio_loop_wait_io(file->loop, file_is_idle, file);
+	end_batch(file);
 }
 
 static void file_close(struct vio_block *block)
@@ -505,6 +525,7 @@ static void file_close(struct vio_block *block)
 	struct file_block *file = VIO_CONTAINER_OF(block, struct file_block, block);
 
 	assert(!file->in_flight);
+	end_batch(file);
 	vio_loop_disarm(file->loop, &file->look);
 	while (file->bounces_idle)
 		free(file->bounces[--file->bounces_idle]);
@@ -524,6 +545,7 @@ static void describe(struct file_block *file, const struct vio_host_block_option
 	const struct vio_image *image = &file->image;
 	struct vio_block *block = &file->block;
 
+	file->batch_over.run = batch_over;
 	block->ops = &file_ops;
 	block->size_bytes = image->size_bytes;
 	block->block_bytes = image->block_bytes;
