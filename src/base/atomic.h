@@ -65,7 +65,8 @@ static inline void vio_store_release_le16(vio_le16 *to, uint16_t value)
 static inline void vio_full_barrier(void)
 {
 #if defined(__SANITIZE_THREAD__)
-	__sync_synchronize(); /* the same; gcc warns that ThreadSanitizer learns nothing from the other spelling */
+	/* The same; gcc warns that ThreadSanitizer learns nothing from the other spelling. */
+	__sync_synchronize();
 #else
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
 #endif

@@ -156,7 +156,7 @@ static bool parse_queues(struct vio_device *dev, struct vio_state_reader *reader
 	return !reader->failed;
 }
 
-/* A status that a driver and this device can have come to; judged first, as DRIVER_OK would serve requests. */
+/* A status that a driver and this device can have come to; judged first: DRIVER_OK would serve requests. */
 static bool status_valid(uint8_t status)
 {
 	const uint8_t known = VIRTIO_CONFIG_S_ACKNOWLEDGE | VIRTIO_CONFIG_S_DRIVER |
