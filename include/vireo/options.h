@@ -59,6 +59,9 @@ VIO_API void vio_options_manual(const struct vio_option_table *table, FILE *out)
 /* Writes `text` with what roff would take for its own escaped. */
 VIO_API void vio_manual_text(const char *text, FILE *out);
 
+/* The same as a sentence: with a capital letter and a full stop. */
+VIO_API void vio_manual_sentence(const char *text, FILE *out);
+
 /* The options, with their dashes, as words for a shell's completion. */
 VIO_API void vio_options_words(const struct vio_option_table *table, FILE *out);
 

@@ -19,8 +19,8 @@ static void manual_commands(FILE *out)
 		fputs("\\fR ", out);
 		vio_manual_text(command->usage, out);
 		fputc('\n', out);
-		vio_manual_text(command->help, out);
-		fputs(".\n", out);
+		vio_manual_sentence(command->help, out);
+		fputc('\n', out);
 	}
 }
 
@@ -32,12 +32,23 @@ static void manual_types(FILE *out)
 		fputs(".SS ", out);
 		vio_manual_text(types[i]->class->name, out);
 		fputc('\n', out);
-		vio_manual_text(types[i]->class->summary, out);
-		fprintf(out, ", device id %u.\n", types[i]->class->id);
+		vio_manual_sentence(types[i]->class->summary, out);
+		fprintf(out, " Device id %u.\n", types[i]->class->id);
 		vio_daemon_manual_properties(types[i], out);
 	}
 	fputs(".SS All types\nThese have the following properties as well.\n", out);
 	vio_daemon_manual_common(out);
+}
+
+static void manual_see_also(FILE *out)
+{
+	const struct vio_daemon_type *const *types = vio_daemon_types();
+
+	for (unsigned i = 0; types[i]; i++) {
+		fputs("\\fBvireo\\-", out);
+		vio_manual_text(types[i]->class->name, out);
+		fputs("\\fR(7),\n", out);
+	}
 }
 
 static int manual_options(const char *name, FILE *out)
@@ -140,12 +151,14 @@ int cli_document(int argc, char **argv)
 		manual_commands(stdout);
 	else if (strcmp(what, "types") == 0)
 		manual_types(stdout);
+	else if (strcmp(what, "see-also") == 0)
+		manual_see_also(stdout);
 	else if (strcmp(what, "options") == 0 && argc > 2)
 		return manual_options(argv[2], stdout);
 	else if (strcmp(what, "completion-bash") == 0)
 		completion_bash(stdout);
 	else
 		return cli_complain(argv[0], CLI_USAGE,
-				    "there are: commands, types, options COMMAND, completion-bash");
+				    "there are: commands, types, see-also, options COMMAND, completion-bash");
 	return CLI_OK;
 }

@@ -159,8 +159,7 @@ static void manual_property(const struct vio_property *property, const char *ini
 	fputs("\\fR=\\fI", out);
 	print_value_form(property, out);
 	fputs("\\fR\n", out);
-	vio_manual_text(property->help ? property->help : "", out);
-	fputc('.', out);
+	vio_manual_sentence(property->help ? property->help : "", out);
 	if (*initial) {
 		fputs(" Default: ", out);
 		vio_manual_text(initial, out);

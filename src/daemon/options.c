@@ -204,6 +204,14 @@ void vio_manual_text(const char *text, FILE *out)
 	}
 }
 
+void vio_manual_sentence(const char *text, FILE *out)
+{
+	if (*text >= 'a' && *text <= 'z')
+		fputc(*text++ - 'a' + 'A', out);
+	vio_manual_text(text, out);
+	fputc('.', out);
+}
+
 void vio_options_manual(const struct vio_option_table *table, FILE *out)
 {
 	for (unsigned i = 0; i < table->count; i++) {
@@ -223,8 +231,8 @@ void vio_options_manual(const struct vio_option_table *table, FILE *out)
 			fputs("\\fR", out);
 		}
 		fputc('\n', out);
-		vio_manual_text(option->help, out);
-		fputs(".\n", out);
+		vio_manual_sentence(option->help, out);
+		fputc('\n', out);
 	}
 }
 

@@ -307,11 +307,24 @@ def case_fio(guest):
     """Random writes of four jobs, deep queues, every block verified."""
     need("fio")
     image = guest.image("disk", 128 * MIB)
-    common = FIO + " --numjobs=4 --size=24M --offset_increment=32M"
+    common = FIO + " --numjobs=4 --size=12M --offset_increment=32M"
     guest.boot(f"""
         {common} --name=aio --ioengine=libaio --rw=randwrite --bs=4k
         {common} --name=ring --ioengine=io_uring --rw=randrw --bsrange=4k-64k
         """, "--device", f"blk,path={image}")
+
+
+def case_fio_epoll(guest):
+    """The same where the kernel has no io_uring to offer, as in many containers."""
+    need("fio")
+    image = guest.image("disk", 64 * MIB)
+    path = guest.path("blk.sock")
+    with serve(VIREO, "serve", "blk", "--no-uring", "--socket-path", path, f"path={image}") as daemon:
+        guest.boot(f"""
+            {FIO} --numjobs=4 --size=6M --offset_increment=16M --name=w --ioengine=libaio --rw=randrw --bs=4k
+            """, "--append", f"virtio_uml.device={path}:2")
+        daemon.terminate()
+        assert daemon.wait(30) == 0
 
 
 def case_fio_memory(guest):
