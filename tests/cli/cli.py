@@ -10,6 +10,7 @@ Prints TAP, one line for each case.
 import json
 import os
 import re
+import resource
 import signal
 import socket
 import stat
@@ -491,6 +492,34 @@ def test_control_clients(_):
         assert control("s", "get shift") == "ok 3"
         for client in idle:
             client.close()
+        assert daemon.end() == 0
+
+
+def test_out_of_descriptors(_):
+    """hostile: H8: without descriptors it waits instead of spinning, and goes on when there are some."""
+    def processor_s(pid):
+        with open(f"/proc/{pid}/stat", encoding="ascii") as file:
+            fields = file.read().rsplit(")", 1)[1].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+    with Daemon("adder", "--socket-path", "s") as daemon:
+        used = max(map(int, os.listdir(f"/proc/{daemon.process.pid}/fd"))) + 1
+        assert daemon.end() == 0
+
+    # Room for one front end, and for nobody who wants to control it.
+    with Daemon("adder", "--socket-path", "s", preexec_fn=lambda: resource.setrlimit(
+            resource.RLIMIT_NOFILE, (used + 1, used + 1))) as daemon:
+        with connect("s") as client:
+            assert features(client)
+            with connect("s.control") as other:
+                other.sendall(b"get id\n")
+                until(lambda: "can't accept a connection: Too many open files" in daemon.said(), "the complaint")
+                before = processor_s(daemon.process.pid)
+                time.sleep(1)
+                assert processor_s(daemon.process.pid) - before < 0.3, "it spins"
+                assert features(client)
+                client.close()
+                assert other.recv(100) == b"ok 60\n"
         assert daemon.end() == 0
 
 
