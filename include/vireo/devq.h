@@ -50,7 +50,11 @@ struct vio_buf {
 	uint64_t writable_bytes; /* left to fill */
 	uint32_t writable_limit; /* private to the queue */
 	void *request; /* request_bytes for the device's own use while it holds the buffer */
-	bool truncated; /* more spans than spans_max: only the first ones and the very last are here */
+	/*
+	 * More spans than spans_max: only the first ones and the very last are here. The counts of
+	 * bytes are still those of the whole buffer.
+	 */
+	bool truncated;
 };
 
 /* Copies up to `length` bytes out of the readable part; returns how many there were. */

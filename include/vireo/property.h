@@ -48,7 +48,7 @@ struct vio_property_table {
 VIO_API const struct vio_property *vio_property_find(const struct vio_property_table *table, const char *name,
 						      size_t length);
 
-/* Sets every member in `structure` to its default. A default that doesn't parse is a bug (asserted). */
+/* Sets the members that have a default (`initial`) to it; others are left as they are, zero in a new one. */
 VIO_API void vio_property_set_defaults(const struct vio_property_table *table, void *structure);
 
 /*

@@ -12,7 +12,7 @@
 struct vio_state_writer {
 	uint8_t *to; /* NULL: only count */
 	size_t size;
-	size_t used; /* bytes that were put, also beyond size */
+	size_t used; /* bytes that were put, or would have been until it failed */
 	bool failed;
 };
 
