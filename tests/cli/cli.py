@@ -513,7 +513,7 @@ def test_out_of_descriptors(_):
             assert features(client)
             with connect("s.control") as other:
                 other.sendall(b"get id\n")
-                until(lambda: "can't accept a connection: Too many open files" in daemon.said(), "the complaint")
+                until(lambda: "can't accept a connection: Too many open files" in daemon.said(), "complaint")
                 before = processor_s(daemon.process.pid)
                 time.sleep(1)
                 assert processor_s(daemon.process.pid) - before < 0.3, "it spins"
