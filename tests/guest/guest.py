@@ -441,6 +441,7 @@ def case_truncated(guest):
         cat error
         dd if=/dev/vda of=/dev/null bs=4096 count=16 iflag=direct 2>/dev/null
         dd if=/dev/zero of=/dev/vda bs=4096 count=16 oflag=direct 2>/dev/null
+        dd if=/dev/vda of=/dev/null bs=4096 skip=3000 count=1 iflag=direct 2>/dev/null && exit 1
         echo alive
         """, "--device", f"blk,path={image}")
     until(lambda: os.path.exists(guest.path("ready")) or process.poll() is not None, "the guest")
@@ -448,7 +449,9 @@ def case_truncated(guest):
     with open(guest.path("cut"), "w", encoding="ascii"):
         pass
     status = process.wait(TIMEOUT_S)
-    assert status == 0 and "Input/output error" in guest.said() and "alive" in guest.said(), guest.said()
+    said = guest.said()
+    # The read is refused by the daemon, or by a driver that has heard of the new size already.
+    assert status == 0 and ("Input/output error" in said or "cannot skip" in said) and "alive" in said, said
 
 
 def processes_of(guest):
