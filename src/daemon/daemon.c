@@ -21,6 +21,7 @@
 
 #define NO_FD           UINT64_MAX
 #define ACCEPT_RETRY_MS 1000u
+#define QUEUE_SIZE_ANY  1024u /* entries that a front end may choose whatever queue-size says */
 
 const char *vio_version(void)
 {
@@ -182,11 +183,13 @@ static int daemon_make_device(struct vio_daemon *daemon, struct vio_message *mes
 	const struct vio_device_class *class = daemon->type->class;
 
 	/* One byte more, so that nothing asked for is no NULL. */
-	daemon->state = calloc(1, (size_t) class->state_bytes + 1);
+	daemon->state = calloc(1, (size_t)class->state_bytes + 1);
 	daemon->backend = calloc(1, (size_t)daemon->type->backend_bytes + 1);
 	if (!daemon->state || !daemon->backend)
 		return vio_fail(message, -VIO_ENOMEM, "out of memory");
 	vio_device_init(&daemon->device, class, daemon->state);
+	/* The size of a queue is the front end's choice, and some know only one: User-Mode Linux 256. */
+	daemon->device.queue_size_max = QUEUE_SIZE_ANY;
 	if (daemon->type->backend_properties)
 		vio_property_set_defaults(daemon->type->backend_properties(), daemon->backend);
 	return 0;
