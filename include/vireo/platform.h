@@ -20,6 +20,12 @@ struct vio_platform {
 	void *context;
 
 	/*
+	 * The addresses that take and share give aren't plain physical ones, or a device may touch
+	 * only what was shared: a device that doesn't offer VIRTIO_F_ACCESS_PLATFORM is refused.
+	 */
+	bool translates;
+
+	/*
 	 * Zeroed memory, aligned to 4096 bytes. VIO_MEM_READ | VIO_MEM_WRITE in `rights`: devices can
 	 * address it, and it is contiguous for them; 0: it is the driver's own, memory->addr has no
 	 * meaning. 0 and *memory filled, or -VIO_ENOMEM. Called while a device is set up.
