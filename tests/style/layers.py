@@ -59,6 +59,8 @@ PUBLIC = {
     "block.h": "device",
     "entropy.h": "base",
     "watch.h": "base",
+    "mmio.h": "transport",
+    "loopback.h": "transport",
     "vhost_user.h": "link",
     "loop.h": "host",
     "host.h": "host",
