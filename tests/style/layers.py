@@ -60,6 +60,8 @@ PUBLIC = {
     "entropy.h": "base",
     "watch.h": "base",
     "mmio.h": "transport",
+    "pci.h": "transport",
+    "pci_bus.h": "transport",
     "loopback.h": "transport",
     "vhost_user.h": "link",
     "loop.h": "host",
