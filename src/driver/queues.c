@@ -112,8 +112,6 @@ static int choose_size(struct vio_dev *dev, uint16_t queue, uint16_t wish)
 		return vio_is_power_of_two(most) && most <= VIRTQ_SIZE_MAX ? (int)most : -VIO_EPEER;
 	if (size > most)
 		size = most;
-	if (size > VIRTQ_SIZE_MAX)
-		size = VIRTQ_SIZE_MAX;
 	while (!vio_is_power_of_two(size))
 		size &= size - 1;
 	return (int)size;

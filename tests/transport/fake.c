@@ -24,8 +24,10 @@ static uint8_t get_status(struct vio_dev *dev)
 {
 	struct fake *fake = fake_of(dev);
 
-	if (step(fake))
+	if (step(fake)) {
+		fake->seen_gone = true;
 		return UINT8_MAX;
+	}
 	if (fake->looks && fake->looks != FAKE_NEVER)
 		fake->looks--;
 	if (fake->looks)
@@ -39,6 +41,7 @@ static void set_status(struct vio_dev *dev, uint8_t status)
 
 	uint8_t seen = fake->status;
 
+	assert_true(!status || !fake->seen_gone);
 	assert_true(fake->logged < FAKE_LOG_MAX);
 	fake->log[fake->logged++] = status;
 	if (step(fake))
@@ -199,4 +202,40 @@ void fake_make(struct fake *fake)
 void fake_free(struct fake *fake)
 {
 	test_platform_free(&fake->platform);
+}
+
+int fake_begin(struct fake *fake)
+{
+	static struct vio_dev_queue queues[2];
+
+	return vio_dev_begin(&fake->dev, queues, 2);
+}
+
+int fake_accept(struct fake *fake)
+{
+	struct vio_features wanted = { { UINT64_MAX, UINT64_MAX } };
+
+	return vio_dev_accept(&fake->dev, &wanted);
+}
+
+int fake_add_queue(struct fake *fake, uint16_t queue, struct vio_drvq **q)
+{
+	const struct vio_queue_wish wish = { .indirect_max = 4 };
+
+	return vio_dev_add_queue(&fake->dev, queue, &wish, q);
+}
+
+int fake_advance(struct fake *fake, enum vio_dev_phase phase)
+{
+	struct vio_drvq *q;
+	int error = phase >= VIO_DEV_BEGUN ? fake_begin(fake) : 0;
+
+	if (!error && phase >= VIO_DEV_ACCEPTED)
+		error = fake_accept(fake);
+	if (!error && phase >= VIO_DEV_READY) {
+		error = fake_add_queue(fake, 0, &q);
+		if (!error)
+			error = vio_dev_ready(&fake->dev);
+	}
+	return error;
 }

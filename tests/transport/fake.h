@@ -36,6 +36,7 @@ struct fake {
 	/* What happened. */
 	uint32_t steps;
 	uint8_t status;
+	bool seen_gone; /* by the driver */
 	uint32_t looks; /* left in a reset */
 	bool needs_reset;
 	uint8_t log[FAKE_LOG_MAX]; /* values written to the status */
@@ -50,5 +51,13 @@ void fake_make(struct fake *fake);
 
 /* Fails the test when memory wasn't given back. */
 void fake_free(struct fake *fake);
+
+/* The verbs, with two queues, everything wanted, and indirect tables. */
+int fake_begin(struct fake *fake);
+int fake_accept(struct fake *fake);
+int fake_add_queue(struct fake *fake, uint16_t queue, struct vio_drvq **q);
+
+/* As far as `phase`; a negative code of the step that failed. */
+int fake_advance(struct fake *fake, enum vio_dev_phase phase);
 
 #endif

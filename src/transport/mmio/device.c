@@ -230,7 +230,6 @@ static bool queue_start(struct vio_mmio_device *model, struct vio_mmio_queue *qu
 		.device_area = vio_addr_make(queue->area[2]),
 	};
 
-	queue->again = false;
 	queue->ready = true; /* before the device may look at it and report */
 	if (queue->size && !vio_device_queue_start(device_of(model), (uint16_t)model->queue_sel, &config))
 		return true;
@@ -244,7 +243,6 @@ static void queue_stop(struct vio_mmio_device *model, struct vio_mmio_queue *que
 	vio_device_queue_stop(device_of(model),
 			      (uint16_t)model->queue_sel); /* spec: DEV-MMIO-007 DEV-RING-001 */
 	queue->ready = false;
-	queue->again = false;
 }
 
 static uint32_t read_queue_ready(struct vio_mmio_device *model, uint32_t argument)
