@@ -75,6 +75,7 @@ struct vio_transport_ops {
 	struct vio_features
 		carried; /* features this transport can carry, VERSION_1 only where it isn't legacy */
 	unsigned flags;  /* VIO_TRANSPORT_... */
+	uint32_t device_align; /* as in struct vio_drvq_config */
 	uint8_t (*get_status)(struct vio_dev *dev);
 	void (*set_status)(struct vio_dev *dev, uint8_t status); /* 0 begins a reset */
 	struct vio_features (*get_features)(struct vio_dev *dev);
@@ -112,6 +113,8 @@ struct vio_dev_queue {
 	uint16_t size;
 	uint16_t indirect_max;
 	void (*used)(struct vio_dev *dev, struct vio_drvq *q);
+	uint64_t notify_place;  /* the transport's own, from queue_enable on */
+	uint16_t notify_value;
 	bool enabled;   /* the device has it */
 	bool kicked;    /* before the device was ready; made up for then */
 	bool was_reset; /* by vio_dev_reset_queue(), to be re-enabled */

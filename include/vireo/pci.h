@@ -50,7 +50,6 @@ struct vio_pci_driver {
 	struct vio_pci_access access;
 	struct vio_pci_function function;
 	struct vio_pci_bar bars[PCI_BAR_COUNT];
-	uint64_t mapped[PCI_BAR_COUNT]; /* 0: not yet */
 	struct vio_pci_place common, notify, isr, device, legacy, table;
 	uint32_t notify_multiplier;
 	uint8_t msix;     /* offset of the capability, 0: there is none */

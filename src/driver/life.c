@@ -20,6 +20,9 @@ static struct vio_features understood(void)
 				  << FIRST_RESERVED;
 	struct vio_features types = { { ~reserved, UINT64_MAX } };
 
+	/* Where a transport carries them, it knows what to write. */
+	vio_features_set(&types, VIRTIO_F_NOTIFICATION_DATA);
+	vio_features_set(&types, VIRTIO_F_NOTIF_CONFIG_DATA);
 	return vio_features_or(types, vio_dev_ring_features());
 }
 

@@ -125,6 +125,7 @@ static int enable(struct vio_dev *dev, uint16_t index, struct vio_dev_queue *que
 		.size = queue->size,
 		.features = dev->accepted,
 		.ring = queue->ring,
+		.device_align = dev->transport->device_align,
 		.storage = queue->shadow.host,
 		.indirect = queue->indirect,
 		.indirect_max = queue->indirect_max,
@@ -154,8 +155,8 @@ static int enable(struct vio_dev *dev, uint16_t index, struct vio_dev_queue *que
 static int take_memory(struct vio_dev *dev, struct vio_dev_queue *queue)
 {
 	size_t indirect_bytes = vio_drvq_indirect_bytes(queue->size, queue->indirect_max);
-	int error = take(dev, vio_drvq_ring_bytes(queue->size), VIO_MEM_READ | VIO_MEM_WRITE, &queue->ring,
-			 &queue->ring_bytes);
+	size_t ring_bytes = vio_drvq_ring_bytes_aligned(queue->size, dev->transport->device_align);
+	int error = take(dev, ring_bytes, VIO_MEM_READ | VIO_MEM_WRITE, &queue->ring, &queue->ring_bytes);
 
 	if (!error && indirect_bytes)
 		error = take(dev, indirect_bytes, VIO_MEM_READ, &queue->indirect, &queue->indirect_bytes);
