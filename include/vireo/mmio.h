@@ -16,7 +16,7 @@
  * the interrupt callback to an interrupt controller, and calls
  * vio_mmio_device_run() when it was told that there is work left.
  *
- * Limits: drivers of version 1 are little-endian, as are the machines they run on.
+ * Limits: what speaks version 1 is little-endian, drivers and the machines they run on.
  * The model has no shared memory regions.
  */
 struct vio_dev;
@@ -48,8 +48,8 @@ VIO_API struct vio_mmio_access vio_mmio_access_mapped(volatile void *base);
 /*
  * Looks for a device in a window of `window_bytes` (at least VIRTIO_MMIO_CONFIG) and fills in
  * the transport's part of *dev, the rest zeroed. -VIO_ENOENT: nothing is plugged in here, which
- * is no error; -VIO_EPEER: no virtio device (magic value); -VIO_ENOTSUP: of an unknown version;
- * -VIO_ERANGE: the window is too small. Only reads.
+ * is no error; -VIO_EPEER: no virtio device (magic value); -VIO_ENOTSUP: of an unknown version, or
+ * legacy on a big-endian machine; -VIO_ERANGE: the window is too small. Only reads.
  */
 VIO_API int vio_mmio_driver_probe(struct vio_mmio_driver *mmio, const struct vio_mmio_access *access,
 				  uint32_t window_bytes, struct vio_dev *dev);

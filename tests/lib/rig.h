@@ -32,7 +32,7 @@ struct rig;
 /* A transport is one of these and a line in rig_transports.c. */
 struct rig_transport {
 	const char *name;
-	bool legacy;
+	bool legacy; /* left out on big-endian machines */
 	bool remote; /* the device works in another thread or process: rig->device isn't to be looked at */
 	unsigned platform_flags; /* TEST_PLATFORM_... */
 	size_t state_bytes;      /* of rig->transport_state, zeroed */

@@ -294,6 +294,9 @@ int vio_mmio_driver_probe(struct vio_mmio_driver *mmio, const struct vio_mmio_ac
 	version = get(dev, VIRTIO_MMIO_VERSION);
 	if (version != VIRTIO_MMIO_VERSION_MODERN && version != VIRTIO_MMIO_VERSION_LEGACY)
 		return -VIO_ENOTSUP;
+	/* Rings in the driver's own order are more than vio_drvq can do. */
+	if (version == VIRTIO_MMIO_VERSION_LEGACY && VIO_LE16_RAW(1) != 1)
+		return -VIO_ENOTSUP;
 	id = get(dev, VIRTIO_MMIO_DEVICE_ID);
 	if (!id)
 		return -VIO_ENOENT;
