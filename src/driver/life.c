@@ -135,7 +135,7 @@ int vio_dev_begin(struct vio_dev *dev, struct vio_dev_queue *queues, uint16_t qu
 	return 0;
 }
 
-/* spec: DRV-BASIC-005 DRV-BASIC-012 DRV-BASIC-036 DRV-BASIC-037 DRV-BASIC-038 DRV-BASIC-046 */
+/* spec: DRV-BASIC-005 DRV-BASIC-010 DRV-BASIC-012 DRV-BASIC-036 DRV-BASIC-037 DRV-BASIC-038 DRV-BASIC-046 */
 static struct vio_features choose(const struct vio_dev *dev, const struct vio_features *wanted)
 {
 	struct vio_features always = VIO_FEATURES_NONE;

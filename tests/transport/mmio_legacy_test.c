@@ -18,7 +18,7 @@ static int teardown(void **state)
 	return 0;
 }
 
-/* spec: DEV-BASIC-009 DEV-BASIC-015 DEV-BASIC-016 DEV-BASIC-032 */
+/* spec: BOTH-BASIC-001 BOTH-BASIC-MAY-001 DEV-BASIC-009 DEV-BASIC-015 DEV-BASIC-016 DEV-BASIC-032 */
 static void a_legacy_driver_needs_no_steps(void **state)
 {
 	struct bench *b = *state;

@@ -282,7 +282,7 @@ static void write_queue_reset(struct vio_mmio_device *model, uint32_t argument, 
 
 /*
  * A legacy driver knows neither FEATURES_OK nor that it has to wait for DRIVER_OK: the device core is
- * taken as far as what the driver does implies. spec: DEV-BASIC-009 DEV-BASIC-016
+ * taken as far as what the driver does implies. spec: DEV-BASIC-009 DEV-BASIC-016 BOTH-BASIC-001
  */
 static void legacy_advance(struct vio_mmio_device *model, uint8_t bits)
 {

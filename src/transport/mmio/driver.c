@@ -107,7 +107,8 @@ static bool config_holds(const struct vio_mmio_driver *mmio, uint32_t offset, ui
 {
 	uint32_t bytes = mmio->window_bytes - VIRTIO_MMIO_CONFIG;
 
-	return offset <= bytes && length <= bytes - offset; /* spec: DRV-MMIO-001; hostile: B38 */
+	/* spec: DRV-MMIO-001 DRV-BASIC-018 DRV-BASIC-019; hostile: B38 */
+	return offset <= bytes && length <= bytes - offset;
 }
 
 /* Bytes as they lie on the wire, also from a legacy device: there they are in the driver's order. */
