@@ -189,7 +189,8 @@ static void assert_seen(const struct wire *w, const uint32_t *offsets, unsigned 
 		assert_int_equal(w->seen[i], offsets[i]);
 }
 
-/* spec: DRV-MMIO-MAY-001 DRV-MMIO-MAY-002 DRV-MMIO-006 DRV-MMIO-007 DRV-MMIO-008 DRV-MMIO-009; hostile: B46 */
+/* spec: DRV-MMIO-MAY-001 DRV-MMIO-MAY-002; hostile: B46 */
+/* spec: DRV-MMIO-006 DRV-MMIO-007 DRV-MMIO-008 DRV-MMIO-009 */
 /* spec: DRV-MMIO-020 DRV-MMIO-021 DRV-MMIO-022 DRV-MMIO-023 */
 static void looks_before_it_touches(void **state)
 {
@@ -223,7 +224,8 @@ static void looks_before_it_touches(void **state)
 	assert_int_equal(probe(w), 0);
 }
 
-/* spec: DRV-MMIO-MAY-003 DRV-MMIO-010 DRV-MMIO-011 DRV-MMIO-025, FEATURES_OK is refused for a word in the wrong place. */
+/* spec: DRV-MMIO-MAY-003 DRV-MMIO-025 */
+/* spec: DRV-MMIO-010 DRV-MMIO-011, FEATURES_OK is refused for a word in the wrong place. */
 static void makes_no_mistake(void **state)
 {
 	struct wire *w = *state;
