@@ -85,9 +85,9 @@ enum vio_pci_kind {
 };
 
 /* Options. */
-#define VIO_PCI_BAR_64         1u /* the memory BAR has 64 bits */
-#define VIO_PCI_NOTIFY_ONE     2u /* one notification address for all queues */
-#define VIO_PCI_NO_LINE        4u /* no interrupt pin */
+#define VIO_PCI_BAR_64     1u /* the memory BAR has 64 bits */
+#define VIO_PCI_NOTIFY_ONE 2u /* one notification address for all queues */
+#define VIO_PCI_NO_LINE    4u /* no interrupt pin */
 
 #define VIO_PCI_MEMORY_BAR 4u /* what isn't legacy, and the MSI-X table */
 
@@ -138,10 +138,10 @@ struct vio_pci_device_config {
 	struct vio_device *device; /* provided and not attached */
 	const struct vio_mem *mem; /* what the driver's addresses mean; may change while no queue runs */
 	enum vio_pci_kind kind;
-	unsigned flags;            /* VIO_PCI_BAR_64, ... */
-	uint16_t subsystem_vendor; /* 0: as the standard has them */
-	uint16_t subsystem;        /* ignored where a legacy driver looks for the device id */
-	uint16_t vectors;          /* at most PCI_MSIX_VECTORS_MAX; 0: no MSI-X */
+	unsigned flags;                       /* VIO_PCI_BAR_64, ... */
+	uint16_t subsystem_vendor;            /* 0: as the standard has them */
+	uint16_t subsystem;                   /* ignored where a legacy driver looks for the device id */
+	uint16_t vectors;                     /* at most PCI_MSIX_VECTORS_MAX; 0: no MSI-X */
 	struct vio_pci_queue *queues;         /* device->queue_count of them, the caller's */
 	struct vio_pci_vector *vector_states; /* `vectors` of them, the caller's */
 	void *context;
@@ -189,7 +189,7 @@ struct vio_pci_device {
 
 /*
  * Attaches config->device (which stays the caller's, as do memory, queues and vectors) and resets.
- * -VIO_ENOTSUP for a legacy interface to a type that has none, -VIO_ERANGE for too many vectors, queues
+ * -VIO_ENOTSUP for a transitional device of a type that has no id for that, -VIO_ERANGE for too many vectors, queues
  * or bytes of configuration, -VIO_EPHASE when the device isn't ready to be attached.
  */
 VIO_API int vio_pci_device_init(struct vio_pci_device *model, const struct vio_pci_device_config *config);

@@ -99,7 +99,7 @@ VIO_API int vio_pci_size_bars(const struct vio_pci_access *access, uint16_t addr
 /* Bus addresses that the machine has for BARs. Both grow upwards; what was used is taken off. */
 struct vio_pci_windows {
 	uint64_t memory_next; /* not 0 */
-	uint64_t memory_end; /* at most 4 GiB */
+	uint64_t memory_end;  /* at most 4 GiB */
 	uint32_t io_next;
 	uint32_t io_end; /* 0: the machine has no ports, BARs for them stay nowhere */
 };

@@ -66,6 +66,7 @@ void rig_make(struct rig *rig, const struct rig_options *options, const struct r
 void rig_free(struct rig *rig)
 {
 	rig_unbind(rig);
+	assert_int_equal(vio_dev_close(&rig->dev), 0);
 	rig->transport->part(rig);
 	vio_device_unrealize(&rig->device);
 	test_platform_free(&rig->platform);
@@ -82,7 +83,7 @@ int rig_bind(struct rig *rig, const struct vio_driver *driver)
 
 void rig_unbind(struct rig *rig)
 {
-	assert_int_equal(vio_dev_close(&rig->dev), 0);
+	assert_int_equal(vio_driver_unbind(&rig->dev), 0);
 	free(rig->driver_state);
 	rig->driver_state = NULL;
 }

@@ -34,6 +34,7 @@ struct rig_transport {
 	const char *name;
 	bool legacy; /* left out on big-endian machines */
 	bool remote; /* the device works in another thread or process: rig->device isn't to be looked at */
+	bool config_padded;      /* more may be read than the configuration has: zeros */
 	unsigned platform_flags; /* TEST_PLATFORM_... */
 	size_t state_bytes;      /* of rig->transport_state, zeroed */
 	/* The device is provided and not attached; fills in rig->dev. */

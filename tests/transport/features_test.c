@@ -43,6 +43,8 @@ static void accepts_what_it_understands_of_all_ones(void **state)
 	vio_features_set(&expected, VIRTIO_F_INDIRECT_DESC);
 	vio_features_set(&expected, VIRTIO_F_EVENT_IDX);
 	vio_features_set(&expected, VIRTIO_F_RING_RESET);
+	vio_features_set(&expected, VIRTIO_F_NOTIFICATION_DATA); /* as far as the transport carries them */
+	vio_features_set(&expected, VIRTIO_F_NOTIF_CONFIG_DATA);
 	vio_features_set(&expected, VIRTIO_F_VERSION_1);
 	vio_features_set(&expected, VIRTIO_F_ACCESS_PLATFORM);
 	assert_int_equal(fake->accepted.word[0], expected.word[0]);

@@ -257,7 +257,9 @@ static bool decoded(const struct vio_pci_device *model, unsigned bar, uint64_t o
 
 uint64_t vio_pci_device_bar_read(struct vio_pci_device *model, unsigned bar, uint64_t offset, unsigned width)
 {
-	struct vio_pci_trace access = { NULL, bar, offset, width, false, cut(UINT64_MAX, width), VIO_PCI_DONE };
+	struct vio_pci_trace access = {
+		NULL, bar, offset, width, false, cut(UINT64_MAX, width), VIO_PCI_DONE
+	};
 
 	model->outcome = VIO_PCI_DONE;
 	if (decoded(model, bar, offset))

@@ -39,8 +39,8 @@ void vio_pci_model_forget(struct vio_pci_device *model)
 
 	/* spec: DEV-PCI-019 DEV-PCI-020 DEV-PCI-068 */
 	for (queue = 0; queue < device->queue_count; queue++)
-		model->config.queues[queue] = (struct vio_pci_queue){ .size = device->queue_size,
-								      .vector = VIRTIO_MSI_NO_VECTOR };
+		model->config.queues[queue] =
+			(struct vio_pci_queue){ .size = device->queue_size, .vector = VIRTIO_MSI_NO_VECTOR };
 	model->config_vector = VIRTIO_MSI_NO_VECTOR;
 	model->device_feature_select = 0;
 	model->driver_feature_select = 0;

@@ -16,12 +16,18 @@ struct type {
 
 /* spec: DEV-PCI-003 */
 static const struct type types[] = {
-	{ VIRTIO_ID_NET, 0x020000, 0x1000 },    { VIRTIO_ID_BLOCK, 0x010000, 0x1001 },
-	{ VIRTIO_ID_CONSOLE, 0x078000, 0x1003 }, { VIRTIO_ID_RNG, CLASS_OTHER, 0x1005 },
-	{ VIRTIO_ID_BALLOON, CLASS_OTHER, 0x1002 }, { VIRTIO_ID_SCSI, 0x010000, 0x1004 },
-	{ VIRTIO_ID_9P, 0x018000, 0x1009 },     { VIRTIO_ID_GPU, 0x038000, 0 },
-	{ VIRTIO_ID_INPUT, 0x098000, 0 },       { VIRTIO_ID_VSOCK, 0x028000, 0 },
-	{ VIRTIO_ID_CRYPTO, 0x108000, 0 },      { VIRTIO_ID_SOUND, 0x040100, 0 },
+	{ VIRTIO_ID_NET, 0x020000, 0x1000 },
+	{ VIRTIO_ID_BLOCK, 0x010000, 0x1001 },
+	{ VIRTIO_ID_CONSOLE, 0x078000, 0x1003 },
+	{ VIRTIO_ID_RNG, CLASS_OTHER, 0x1005 },
+	{ VIRTIO_ID_BALLOON, CLASS_OTHER, 0x1002 },
+	{ VIRTIO_ID_SCSI, 0x010000, 0x1004 },
+	{ VIRTIO_ID_9P, 0x018000, 0x1009 },
+	{ VIRTIO_ID_GPU, 0x038000, 0 },
+	{ VIRTIO_ID_INPUT, 0x098000, 0 },
+	{ VIRTIO_ID_VSOCK, 0x028000, 0 },
+	{ VIRTIO_ID_CRYPTO, 0x108000, 0 },
+	{ VIRTIO_ID_SOUND, 0x040100, 0 },
 	{ VIRTIO_ID_FS, 0x018000, 0 },
 };
 
@@ -163,6 +169,16 @@ static void add_bars(struct vio_pci_device *model)
 	may_change(model, PCI_INTERRUPT_LINE, 1, UINT8_MAX);
 }
 
+/* Before version 1.0 any id of its range would do: the subsystem said which device it is. */
+static uint32_t device_id(const struct vio_pci_device *model, const struct type *type)
+{
+	uint32_t id = model_device(model)->id;
+
+	if (model->config.kind == VIO_PCI_MODERN)
+		return VIRTIO_PCI_DEVICE_ID_MODERN + id;
+	return type->transitional ? type->transitional : VIRTIO_PCI_DEVICE_ID_LEGACY + id;
+}
+
 /* spec: DEV-PCI-002 to DEV-PCI-009 */
 static void identify(struct vio_pci_device *model, const struct type *type)
 {
@@ -174,8 +190,7 @@ static void identify(struct vio_pci_device *model, const struct type *type)
 	else if (!subsystem)
 		subsystem = VIRTIO_PCI_DEVICE_ID_MODERN + id;
 	put(model, PCI_VENDOR_ID, 2, VIRTIO_PCI_VENDOR_ID);
-	put(model, PCI_DEVICE_ID, 2,
-	    config->kind == VIO_PCI_MODERN ? VIRTIO_PCI_DEVICE_ID_MODERN + id : type->transitional);
+	put(model, PCI_DEVICE_ID, 2, device_id(model, type));
 	put(model, PCI_REVISION_ID, 1, config->kind == VIO_PCI_MODERN);
 	put(model, PCI_CLASS_CODE, 3, type->class_code);
 	put(model, PCI_SUBSYSTEM_VENDOR, 2,
@@ -188,7 +203,7 @@ int vio_pci_model_build(struct vio_pci_device *model)
 	const struct type *type = type_of(model);
 	uint8_t end = PCI_HEADER_BYTES;
 
-	if (model->config.kind != VIO_PCI_MODERN && !type->transitional)
+	if (model->config.kind == VIO_PCI_TRANSITIONAL && !type->transitional)
 		return -VIO_ENOTSUP;
 	memset(model->space, 0, sizeof(model->space));
 	memset(model->writable, 0, sizeof(model->writable));
@@ -325,9 +340,12 @@ static void changed(struct vio_pci_device *model, unsigned offset, unsigned widt
 	vio_pci_model_messages(model);
 }
 
-void vio_pci_device_config_write(struct vio_pci_device *model, unsigned offset, unsigned width, uint32_t value)
+void vio_pci_device_config_write(struct vio_pci_device *model, unsigned offset, unsigned width,
+				 uint32_t value)
 {
-	struct vio_pci_trace access = { NULL, VIO_PCI_CONFIG_SPACE, offset, width, true, value, VIO_PCI_DONE };
+	struct vio_pci_trace access = {
+		NULL, VIO_PCI_CONFIG_SPACE, offset, width, true, value, VIO_PCI_DONE
+	};
 	bool any = false, possible = false;
 	unsigned i;
 

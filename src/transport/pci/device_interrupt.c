@@ -102,7 +102,8 @@ void vio_pci_model_table_write(struct vio_pci_device *model, uint32_t offset, ui
 {
 	uint32_t *word = table_word(model, offset);
 
-	*word = offset % PCI_MSIX_ENTRY_BYTES == PCI_MSIX_ENTRY_CONTROL ? value & PCI_MSIX_ENTRY_MASKED : value;
+	*word = offset % PCI_MSIX_ENTRY_BYTES == PCI_MSIX_ENTRY_CONTROL ? value & PCI_MSIX_ENTRY_MASKED
+									: value;
 	vio_pci_model_messages(model);
 }
 

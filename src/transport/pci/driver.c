@@ -70,15 +70,26 @@ int vio_pci_place_put(const struct vio_pci_driver *pci, const struct vio_pci_pla
 	return 0;
 }
 
-/* With messages the device doesn't say which queue: any may be. */
-unsigned vio_pci_take_interrupts(const struct vio_pci_driver *pci, const struct vio_pci_place *isr,
-				 uint32_t offset)
+static bool any_pending(const struct vio_dev *dev)
 {
+	uint16_t queue;
+
+	for (queue = 0; queue < dev->queue_max; queue++)
+		if (dev->queues[queue].enabled && vio_drvq_pending(&dev->queues[queue].q))
+			return true;
+	return false;
+}
+
+unsigned vio_pci_take_interrupts(const struct vio_dev *dev, const struct vio_pci_place *isr, uint32_t offset)
+{
+	const struct vio_pci_driver *pci = dev->transport_context;
 	uint32_t status = vio_pci_place_read(pci, isr, offset, 1);
 
 	if ((uint8_t)status == UINT8_MAX) /* hostile: B45 */
 		return 0;
-	return (status & VIRTIO_PCI_ISR_QUEUE || pci->vectors ? VIO_INTERRUPT_QUEUE : 0) |
+	if (pci->vectors) /* with messages the device doesn't say so */
+		status = (status & VIRTIO_PCI_ISR_CONFIG) | (any_pending(dev) ? VIRTIO_PCI_ISR_QUEUE : 0);
+	return (status & VIRTIO_PCI_ISR_QUEUE ? VIO_INTERRUPT_QUEUE : 0) |
 	       (status & VIRTIO_PCI_ISR_CONFIG ? VIO_INTERRUPT_CONFIG : 0);
 }
 
@@ -137,8 +148,7 @@ static void set_features(struct vio_dev *dev, const struct vio_features *feature
 
 	for (word = 0; word < VIO_FEATURE_BITS / 32; word++) {
 		set(dev, VIRTIO_PCI_COMMON_GFSELECT, 4, word);
-		set(dev, VIRTIO_PCI_COMMON_GF, 4,
-		    (uint32_t)(features->word[word / 2] >> (word % 2 * 32)));
+		set(dev, VIRTIO_PCI_COMMON_GF, 4, (uint32_t)(features->word[word / 2] >> (word % 2 * 32)));
 	}
 }
 
@@ -204,8 +214,8 @@ static int queue_enable(struct vio_dev *dev, uint16_t queue, const struct vio_qu
 		return -VIO_EPEER;
 	error = find_notify(dev, queue);
 	if (!error)
-		error = vio_pci_msix_map(pci, &pci->common, VIRTIO_PCI_COMMON_MSIX,
-					 VIRTIO_PCI_COMMON_Q_MSIX, queue);
+		error = vio_pci_msix_map(pci, &pci->common, VIRTIO_PCI_COMMON_MSIX, VIRTIO_PCI_COMMON_Q_MSIX,
+					 queue);
 	if (error)
 		return error;
 	set(dev, VIRTIO_PCI_COMMON_Q_SIZE, 2, place->size);
@@ -247,7 +257,7 @@ static unsigned take_interrupts(struct vio_dev *dev)
 {
 	const struct vio_pci_driver *pci = dev->transport_context;
 
-	return vio_pci_take_interrupts(pci, &pci->isr, 0);
+	return vio_pci_take_interrupts(dev, &pci->isr, 0);
 }
 
 /* Everything but virtual functions and their administration. */

@@ -79,7 +79,8 @@ static int queue_enable(struct vio_dev *dev, uint16_t queue, const struct vio_qu
 	uint64_t pfn = place->descriptor_area.raw >> VIRTIO_PCI_QUEUE_ADDR_SHIFT;
 	int error;
 
-	if (place->descriptor_area.raw % VIRTIO_PCI_VRING_ALIGN || place->device_area.raw % VIRTIO_PCI_VRING_ALIGN)
+	if (place->descriptor_area.raw % VIRTIO_PCI_VRING_ALIGN ||
+	    place->device_area.raw % VIRTIO_PCI_VRING_ALIGN)
 		return -VIO_EINVAL;
 	if (!pfn || pfn > UINT32_MAX)
 		return -VIO_ERANGE;
@@ -102,7 +103,7 @@ static unsigned take_interrupts(struct vio_dev *dev)
 {
 	const struct vio_pci_driver *pci = dev->transport_context;
 
-	return vio_pci_take_interrupts(pci, &pci->legacy, VIRTIO_PCI_ISR);
+	return vio_pci_take_interrupts(dev, &pci->legacy, VIRTIO_PCI_ISR);
 }
 
 const struct vio_transport_ops vio_pci_legacy_ops = {

@@ -19,8 +19,7 @@ int vio_pci_place_get(const struct vio_pci_driver *pci, const struct vio_pci_pla
 		      void *to, uint32_t length);
 int vio_pci_place_put(const struct vio_pci_driver *pci, const struct vio_pci_place *place, uint32_t offset,
 		      const void *from, uint32_t length);
-unsigned vio_pci_take_interrupts(const struct vio_pci_driver *pci, const struct vio_pci_place *isr,
-				 uint32_t offset);
+unsigned vio_pci_take_interrupts(const struct vio_dev *dev, const struct vio_pci_place *isr, uint32_t offset);
 /* Turns the function off and forgets the places. */
 void vio_pci_close(struct vio_dev *dev);
 
