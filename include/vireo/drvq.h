@@ -147,6 +147,9 @@ VIO_API bool vio_drvq_pending(const struct vio_drvq *q);
  */
 VIO_API void *vio_drvq_detach_unused(struct vio_drvq *q);
 
+/* What a transport says with VIRTIO_F_NOTIFICATION_DATA: the next offset in 15 bits, its wrap bit on top. */
+VIO_API uint16_t vio_drvq_notification_data(const struct vio_drvq *q);
+
 static inline bool vio_drvq_broken(const struct vio_drvq *q)
 {
 	return q->fault.kind != VIO_FAULT_NONE;

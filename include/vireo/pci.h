@@ -189,8 +189,8 @@ struct vio_pci_device {
 
 /*
  * Attaches config->device (which stays the caller's, as do memory, queues and vectors) and resets.
- * -VIO_ENOTSUP for a transitional device of a type that has no id for that, -VIO_ERANGE for too many vectors, queues
- * or bytes of configuration, -VIO_EPHASE when the device isn't ready to be attached.
+ * -VIO_ENOTSUP for a transitional device of a type that has no id for that, -VIO_ERANGE for too many
+ * vectors or bytes of configuration, -VIO_EPHASE when the device isn't ready to be attached.
  */
 VIO_API int vio_pci_device_init(struct vio_pci_device *model, const struct vio_pci_device_config *config);
 
@@ -201,9 +201,9 @@ VIO_API void vio_pci_device_end(struct vio_pci_device *model);
 VIO_API void vio_pci_device_bus_reset(struct vio_pci_device *model);
 
 /*
- * Accesses of the driver. Offsets and widths of any kind are harmless: what isn't there reads as 0 (BARs
- * that aren't decoded: as all ones) and swallows writes. Values are numbers, as on a little-endian bus. All
- * calls in one thread.
+ * Accesses of the driver. Offsets and widths of any kind are harmless: what isn't there reads as 0
+ * (BARs that aren't decoded: as all ones) and swallows writes. Values are numbers, as on a little-endian
+ * bus. All calls in one thread.
  */
 VIO_API uint32_t vio_pci_device_config_read(struct vio_pci_device *model, unsigned offset, unsigned width);
 VIO_API void vio_pci_device_config_write(struct vio_pci_device *model, unsigned offset, unsigned width,

@@ -51,8 +51,10 @@ struct vio_pci_access {
 	void (*unmap)(void *context, uint64_t mapped, uint64_t length);
 };
 
+/* A register of a function, whichever way it is reached; `offset` is a multiple of `width`. */
 VIO_API uint32_t vio_pci_config_read(const struct vio_pci_access *access, uint16_t address, unsigned offset,
 				     unsigned width);
+/* The same, written. */
 VIO_API void vio_pci_config_write(const struct vio_pci_access *access, uint16_t address, unsigned offset,
 				  unsigned width, uint32_t value);
 

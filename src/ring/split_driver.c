@@ -73,6 +73,11 @@ struct vio_addr vio_drvq_device_area(const struct vio_drvq *q)
 	return vio_addr_make(q->ring_addr.raw + (uint64_t)((const uint8_t *)q->used - (const uint8_t *)q->desc));
 }
 
+uint16_t vio_drvq_notification_data(const struct vio_drvq *q)
+{
+	return q->avail_visible;
+}
+
 static bool config_legal(const struct vio_drvq_config *config)
 {
 	if (!vio_is_power_of_two(config->size) || config->size > VIRTQ_SIZE_MAX)

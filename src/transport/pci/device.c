@@ -89,7 +89,7 @@ static void write_config(struct vio_pci_device *model, uint64_t offset, unsigned
 		model->outcome = VIO_PCI_NO_REGISTER;
 }
 
-/* The queue is known by the address, or, where there is one address for all, by what is written. hostile: A87 */
+/* The address says which queue, or, where there is one for all, what is written. hostile: A87 */
 static void write_notify(struct vio_pci_device *model, uint32_t offset, unsigned width, uint64_t value)
 {
 	bool data = vio_device_has_feature(model_device(model), VIRTIO_F_NOTIFICATION_DATA);

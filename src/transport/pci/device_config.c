@@ -258,7 +258,7 @@ static const char *name_of(const struct vio_pci_device *model, unsigned offset, 
 	return offset < PCI_HEADER_BYTES ? NULL : "capabilities";
 }
 
-/* The window that pci_cfg_data looks through, as the driver set it; false when it is no legal one. hostile: A105 */
+/* What pci_cfg_data looks at, as the driver set it; false when it is nothing legal. hostile: A105 */
 static bool window(const struct vio_pci_device *model, unsigned *bar, uint32_t *offset, uint32_t *length)
 {
 	const uint8_t *capability = &model->space[model->cfg_cap];

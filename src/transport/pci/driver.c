@@ -248,7 +248,8 @@ static void queue_notify(struct vio_dev *dev, struct vio_drvq *q)
 	uint32_t value = queue->notify_value, offset = (uint32_t)queue->notify_place;
 
 	if (vio_dev_has_feature(dev, VIRTIO_F_NOTIFICATION_DATA))
-		vio_pci_place_write(pci, &pci->notify, offset, 4, value | (uint32_t)q->avail_visible << 16);
+		vio_pci_place_write(pci, &pci->notify, offset, 4,
+				    value | (uint32_t)vio_drvq_notification_data(q) << 16);
 	else
 		vio_pci_place_write(pci, &pci->notify, offset, 2, value);
 }
