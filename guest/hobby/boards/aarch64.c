@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "os.h"
+
+/* QEMU's `virt`: -M virt -cpu cortex-a53 -semihosting. */
+
+#define UART      0x09000000u /* PL011 */
+#define UART_FULL 0x20u
+#define MMIO      0x0a000000u
+#define ECAM      UINT64_C(0x4010000000)
+#define PCI_PORTS 0x3eff0000u /* 64 KiB of ports, as memory */
+
+static uint32_t port_read(void *context, uint32_t port, unsigned width)
+{
+	return width == 1   ? *(volatile uint8_t *)(uintptr_t)(PCI_PORTS + port)
+	       : width == 2 ? *(volatile uint16_t *)(uintptr_t)(PCI_PORTS + port)
+			    : *(volatile uint32_t *)(uintptr_t)(PCI_PORTS + port);
+}
+
+/* What the device will read comes before what makes it read. */
+static void port_write(void *context, uint32_t port, unsigned width, uint32_t value)
+{
+	__asm__ volatile("dsb sy" ::: "memory");
+	if (width == 1)
+		*(volatile uint8_t *)(uintptr_t)(PCI_PORTS + port) = (uint8_t)value;
+	else if (width == 2)
+		*(volatile uint16_t *)(uintptr_t)(PCI_PORTS + port) = (uint16_t)value;
+	else
+		*(volatile uint32_t *)(uintptr_t)(PCI_PORTS + port) = value;
+}
+
+void board_describe(struct board *board)
+{
+	uint64_t hz;
+
+	__asm__ volatile("mrs %0, cntfrq_el0" : "=r"(hz));
+	*board = (struct board){
+		.name = "aarch64 virt",
+		.ticks_per_second = hz,
+		.mmio_base = MMIO,
+		.mmio_bytes = 0x200,
+		.mmio_count = 32,
+		.has_pci = true,
+		.pci = { .ecam_base = ECAM, .port_read = port_read, .port_write = port_write },
+		.windows = { 0x10000000, 0x3eff0000, 0x1000, 0x10000 },
+	};
+}
+
+void board_put(char character)
+{
+	while (*(volatile uint32_t *)(UART + 0x18) & UART_FULL)
+		continue;
+	*(volatile uint32_t *)UART = (uint8_t)character;
+}
+
+uint64_t board_ticks(void)
+{
+	uint64_t ticks;
+
+	__asm__ volatile("isb; mrs %0, cntvct_el0" : "=r"(ticks) : : "memory");
+	return ticks;
+}
+
+/* Semihosting's SYS_EXIT takes a status; the firmware's power-off doesn't. */
+void board_exit(int failed)
+{
+	const uint64_t why[2] = { 0x20026, failed ? 1 : 0 };
+	register uint64_t operation __asm__("x0") = 0x18;
+	register const uint64_t *block __asm__("x1") = why;
+
+	__asm__ volatile("hlt #0xf000" : "+r"(operation) : "r"(block), "m"(why));
+	for (;;)
+		__asm__ volatile("wfi");
+}
+
+/* Something went wrong in this program. */
+_Noreturn void board_trap(uint64_t syndrome, uint64_t at, uint64_t address);
+
+void board_trap(uint64_t syndrome, uint64_t at, uint64_t address)
+{
+	os_print("\ntrap %lx at %lx, address %lx\n", syndrome, at, address);
+	board_exit(1);
+}
