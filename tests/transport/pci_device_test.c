@@ -64,15 +64,16 @@ static void its_structures_lie_in_its_bar(void **state)
 		assert_true(length >= rules[i].least);
 		assert_true(offset + length <= size);
 	}
-	assert_int_equal(bench_config(b, bench_capability(b, PCI_CAP_VENDOR, VIRTIO_PCI_CAP_NOTIFY_CFG) + 16, 4),
-			 4);
+	assert_int_equal(
+		bench_config(b, bench_capability(b, PCI_CAP_VENDOR, VIRTIO_PCI_CAP_NOTIFY_CFG) + 16, 4), 4);
 	assert_int_not_equal(bench_capability(b, PCI_CAP_VENDOR, VIRTIO_PCI_CAP_PCI_CFG), 0);
 	bench_free(b);
 }
 
 static void bars_are_sized_placed_and_switched(void **state)
 {
-	struct bench *b = made(&(struct bench_options){ .kind = VIO_PCI_TRANSITIONAL, .flags = VIO_PCI_BAR_64 });
+	struct bench *b =
+		made(&(struct bench_options){ .kind = VIO_PCI_TRANSITIONAL, .flags = VIO_PCI_BAR_64 });
 	const unsigned low = PCI_BAR + 4 * VIO_PCI_MEMORY_BAR;
 	struct vio_pci_bar bar;
 	uint32_t size;
@@ -119,7 +120,8 @@ static void configuration_space_takes_everything(void **state)
 	uint64_t seed = 1;
 
 	for (unsigned round = 0; round < 20000; round++) {
-		unsigned offset = (unsigned)bench_random(&seed) % 300, width = (unsigned)bench_random(&seed) % 6;
+		unsigned offset = (unsigned)bench_random(&seed) % 300,
+			 width = (unsigned)bench_random(&seed) % 6;
 
 		bench_set_config(b, offset, width, (uint32_t)bench_random(&seed));
 		bench_config(b, offset, width);
@@ -144,28 +146,17 @@ static const struct {
 	unsigned width, rights;
 	const char *name;
 } table[] = {
-	{ 0x00, 4, 3, "device_feature_select" },
-	{ 0x04, 4, 1, "device_feature" },
-	{ 0x08, 4, 3, "driver_feature_select" },
-	{ 0x0c, 4, 3, "driver_feature" },
-	{ 0x10, 2, 3, "config_msix_vector" },
-	{ 0x12, 2, 1, "num_queues" },
-	{ 0x14, 1, 3, "device_status" },
-	{ 0x15, 1, 1, "config_generation" },
-	{ 0x16, 2, 3, "queue_select" },
-	{ 0x18, 2, 3, "queue_size" },
-	{ 0x1a, 2, 3, "queue_msix_vector" },
-	{ 0x1c, 2, 3, "queue_enable" },
-	{ 0x1e, 2, 1, "queue_notify_off" },
-	{ 0x20, 4, 3, "queue_desc" },
-	{ 0x24, 4, 3, "queue_desc (high)" },
-	{ 0x28, 4, 3, "queue_driver" },
-	{ 0x2c, 4, 3, "queue_driver (high)" },
-	{ 0x30, 4, 3, "queue_device" },
-	{ 0x34, 4, 3, "queue_device (high)" },
-	{ 0x38, 2, 1, "queue_notif_config_data" },
-	{ 0x3a, 2, 3, "queue_reset" },
-	{ 0x3c, 2, 1, "admin_queue_index" },
+	{ 0x00, 4, 3, "device_feature_select" }, { 0x04, 4, 1, "device_feature" },
+	{ 0x08, 4, 3, "driver_feature_select" }, { 0x0c, 4, 3, "driver_feature" },
+	{ 0x10, 2, 3, "config_msix_vector" },    { 0x12, 2, 1, "num_queues" },
+	{ 0x14, 1, 3, "device_status" },         { 0x15, 1, 1, "config_generation" },
+	{ 0x16, 2, 3, "queue_select" },          { 0x18, 2, 3, "queue_size" },
+	{ 0x1a, 2, 3, "queue_msix_vector" },     { 0x1c, 2, 3, "queue_enable" },
+	{ 0x1e, 2, 1, "queue_notify_off" },      { 0x20, 4, 3, "queue_desc" },
+	{ 0x24, 4, 3, "queue_desc (high)" },     { 0x28, 4, 3, "queue_driver" },
+	{ 0x2c, 4, 3, "queue_driver (high)" },   { 0x30, 4, 3, "queue_device" },
+	{ 0x34, 4, 3, "queue_device (high)" },   { 0x38, 2, 1, "queue_notif_config_data" },
+	{ 0x3a, 2, 3, "queue_reset" },           { 0x3c, 2, 1, "admin_queue_index" },
 	{ 0x3e, 2, 1, "admin_queue_num" },
 };
 
@@ -298,7 +289,8 @@ static void a_queue_is_configured_once(void **state)
 	bench_set(b, VIRTIO_PCI_COMMON_Q_ENABLE, 2, 2);
 	bench_assert_outcome(b, VIO_PCI_IGNORED);
 	bench_start_queue(b, 0);
-	for (uint32_t offset = VIRTIO_PCI_COMMON_Q_DESCLO; offset <= VIRTIO_PCI_COMMON_Q_USEDHI; offset += 4) {
+	for (uint32_t offset = VIRTIO_PCI_COMMON_Q_DESCLO; offset <= VIRTIO_PCI_COMMON_Q_USEDHI;
+	     offset += 4) {
 		uint32_t before = bench_get(b, offset, 4);
 
 		bench_set(b, offset, 4, 0x1000);
@@ -327,14 +319,16 @@ static void a_queue_is_configured_once(void **state)
 /* A ring that isn't in memory is refused, and wrapping addresses are. */
 static void a_queue_lies_in_memory(void **state)
 {
-	static const uint64_t nowhere[] = { 0, 0x1000, BASE + MEMORY_BYTES, UINT64_MAX - 15, 0xfffffffffffff000 };
+	static const uint64_t nowhere[] = { 0, 0x1000, BASE + MEMORY_BYTES, UINT64_MAX - 15,
+					    0xfffffffffffff000 };
 	struct bench *b = modern();
 
 	for (unsigned i = 0; i < 3 * VIO_ARRAY_SIZE(nowhere); i++) {
 		bench_negotiate(b, BIT(VIRTIO_F_VERSION_1));
 		bench_make_rings(b, 0);
 		bench_write_addresses(b);
-		vio_pci_device_bar_write(&b->model, VIO_PCI_MEMORY_BAR, 0x20 + 8 * (i % 3), 8, nowhere[i / 3]);
+		vio_pci_device_bar_write(&b->model, VIO_PCI_MEMORY_BAR, 0x20 + 8 * (i % 3), 8,
+					 nowhere[i / 3]);
 		bench_set(b, VIRTIO_PCI_COMMON_Q_ENABLE, 2, 1);
 		assert_int_equal(bench_get(b, VIRTIO_PCI_COMMON_Q_ENABLE, 2), 0);
 		assert_int_equal(b->faults, i + 1);
@@ -381,9 +375,9 @@ static void notifications_reach_their_queue(void **state)
 /* Notifications of 32 bits, and all at one address. hostile: A86 A87 */
 static void one_address_serves_all_queues(void **state)
 {
-	struct bench *b = made(&(struct bench_options){
-		.flags = VIO_PCI_NOTIFY_ONE,
-		.more = BIT(VIRTIO_F_NOTIFICATION_DATA) | BIT(VIRTIO_F_NOTIF_CONFIG_DATA) });
+	struct bench *b = made(&(struct bench_options){ .flags = VIO_PCI_NOTIFY_ONE,
+							.more = BIT(VIRTIO_F_NOTIFICATION_DATA) |
+								BIT(VIRTIO_F_NOTIF_CONFIG_DATA) });
 	unsigned at = bench_capability(b, PCI_CAP_VENDOR, VIRTIO_PCI_CAP_NOTIFY_CFG);
 	uint32_t notify = bench_structure(b, VIRTIO_PCI_CAP_NOTIFY_CFG);
 
@@ -466,8 +460,8 @@ static void the_configuration_has_a_generation(void **state)
 	}
 	for (uint32_t offset = 0; offset < 32; offset++) {
 		for (unsigned width = 1; width <= 8; width *= 2) {
-			uint64_t value =
-				vio_pci_device_bar_read(&b->model, VIO_PCI_MEMORY_BAR, config + offset, width);
+			uint64_t value = vio_pci_device_bar_read(&b->model, VIO_PCI_MEMORY_BAR,
+								 config + offset, width);
 
 			for (unsigned i = 0; i < width; i++) {
 				uint32_t at = offset + i;
@@ -475,7 +469,8 @@ static void the_configuration_has_a_generation(void **state)
 				assert_int_equal(value >> (8 * i) & 0xff,
 						 at < CONFIG_BYTES ? 0x11 * (at + 1) : 0);
 			}
-			vio_pci_device_bar_write(&b->model, VIO_PCI_MEMORY_BAR, config + offset, width, value);
+			vio_pci_device_bar_write(&b->model, VIO_PCI_MEMORY_BAR, config + offset, width,
+						 value);
 			bench_assert_outcome(b, offset + width <= CONFIG_BYTES ? VIO_PCI_DONE
 									       : VIO_PCI_NO_REGISTER);
 		}

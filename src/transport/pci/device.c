@@ -124,6 +124,7 @@ static uint32_t read_memory(struct vio_pci_device *model, uint64_t offset, unsig
 {
 	const struct vio_pci_layout *layout = &model->layout;
 	uint32_t at;
+	bool table;
 
 	if (modern(model) && within(offset, MODEL_COMMON, VIRTIO_PCI_COMMON_BYTES, &at))
 		return read_register(model, &vio_pci_common_registers, at, width, name);
@@ -136,19 +137,17 @@ static uint32_t read_memory(struct vio_pci_device *model, uint64_t offset, unsig
 		model->outcome = VIO_PCI_WRITE_ONLY;
 		return 0;
 	}
-	if (within(offset, layout->table, layout->table_bytes, &at))
-		*name = "MSI-X table";
-	else if (within(offset, layout->pba, layout->pba_bytes, &at))
-		*name = "MSI-X PBA";
-	if (!*name)
+	table = within(offset, layout->table, layout->table_bytes, &at);
+	if (!table && !within(offset, layout->pba, layout->pba_bytes, &at)) {
 		model->outcome = VIO_PCI_NO_REGISTER;
-	else if (width != 4 || offset % 4)
+		return 0;
+	}
+	*name = table ? "MSI-X table" : "MSI-X PBA";
+	if (width != 4 || offset % 4) {
 		model->outcome = VIO_PCI_BAD_WIDTH;
-	else if (offset < layout->pba)
-		return vio_pci_model_table_read(model, at);
-	else
-		return vio_pci_model_pba_read(model, at);
-	return 0;
+		return 0;
+	}
+	return table ? vio_pci_model_table_read(model, at) : vio_pci_model_pba_read(model, at);
 }
 
 static void write_memory(struct vio_pci_device *model, uint64_t offset, unsigned width, uint64_t value,
