@@ -280,4 +280,40 @@ VIO_API int vio_dev_write_config32(struct vio_dev *dev, uint32_t offset, uint32_
  */
 VIO_API int vio_dev_wait(struct vio_dev *dev, struct vio_drvq *q, uint64_t timeout_ns);
 
+/*
+ * begin .. ready in one call, for a driver of queue 0 alone that accepts no bits of its type; an earlier
+ * life is ended by a reset first. Codes of the five verbs.
+ */
+VIO_API int vio_dev_start(struct vio_dev *dev, struct vio_dev_queue *queue, const struct vio_queue_wish *wish,
+			  struct vio_drvq **q);
+
+/* A piece of a caller's memory that takes part in a request. */
+struct vio_part {
+	void *host;
+	uint32_t length;
+};
+
+/* Memory that the device only reads. */
+static inline struct vio_part vio_part_readable(const void *host, uint32_t length)
+{
+	return (struct vio_part){ (void *)(uintptr_t)host, length };
+}
+
+#define VIO_EXCHANGE_PARTS_MAX 8u
+
+/*
+ * One request from beginning to end: shares the parts (first `readable`, then `writable` ones), adds
+ * them to a queue that holds nothing else, kicks, waits, and takes the memory back. *written (may be
+ * NULL) is how many bytes of the writable parts the device filled; what lies behind them is undefined.
+ *
+ * Without an answer the device still has the memory, so it is reset before the parts are unshared: with
+ * -VIO_EAGAIN after timeout_ns (0: waits for ever), -VIO_EPEER when queue or device is broken,
+ * -VIO_EHANGUP when it is gone. If dev->phase is VIO_DEV_STUCK then, the reset didn't end either: the
+ * parts stay shared and must stay untouched, in memory that stays. Where nothing was shown to the
+ * device: -VIO_EINVAL for no parts, too many or an empty one, -VIO_EBUSY for a queue in use, -VIO_EPHASE,
+ * -VIO_EPEER when the queue was broken or stopped before, or what sharing says.
+ */
+VIO_API int vio_dev_exchange(struct vio_dev *dev, struct vio_drvq *q, const struct vio_part *parts,
+			     unsigned readable, unsigned writable, uint32_t *written, uint64_t timeout_ns);
+
 #endif

@@ -26,31 +26,14 @@ int adder_driver_start(struct vio_dev *dev)
 int adder_driver_add(struct vio_dev *dev, uint32_t number, uint32_t *sum)
 {
 	struct adder_driver *adder = dev->driver_state;
-	const struct vio_platform *platform = dev->platform;
+	const struct vio_part parts[] = { { &adder->number, 4 }, { &adder->sum, 4 } };
 	uint32_t written = 0;
-	struct vio_sg sg[2] = { { .length = 4 }, { .length = 4 } };
 	int error;
 
 	adder->number = vio_le32_make(number);
-	error = platform->share(platform->context, &adder->number, 4, VIO_MEM_READ, &sg[0].addr);
-	if (error)
-		return error;
-	error = platform->share(platform->context, &adder->sum, 4, VIO_MEM_WRITE, &sg[1].addr);
-	if (!error) {
-		error = vio_drvq_add(adder->q, sg, 1, 1, adder);
-		if (!error) {
-			vio_drvq_kick(adder->q);
-			error = vio_dev_wait(dev, adder->q, PATIENCE_NS);
-			if (!error && (vio_drvq_get(adder->q, &written) != adder || written != 4))
-				error = -VIO_EPEER;
-			if (error) /* the device has the buffers until then */
-				vio_dev_reset(dev);
-		}
-		platform->unshare(platform->context, &adder->sum, 4, VIO_MEM_WRITE, sg[1].addr);
-	}
-	platform->unshare(platform->context, &adder->number, 4, VIO_MEM_READ, sg[0].addr);
+	error = vio_dev_exchange(dev, adder->q, parts, 1, 1, &written, PATIENCE_NS);
 	*sum = vio_le32_get(adder->sum);
-	return error;
+	return !error && written != 4 ? -VIO_EPEER : error;
 }
 
 static void config_changed(struct vio_dev *dev)

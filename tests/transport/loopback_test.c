@@ -255,7 +255,7 @@ static void gone_body(struct rig *rig)
 	assert_true(vio_dev_broken(dev));
 	assert_int_equal(vio_dev_read_config32(dev, 0, &status), 0);
 	assert_int_equal(status, UINT32_MAX);
-	assert_int_equal(adder_driver_add(dev, 4, &sum), -VIO_EPEER);
+	assert_int_equal(adder_driver_add(dev, 4, &sum), -VIO_EHANGUP);
 	assert_int_equal(dev->phase, VIO_DEV_GONE);
 	assert_int_equal(vio_dev_reset(dev), -VIO_EHANGUP);
 	assert_int_equal(adder_driver_start(dev), -VIO_EPHASE);
