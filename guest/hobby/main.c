@@ -1,56 +1,65 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-#include <string.h>
+#include "use.h"
 
-#include "os.h"
+static const struct use *const uses[] = {
+	&use_ring,
+	&use_rng,
+};
 
-#define ANSWER_NS UINT64_C(2000000000) /* a device that takes longer is broken */
-
-static int try_rng(struct os *os, struct vio_dev *dev)
+static bool knows(const struct vio_driver *driver, const struct vio_dev *dev)
 {
-	struct vio_dev_queue queue;
-	struct vio_queue_wish wish = { .size = 8 };
-	struct vio_features wanted = vio_dev_ring_features();
-	uint8_t *bytes = os_pages_take(os, 64);
-	struct vio_sg sg;
-	struct vio_drvq *q;
-	uint32_t written;
-	int error;
+	const struct vio_driver *const drivers[] = { driver, NULL };
 
-	dev->platform = &os->platform;
-	error = vio_dev_begin(dev, &queue, 1);
-	if (!error)
-		error = vio_dev_accept(dev, &wanted);
-	if (!error)
-		error = vio_dev_add_queue(dev, 0, &wish, &q);
-	if (!error)
-		error = vio_dev_ready(dev);
-	sg = (struct vio_sg){ vio_addr_make((uintptr_t)bytes), 64 };
-	if (!error)
-		error = vio_drvq_add(q, &sg, 0, 1, bytes);
+	return vio_driver_match(drivers, dev) != NULL;
+}
+
+/* From binding to unbinding, and a line for the table; true when it worked and nothing was left behind. */
+static bool run(struct os *os, const struct use *use, struct vio_dev *dev)
+{
+	const unsigned pages = os->pages_taken;
+	void *state = os_pages_take(os, use->driver->state_bytes);
+	unsigned long accepted = 0;
+	unsigned count = 0;
+	int error, unbound = 0;
+
+	error = state ? vio_driver_bind(dev, use->driver, &os->platform, state) : -VIO_ENOMEM;
 	if (!error) {
-		vio_drvq_kick(q);
-		error = vio_dev_wait(dev, q, ANSWER_NS);
+		accepted = dev->accepted.word[0];
+		error = use->run(os, dev, &count);
+		unbound = vio_driver_unbind(dev);
 	}
-	if (!error)
-		os_print("got %d: ", vio_drvq_get(q, &written) == bytes), os_print("%u bytes\n", written);
-	vio_dev_end(dev);
-	os_pages_give_back(os, bytes, 64);
-	return error;
+	if (state && !unbound)
+		os_pages_give_back(os, state, use->driver->state_bytes);
+	os_print("%-8s  %-18s  %16lx  %7u %-28s  %s\n", use->device, dev->transport->name, accepted, count,
+		 use->what, error ? vio_strerror(error) : "ok");
+	if (unbound)
+		os_print("%s isn't let go of: %s\n", use->device, vio_strerror(unbound));
+	if (os->pages_taken != pages || os->shared)
+		os_print("%s left %d pages and %u shared buffers behind\n", use->device,
+			 (int)(os->pages_taken - pages), os->shared);
+	return !error && !unbound && os->pages_taken == pages && !os->shared;
 }
 
 int os_main(struct os *os)
 {
-	unsigned at;
+	unsigned at, use, good = 0, bad;
 
 	os_find_devices(os);
-	os_print("hobby on %s: %u devices\n", os->board.name, os->device_count);
+	bad = os->complaints;
+	os_print("Vireo on %s: %u devices\n", os->board.name, os->device_count);
+	os_print("%-8s  %-18s  %-16s  %-36s  %s\n", "device", "transport", "features", "what was done",
+		 "result");
 	for (at = 0; at < os->device_count; at++) {
-		struct vio_dev *dev = &os->devices[at].dev;
-
-		os_print("id %u %s\n", dev->id, dev->transport->name);
-		if (dev->id == VIRTIO_ID_RNG)
-			os_print("error %d\n", try_rng(os, dev));
+		for (use = 0; use < VIO_ARRAY_SIZE(uses); use++) {
+			if (!knows(uses[use]->driver, &os->devices[at].dev))
+				continue;
+			if (run(os, uses[use], &os->devices[at].dev))
+				good++;
+			else
+				bad++;
+		}
 	}
-	os_print("%u refused, %u pages\n", os_close_devices(os), os->pages_taken);
-	return 0;
+	bad += os_close_devices(os);
+	os_print("%u good, %u bad\n", good, bad);
+	return bad || !good;
 }

@@ -65,7 +65,8 @@ void os_print(const char *format, ...)
 			board_put(*format);
 			continue;
 		}
-		for (format++; (*format >= '0' && *format <= '9') || *format == '-' || *format == 'l'; format++) {
+		for (format++; (*format >= '0' && *format <= '9') || *format == '-' || *format == 'l';
+		     format++) {
 			if (*format == 'l')
 				wide = true;
 			else if (*format != '-')

@@ -18,9 +18,9 @@
  * Memory is mapped one to one and there is one processor: a pointer is a bus address.
  */
 
-#define OS_PAGE_BYTES   4096u
-#define OS_PAGES        2048u
-#define OS_DEVICES_MAX  12u
+#define OS_PAGE_BYTES  4096u
+#define OS_PAGES       2048u
+#define OS_DEVICES_MAX 12u
 
 /* What a board says about itself. */
 struct board {
@@ -52,7 +52,7 @@ struct os_device {
 struct os {
 	struct board board;
 	struct vio_platform platform;
-	uint8_t *pages;              /* OS_PAGES of them */
+	uint8_t *pages; /* OS_PAGES of them */
 	bool page_taken[OS_PAGES];
 	unsigned pages_taken;
 	unsigned shared; /* buffers that devices may touch now */
@@ -61,10 +61,10 @@ struct os {
 	unsigned complaints; /* of os_find_devices() */
 };
 
-/* Where each board's entry goes, with the memory between the end of the image and a guard of OS_PAGES pages. */
+/* Where each board's entry goes, with the OS_PAGES pages behind its image. */
 _Noreturn void os_start(void *memory);
 
-/* Understands %s %u %d %x, l before the last three, and a width that pads on the right (left for %x, by zeros). */
+/* Understands %s %u %d %x, l before the last three, and a width: spaces behind, for %x zeros before. */
 void os_print(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 /* `bytes` in whole, zeroed pages; NULL when there is no such run. */
