@@ -6,8 +6,8 @@ static unsigned rights_of(unsigned part, unsigned readable)
 	return part < readable ? VIO_MEM_READ : VIO_MEM_WRITE;
 }
 
-static void unshare(struct vio_dev *dev, const struct vio_part *parts, const struct vio_sg *sg, unsigned readable,
-		    unsigned count)
+static void unshare(struct vio_dev *dev, const struct vio_part *parts, const struct vio_sg *sg,
+		    unsigned readable, unsigned count)
 {
 	const struct vio_platform *platform = dev->platform;
 
@@ -26,8 +26,8 @@ static int share(struct vio_dev *dev, const struct vio_part *parts, struct vio_s
 
 	for (i = 0; i < count; i++) {
 		sg[i].length = parts[i].length;
-		error = platform->share(platform->context, parts[i].host, parts[i].length, rights_of(i, readable),
-					&sg[i].addr);
+		error = platform->share(platform->context, parts[i].host, parts[i].length,
+					rights_of(i, readable), &sg[i].addr);
 		if (error) {
 			unshare(dev, parts, sg, readable, i);
 			return error;
@@ -36,7 +36,8 @@ static int share(struct vio_dev *dev, const struct vio_part *parts, struct vio_s
 	return 0;
 }
 
-static int judge(const struct vio_dev *dev, const struct vio_drvq *q, const struct vio_part *parts, unsigned count)
+static int judge(const struct vio_dev *dev, const struct vio_drvq *q, const struct vio_part *parts,
+		 unsigned count)
 {
 	unsigned i;
 
@@ -55,7 +56,8 @@ static int judge(const struct vio_dev *dev, const struct vio_drvq *q, const stru
 }
 
 /* The answer, or no answer and a device that lets go of the memory, or is STUCK with it. */
-static int await(struct vio_dev *dev, struct vio_drvq *q, const void *token, uint32_t *written, uint64_t timeout_ns)
+static int await(struct vio_dev *dev, struct vio_drvq *q, const void *token, uint32_t *written,
+		 uint64_t timeout_ns)
 {
 	int error = vio_dev_wait(dev, q, timeout_ns);
 

@@ -194,7 +194,8 @@ static void exchange_body(struct rig *rig)
 	assert_int_equal(rig_bind(rig, &vio_adder_driver), 0);
 	adder = dev->driver_state;
 	assert_int_equal(vio_dev_exchange(dev, adder->q, parts, 0, 0, NULL, 0), -VIO_EINVAL);
-	assert_int_equal(vio_dev_exchange(dev, adder->q, parts, VIO_EXCHANGE_PARTS_MAX, 1, NULL, 0), -VIO_EINVAL);
+	assert_int_equal(vio_dev_exchange(dev, adder->q, parts, VIO_EXCHANGE_PARTS_MAX, 1, NULL, 0),
+			 -VIO_EINVAL);
 	parts[1].length = 0;
 	assert_int_equal(vio_dev_exchange(dev, adder->q, parts, 1, 1, NULL, 0), -VIO_EINVAL);
 	parts[1].length = 4;

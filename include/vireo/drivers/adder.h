@@ -15,7 +15,8 @@ struct vio_adder {
 	struct vio_dev_queue queue;
 	struct vio_drvq *q;
 	vio_le32 number, sum;
-	uint64_t timeout_ns; /* of a request, VIO_ADDER_TIMEOUT_NS at first; may be changed, 0: waits for ever */
+	/* Of a request, VIO_ADDER_TIMEOUT_NS at first; may be changed, 0: waits for ever. */
+	uint64_t timeout_ns;
 };
 
 /*

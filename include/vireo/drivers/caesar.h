@@ -5,7 +5,7 @@
 #include <vireo/driver.h>
 #include <vireo/spec/virtio_caesar.h>
 
-/* A driver for the Caesar cipher of spec/virtio_caesar.h: buffers of any size, and a changing configuration. */
+/* A driver for the Caesar cipher of spec/virtio_caesar.h: texts of any size, a changing configuration. */
 VIO_API extern const struct vio_driver vio_caesar_driver;
 
 #define VIO_CAESAR_TIMEOUT_NS UINT64_C(5000000000)
@@ -14,7 +14,8 @@ VIO_API extern const struct vio_driver vio_caesar_driver;
 struct vio_caesar {
 	struct vio_dev_queue queue;
 	struct vio_drvq *q;
-	uint64_t timeout_ns; /* of a request, VIO_CAESAR_TIMEOUT_NS at first; may be changed, 0: waits for ever */
+	/* Of a request, VIO_CAESAR_TIMEOUT_NS at first; may be changed, 0: waits for ever. */
+	uint64_t timeout_ns;
 	/* May be set: the device changed shift or mode, or asks for a reset (vio_dev_broken()). */
 	void (*changed)(struct vio_dev *dev);
 };

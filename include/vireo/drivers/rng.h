@@ -16,7 +16,8 @@ VIO_API extern const struct vio_driver vio_rng_driver;
 struct vio_rng {
 	struct vio_dev_queue queue;
 	struct vio_drvq *q;
-	uint64_t timeout_ns; /* of a request, VIO_RNG_TIMEOUT_NS at first; may be changed, 0: waits for ever */
+	/* Of a request, VIO_RNG_TIMEOUT_NS at first; may be changed, 0: waits for ever. */
+	uint64_t timeout_ns;
 };
 
 /*

@@ -29,14 +29,16 @@ int vio_adder_add(struct vio_dev *dev, uint32_t number, uint32_t *sum)
 
 int vio_adder_get_status(struct vio_dev *dev, uint32_t *status)
 {
-	return adder_of(dev) ? vio_dev_read_config32(dev, offsetof(struct virtio_adder_config, status), status)
-			     : -VIO_EINVAL;
+	return adder_of(dev)
+		       ? vio_dev_read_config32(dev, offsetof(struct virtio_adder_config, status), status)
+		       : -VIO_EINVAL;
 }
 
 int vio_adder_set_status(struct vio_dev *dev, uint32_t status)
 {
-	return adder_of(dev) ? vio_dev_write_config32(dev, offsetof(struct virtio_adder_config, status), status)
-			     : -VIO_EINVAL;
+	return adder_of(dev)
+		       ? vio_dev_write_config32(dev, offsetof(struct virtio_adder_config, status), status)
+		       : -VIO_EINVAL;
 }
 
 int vio_adder_start(struct vio_dev *dev)
