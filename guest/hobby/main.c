@@ -2,6 +2,7 @@
 #include "use.h"
 
 static const struct use *const uses[] = {
+	&use_blk,
 	&use_ring,
 	&use_rng,
 };
@@ -60,6 +61,8 @@ int os_main(struct os *os)
 		}
 	}
 	bad += os_close_devices(os);
+	if (os->board.has_interrupts)
+		os_print("%u interrupts, %u lost\n", os->interrupts, os->interrupts_lost);
 	os_print("%u good, %u bad\n", good, bad);
-	return bad || !good;
+	return bad || !good || os->interrupts_lost || (os->board.has_interrupts && !os->interrupts);
 }

@@ -83,6 +83,16 @@ void os_print(const char *format, ...)
 	va_end(arguments);
 }
 
+#define SECOND_NS UINT64_C(1000000000)
+
+uint64_t os_now_ns(const struct os *os)
+{
+	const uint64_t hz = os->board.ticks_per_second;
+	uint64_t ticks = board_ticks();
+
+	return ticks / hz * SECOND_NS + ticks % hz * SECOND_NS / hz;
+}
+
 static unsigned pages_of(size_t bytes)
 {
 	return (unsigned)((bytes + OS_PAGE_BYTES - 1) / OS_PAGE_BYTES);
@@ -140,7 +150,7 @@ static void find_mmio(struct os *os)
 		error = vio_mmio_driver_probe(&device->transport.mmio, &access, os->board.mmio_bytes,
 					      &device->dev);
 		if (!error)
-			os->device_count++;
+			os_interrupt_line(os, device, os->board.mmio_interrupt + (int)window);
 		else if (error != -VIO_ENOENT && error != -VIO_EPEER) {
 			os_print("window %u at 0x%lx: error %d\n", window, (unsigned long)at, -error);
 			os->complaints++;
@@ -148,18 +158,22 @@ static void find_mmio(struct os *os)
 	}
 }
 
+#define MESSAGES_EACH 4u
+
 static int found_function(void *context, const struct vio_pci_function *function)
 {
 	struct os *os = context;
 	struct os_device *device = next_device(os);
+	const struct vio_pci_messages messages = { os, MESSAGES_EACH, os_message };
 	int error;
 
 	if (!device)
 		return 1;
+	device->first_message = os->board.first_message + (int)os->messages_used;
 	error = vio_pci_driver_probe(&device->transport.pci, &os->board.pci, function->address,
-				     &os->board.windows, NULL, &device->dev);
+				     &os->board.windows, &messages, &device->dev);
 	if (!error)
-		os->device_count++;
+		os_interrupt_line(os, device, os_pci_interrupt(os, function));
 	else if (error != -VIO_ENOENT) {
 		os_print("PCI function %x (%4x:%4x): error %d\n", function->address, function->vendor,
 			 function->device, -error);

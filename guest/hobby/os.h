@@ -12,6 +12,7 @@
  *
  *   boards/   what differs between machines: entry, console, clock, where devices are
  *   os.c      console output, pages of memory, the table of devices found
+ *   interrupts.c  from the board's interrupts to the drivers
  *   platform.c  the six functions that Vireo asks of an operating system
  *   main.c    uses every device that it has a driver for
  *
@@ -33,6 +34,13 @@ struct board {
 	bool has_firmware; /* that has numbered the buses */
 	struct vio_pci_access pci;
 	struct vio_pci_windows windows;
+	/* Interrupts have numbers of the board's. Without any of these, drivers poll. */
+	bool has_interrupts;
+	int mmio_interrupt; /* of the first window, the others follow */
+	int pci_interrupt;  /* of pin A at device 0; four in turn */
+	int first_message;  /* where messages have numbers of their own */
+	unsigned messages;
+	uint64_t message_address; /* a message's data is its number */
 };
 
 /* Each board defines these. */
@@ -41,12 +49,20 @@ void board_put(char character);
 uint64_t board_ticks(void);
 _Noreturn void board_exit(int failed);
 
+/* Those of boards with interrupts. Nothing happens behind the back of the program: they wait to be taken. */
+void board_interrupt_enable(int number);
+void board_sleep(uint64_t ticks); /* until there is one to be taken, or so many ticks are over */
+int board_interrupt_take(void);   /* -1: none */
+void board_interrupt_done(int number);
+
 struct os_device {
 	struct vio_dev dev;
 	union {
 		struct vio_mmio_driver mmio;
 		struct vio_pci_driver pci;
 	} transport;
+	int interrupt; /* of its line; -1: none */
+	int first_message;
 };
 
 struct os {
@@ -59,6 +75,8 @@ struct os {
 	struct os_device devices[OS_DEVICES_MAX];
 	unsigned device_count;
 	unsigned complaints; /* of os_find_devices() */
+	unsigned messages_used;
+	unsigned interrupts, interrupts_lost;
 };
 
 /* Where each board's entry goes, with the OS_PAGES pages behind its image. */
@@ -67,12 +85,24 @@ _Noreturn void os_start(void *memory);
 /* Understands %s %u %d %x, l before the last three, and a width: spaces behind, for %x zeros before. */
 void os_print(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
+uint64_t os_now_ns(const struct os *os);
+
 /* `bytes` in whole, zeroed pages; NULL when there is no such run. */
 void *os_pages_take(struct os *os, size_t bytes);
 void os_pages_give_back(struct os *os, void *memory, size_t bytes);
 
 /* platform.c */
 void os_platform_init(struct os *os);
+
+/* interrupts.c */
+
+/* Sleeps until an interrupt comes or the time is over, and hands what came to the drivers. */
+void os_wait(struct os *os, uint64_t timeout_ns);
+void os_interrupt_line(struct os *os, struct os_device *device, int number);
+/* The pin of a function as the board knows it. */
+int os_pci_interrupt(const struct os *os, const struct vio_pci_function *function);
+/* struct vio_pci_messages.vector: the next message of the board. */
+int os_message(void *context, unsigned vector, uint64_t *address, uint32_t *data);
 
 /* Fills the table of devices from the board's windows and its PCI bus. */
 void os_find_devices(struct os *os);

@@ -27,14 +27,12 @@ static void unshare(void *context, void *host, size_t length, unsigned rights, s
 
 static uint64_t now_ns(void *context)
 {
-	const uint64_t second = 1000000000, hz = ((struct os *)context)->board.ticks_per_second;
-	uint64_t ticks = board_ticks();
-
-	return ticks / hz * second + ticks % hz * second / hz;
+	return os_now_ns(context);
 }
 
 static void wait(void *context, uint64_t timeout_ns)
 {
+	os_wait(context, timeout_ns);
 }
 
 void os_platform_init(struct os *os)

@@ -13,6 +13,7 @@ struct use {
 	int (*run)(struct os *os, struct vio_dev *dev, unsigned *count);
 };
 
+extern const struct use use_blk;
 extern const struct use use_ring;
 extern const struct use use_rng;
 

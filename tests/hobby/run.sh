@@ -35,22 +35,25 @@ fail() {
 	exit 1
 }
 
-good_exit=0
+good_exit=0 interrupts=no
 case $board in
 pc | q35 | microvm)
 	machine=x86_64
 	good_exit=33
 	arguments=(-M "$board" -device isa-debug-exit,iobase=0xf4,iosize=4)
+	[ "$board" = q35 ] && interrupts=yes
 	# Without a BIOS that places the BARs the guest has to.
 	[ "$board" = q35 ] && [ -f /usr/share/qemu/qboot.rom ] && [ "$transport" != pci-port ] &&
 		arguments+=(-bios /usr/share/qemu/qboot.rom)
 	;;
 riscv64)
 	machine=riscv64
+	interrupts=yes
 	arguments=(-M virt -bios none)
 	;;
 aarch64)
 	machine=aarch64
+	interrupts=yes
 	arguments=(-M virt -cpu cortex-a53 -semihosting)
 	;;
 *)
@@ -101,7 +104,9 @@ add() {
 	arguments+=(-device "$1-$bus${2:-}$place$more")
 }
 
-expected="ring rng"
+expected="blk ring rng"
+arguments+=(-drive "if=none,id=disk,file=$work/disk,format=raw,discard=unmap")
+add virtio-blk ,drive=disk,serial='hobby disk',discard=on,write-zeroes=on
 add virtio-rng
 
 timeout -k 2 30 "$qemu" -nodefaults -no-user-config -display none -no-reboot -accel tcg -m 128M \
@@ -111,6 +116,8 @@ status=$?
 [ $status -eq 124 ] && fail "it didn't end within 30 s"
 [ $status -eq $good_exit ] || fail "exit status $status, not $good_exit"
 grep -q '^[0-9]* good, 0 bad$' "$work/serial" || fail "no last line that all is good"
+
+[ $interrupts = no ] || grep -q '^[1-9][0-9]* interrupts, 0 lost$' "$work/serial" || fail "no interrupts"
 
 # What of an option the ring has to show in its feature bits.
 wanted() {
@@ -128,4 +135,5 @@ for device in $expected; do
 	[ $((0x$features >> 29 & 1)) -eq "$(wanted event_idx)" ] || fail "$device: event_idx is wrong"
 	[ $((0x$features >> 28 & 1)) -eq "$(wanted indirect_desc)" ] || fail "$device: indirect_desc is wrong"
 done
+complaint=$("$here/disk.py" check "$work/disk") || fail "$complaint"
 cat "$work/serial"

@@ -9,6 +9,12 @@
 #define ECAM      UINT64_C(0x4010000000)
 #define PCI_PORTS 0x3eff0000u /* 64 KiB of ports, as memory */
 
+/* The interrupt controller, version 2. */
+#define GICD  0x08000000u
+#define GICC  0x08010000u
+#define GICM  0x08020000u /* takes messages */
+#define ALARM 27          /* of the virtual timer */
+
 static uint32_t port_read(void *context, uint32_t port, unsigned width)
 {
 	return width == 1   ? *(volatile uint8_t *)(uintptr_t)(PCI_PORTS + port)
@@ -42,7 +48,17 @@ void board_describe(struct board *board)
 		.has_pci = true,
 		.pci = { .ecam_base = ECAM, .port_read = port_read, .port_write = port_write },
 		.windows = { 0x10000000, 0x3eff0000, 0x1000, 0x10000 },
+		.has_interrupts = true,
+		.mmio_interrupt = 48,
+		.pci_interrupt = 35,
+		.first_message = 80,
+		.messages = 64,
+		.message_address = GICM + 0x40,
 	};
+	*(volatile uint32_t *)GICD = 1;
+	*(volatile uint32_t *)(GICC + 4) = 0xff; /* any priority */
+	*(volatile uint32_t *)GICC = 1;
+	board_interrupt_enable(ALARM);
 }
 
 void board_put(char character)
@@ -58,6 +74,38 @@ uint64_t board_ticks(void)
 
 	__asm__ volatile("isb; mrs %0, cntvct_el0" : "=r"(ticks) : : "memory");
 	return ticks;
+}
+
+void board_interrupt_enable(int number)
+{
+	((volatile uint8_t *)(GICD + 0x800))[number] = 1; /* to this processor */
+	if (number >= 80)                                 /* a message, which comes and goes */
+		((volatile uint32_t *)(GICD + 0xc00))[number / 16] |= UINT32_C(2) << number % 16 * 2;
+	((volatile uint32_t *)(GICD + 0x100))[number / 32] = UINT32_C(1) << number % 32;
+}
+
+/* Sleeping ends with what would interrupt if interrupts were on; they never are. */
+void board_sleep(uint64_t ticks)
+{
+	__asm__ volatile("msr cntv_cval_el0, %0" : : "r"(board_ticks() + ticks));
+	__asm__ volatile("msr cntv_ctl_el0, %0; isb; dsb sy; wfi" : : "r"(UINT64_C(1)) : "memory");
+	__asm__ volatile("msr cntv_ctl_el0, %0; isb" : : "r"(UINT64_C(0)) : "memory");
+}
+
+int board_interrupt_take(void)
+{
+	uint32_t number = *(volatile uint32_t *)(GICC + 0xc) & 0x3ff;
+
+	if (number == ALARM) { /* was for us to wake up */
+		board_interrupt_done(ALARM);
+		number = *(volatile uint32_t *)(GICC + 0xc) & 0x3ff;
+	}
+	return number < 1020 ? (int)number : -1;
+}
+
+void board_interrupt_done(int number)
+{
+	*(volatile uint32_t *)(GICC + 0x10) = (uint32_t)number;
 }
 
 /* Semihosting's SYS_EXIT takes a status; the firmware's power-off doesn't. */

@@ -21,4 +21,5 @@ void board_describe(struct board *board)
 		.windows = { 0xc0000000, 0xfe000000, 0xd000, 0xf000 },
 	};
 	board->pci.ecam_base = ECAM;
+	x86_interrupts_init(board);
 }

@@ -4,6 +4,8 @@
  * Entered by PVH: 32 bits, protected mode, no paging. Maps the first 4 GiB one to one, what
  * lies above 3 GiB uncached, and goes on with 64 bits.
  */
+#include "x86_64.h"
+
 #define PAGE_PRESENT_WRITE 0x3
 #define PAGE_LARGE         0x83
 #define PAGE_UNCACHED      0x18
@@ -71,6 +73,26 @@ long_mode:
 	movl	$pages_start, %edi
 	call	os_start
 
+/* Each raised vector leaves a bit; the timer's none. */
+	.section .text.x86_entries, "ax"
+	.balign	16
+	.globl	x86_entries
+x86_entries:
+	.set	bit, 0
+	.rept	X86_MESSAGES
+	.balign	16
+	lock btsl $bit, x86_raised
+	jmp	end_of_interrupt
+	.set	bit, bit + 1
+	.endr
+	.balign	16
+end_of_interrupt:
+	pushq	%rax
+	movl	$0xfee000b0, %eax
+	movl	$0, (%rax)
+	popq	%rax
+	iretq
+
 	.section .rodata
 	.balign	8
 descriptors:
@@ -79,6 +101,14 @@ descriptors:
 descriptors_pointer:
 	.word	. - descriptors - 1
 	.long	descriptors
+
+	.section .bss.x86_gates, "aw", @nobits
+	.balign	16
+	.globl	x86_gates, x86_raised
+x86_gates:
+	.skip	256 * 16
+x86_raised:
+	.skip	4
 
 	.bss
 	.balign	4096
