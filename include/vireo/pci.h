@@ -60,7 +60,8 @@ struct vio_pci_driver {
  * Takes a function of the bus, sizes its BARs, places them from `windows` (may be NULL: none left to give)
  * where nobody did, and fills in the transport's part of *dev, the rest zeroed. `messages` may be NULL.
  *
- * -VIO_ENOENT: not a virtio device; -VIO_ENOTSUP: a legacy device on a machine without ports;
+ * -VIO_ENOENT: not a virtio device; -VIO_ENOTSUP: a legacy device on a machine without ports, or
+ * a big-endian one;
  * -VIO_EPEER: a modern one whose capabilities can't be used; -VIO_ENOSPC: its BARs aren't placed.
  * The function answers to memory, ports and mastering afterwards as far as it is used, and not at all
  * when this fails. vio_dev_close() turns it off again.

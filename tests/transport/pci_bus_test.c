@@ -28,6 +28,7 @@ struct bus {
 	struct vio_pci_access access;
 	uint16_t found[2 * FUNCTIONS];
 	unsigned found_count, stop_at;
+	unsigned first; /* number of the first bus */
 };
 
 static struct bus bus;
@@ -47,8 +48,9 @@ static struct unit *at(struct bus *b, uint16_t address)
 {
 	for (unsigned i = 0; i < b->count; i++) {
 		struct unit *unit = &b->units[i];
-		unsigned number =
-			unit->bus_of == FUNCTIONS ? 0 : b->units[unit->bus_of].space[PCI_BRIDGE_SECONDARY];
+		unsigned number = unit->bus_of == FUNCTIONS
+					  ? b->first
+					  : b->units[unit->bus_of].space[PCI_BRIDGE_SECONDARY];
 
 		if (unit->bus_of != FUNCTIONS && !number)
 			continue; /* nothing gets there yet */
@@ -379,7 +381,9 @@ static void assignment_has_limits(void **state)
 	assert_true(b->units[0].space[0x1c] > b->units[0].space[0x1d]);
 	assert_true(b->units[0].space[0x21] > b->units[0].space[0x23] ||
 		    b->units[0].space[0x20] > b->units[0].space[0x22]);
-	b->units[0].bus_of = FUNCTIONS;
+	b->first = 255; /* no numbers are left */
+	assert_int_equal(vio_pci_assign(&b->access, 255, &windows), -VIO_ENOSPC);
+	b->first = 0;
 	give_bar(add(b, 0, 0, 0, 0), 0, 1u << 30, 0);
 	b->units[0].space[PCI_BRIDGE_SECONDARY] = 0;
 	assert_int_equal(vio_pci_assign(&b->access, 0, &windows), -VIO_ENOSPC);

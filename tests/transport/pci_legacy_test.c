@@ -173,6 +173,7 @@ static void bad_queues_are_ignored(void **state)
 	bench_out(b, VIRTIO_PCI_QUEUE_PFN, 4, (BASE >> 12) + 1);
 	bench_assert_outcome(b, VIO_PCI_IGNORED);
 	assert_int_equal(bench_in(b, VIRTIO_PCI_QUEUE_PFN, 4), BASE >> 12);
+	use_buffer(b);
 	bench_out(b, VIRTIO_PCI_QUEUE_NOTIFY, 2, QUEUES);
 	bench_assert_outcome(b, VIO_PCI_IGNORED);
 	bench_out(b, VIRTIO_PCI_QUEUE_NOTIFY, 2, 0xffff);
