@@ -30,6 +30,7 @@ check-all:  ## everything check does, then the slow peers: QEMU guests and longe
 	@scripts/check --all
 
 install: all  ## install library, headers, command and manual pages below PREFIX (DESTDIR is honoured)
+	@$(MESON) configure -Dprefix=$(PREFIX) $(BUILD)
 	@$(MESON) install -C $(BUILD)
 
 fuzz:  ## run every fuzz target for FUZZ_SECONDS (default 60) each

@@ -24,7 +24,7 @@
 #define PAGE      UINT64_C(0x1000)
 
 struct world {
-	struct fuzz_input input;
+	struct fuzz_input *input;
 	uint8_t *ring; /* two pages: descriptors and driver area, then the device area */
 	uint8_t *data; /* one page */
 	uint8_t *rom;  /* one page, read-only */
@@ -104,13 +104,13 @@ static uint32_t choose_length(struct fuzz_input *input)
 /* A descriptor in the table, or in what may become an indirect table in the data page. */
 static void write_descriptor(struct world *w)
 {
-	uint8_t where = fuzz_u8(&w->input);
-	uint8_t flags = fuzz_u8(&w->input);
+	uint8_t where = fuzz_u8(w->input);
+	uint8_t flags = fuzz_u8(w->input);
 	struct virtq_desc desc = {
-		.addr = vio_le64_make(choose_address(&w->input)),
-		.len = vio_le32_make(choose_length(&w->input)),
-		.flags = vio_le16_make(flags < 250 ? flags & 7 : (uint16_t)fuzz_u64(&w->input, 2)),
-		.next = vio_le16_make(fuzz_u8(&w->input) % (w->size + 1u)),
+		.addr = vio_le64_make(choose_address(w->input)),
+		.len = vio_le32_make(choose_length(w->input)),
+		.flags = vio_le16_make(flags < 250 ? flags & 7 : (uint16_t)fuzz_u64(w->input, 2)),
+		.next = vio_le16_make(fuzz_u8(w->input) % (w->size + 1u)),
 	};
 	uint8_t *table = where & 0x80 ? w->data : w->ring;
 
@@ -126,8 +126,8 @@ static void put_le16(uint8_t *to, uint16_t value)
 
 static void make_available(struct world *w)
 {
-	uint8_t head = fuzz_u8(&w->input);
-	uint8_t step = fuzz_u8(&w->input);
+	uint8_t head = fuzz_u8(w->input);
+	uint8_t step = fuzz_u8(w->input);
 	uint8_t *area = w->ring + DRIVER_AREA;
 
 	put_le16(area + 4 + 2 * (w->avail_idx % w->size), head < 250 ? head % w->size : head * 257u);
@@ -137,8 +137,8 @@ static void make_available(struct world *w)
 
 static void set_suppression(struct world *w)
 {
-	put_le16(w->ring + DRIVER_AREA, fuzz_u8(&w->input));
-	put_le16(w->ring + DRIVER_AREA + 4 + 2 * w->size, (uint16_t)fuzz_u64(&w->input, 2));
+	put_le16(w->ring + DRIVER_AREA, fuzz_u8(w->input));
+	put_le16(w->ring + DRIVER_AREA + 4 + 2 * w->size, (uint16_t)fuzz_u64(w->input, 2));
 }
 
 static void pop(struct world *w)
@@ -152,6 +152,9 @@ static void pop(struct world *w)
 		FUZZ_CHECK(w->held[i].generation != buf.generation || w->held[i].head != buf.head);
 	check_spans(w, &buf, false);
 	check_spans(w, &buf, true);
+	fuzz_note(w->input, buf.head);
+	fuzz_note(w->input, buf.readable_bytes);
+	fuzz_note(w->input, buf.writable_bytes);
 	memset(buf.request, 0xa5, REQUEST_BYTES);
 	w->held[w->held_count++] = buf;
 }
@@ -159,7 +162,7 @@ static void pop(struct world *w)
 static void use(struct world *w)
 {
 	uint8_t bytes[300];
-	uint8_t what = fuzz_u8(&w->input);
+	uint8_t what = fuzz_u8(w->input);
 	size_t length = what & 0x80 ? sizeof(bytes) : what & 0x1f;
 	struct vio_buf *buf;
 
@@ -182,7 +185,7 @@ static void use(struct world *w)
 
 static void push(struct world *w)
 {
-	uint8_t which = fuzz_u8(&w->input);
+	uint8_t which = fuzz_u8(w->input);
 	unsigned index;
 
 	if (!w->held_count)
@@ -190,7 +193,7 @@ static void push(struct world *w)
 	index = which % w->held_count;
 	if (w->q.running && !vio_devq_broken(&w->q) && w->held[index].generation == w->q.generation)
 		w->pushed++;
-	vio_devq_push(&w->q, &w->held[index], choose_length(&w->input));
+	vio_devq_push(&w->q, &w->held[index], choose_length(w->input));
 	w->held[index] = w->held[--w->held_count];
 }
 
@@ -208,14 +211,14 @@ static void start(struct world *w)
 	static const uint64_t device_areas[] = { RING_BASE + PAGE,     RING_BASE + PAGE,
 						 RING_BASE + PAGE + 4, RING_BASE + 2 * PAGE - 70,
 						 RING_BASE + 0x400,    ROM_BASE };
-	uint8_t what = fuzz_u8(&w->input);
+	uint8_t what = fuzz_u8(w->input);
 	struct vio_devq_config config = {
 		.size = (uint16_t)(1u << (what & 3) << (what >> 2 & 1)),
 		.avail_base = (uint16_t)(what & 0x40 ? 0xfffe : 0),
 		.descriptor_area = vio_addr_make(RING_BASE),
 		.driver_area = vio_addr_make(RING_BASE + DRIVER_AREA),
 		.device_area =
-			vio_addr_make(fuzz_choose(&w->input, device_areas, VIO_ARRAY_SIZE(device_areas))),
+			vio_addr_make(fuzz_choose(w->input, device_areas, VIO_ARRAY_SIZE(device_areas))),
 	};
 
 	vio_features_set(&config.features, VIRTIO_F_VERSION_1);
@@ -245,7 +248,7 @@ static void poll_mode(struct world *w)
 {
 	if (!w->q.running)
 		return;
-	if (fuzz_u8(&w->input) & 1)
+	if (fuzz_u8(w->input) & 1)
 		vio_devq_disable_kick(&w->q);
 	else
 		vio_devq_enable_kick(&w->q);
@@ -259,7 +262,7 @@ static void step(struct world *w)
 		notify,           notify,
 	};
 
-	steps[fuzz_u8(&w->input) % VIO_ARRAY_SIZE(steps)](w);
+	steps[fuzz_u8(w->input) % VIO_ARRAY_SIZE(steps)](w);
 	if (w->was_broken && w->q.running)
 		FUZZ_CHECK(vio_devq_broken(&w->q));
 	w->was_broken = vio_devq_broken(&w->q);
@@ -281,12 +284,10 @@ static void add_region(struct world *w, uint64_t base, uint64_t size, uint8_t *h
 	FUZZ_CHECK(vio_mem_add(&w->mem, &region) == 0);
 }
 
-int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
+void fuzz_run(struct fuzz_input *input)
 {
-	struct world w = {
-		.input = { bytes, size }, .ring = pages(2), .data = pages(1), .rom = pages(1), .size = 1
-	};
-	uint16_t spans_max = (uint16_t)(1 + fuzz_u8(&w.input) % 4);
+	struct world w = { .input = input, .ring = pages(2), .data = pages(1), .rom = pages(1), .size = 1 };
+	uint16_t spans_max = (uint16_t)(1 + fuzz_u8(w.input) % 4);
 	void *storage = malloc(vio_devq_storage_bytes(SIZE_MAX_ENTRIES, spans_max, REQUEST_BYTES));
 	unsigned steps = 0;
 
@@ -297,13 +298,16 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
 	add_region(&w, ROM_BASE, PAGE, w.rom, VIO_MEM_READ);
 	vio_devq_init(&w.q, 3, SIZE_MAX_ENTRIES, spans_max, REQUEST_BYTES, storage, &w, interrupted);
 	start(&w);
-	while (w.input.left && steps++ < 1000)
+	while (w.input->left && steps++ < 1000)
 		step(&w);
-	if (w.q.running)
-		vio_devq_stop(&w.q);
+	fuzz_note(input, w.q.fault.kind);
+	fuzz_note(input, w.q.fault.index);
+	fuzz_note(input, w.q.fault.value);
+	fuzz_note(input, w.q.running ? vio_devq_stop(&w.q) : 0);
+	fuzz_note_bytes(input, w.ring, 2 * PAGE);
+	fuzz_note_bytes(input, w.data, PAGE);
 	free(storage);
 	free(w.rom);
 	free(w.data);
 	free(w.ring);
-	return 0;
 }

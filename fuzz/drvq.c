@@ -25,7 +25,7 @@ struct token {
 };
 
 struct world {
-	struct fuzz_input input;
+	struct fuzz_input *input;
 	struct vio_drvq q;
 	uint8_t *ring;
 	uint8_t *used;
@@ -47,8 +47,8 @@ static void notified(void *context, struct vio_drvq *q)
 static void add(struct world *w)
 {
 	static const uint64_t lengths[] = { 16, 1, 512, 4096, 0, UINT32_MAX };
-	struct token *token = &w->tokens[fuzz_u8(&w->input) % TOKENS];
-	uint8_t counts = fuzz_u8(&w->input);
+	struct token *token = &w->tokens[fuzz_u8(w->input) % TOKENS];
+	uint8_t counts = fuzz_u8(w->input);
 	unsigned readable = counts % (ELEMENTS_MAX / 2 + 1), writable = counts / 16 % (ELEMENTS_MAX / 2 + 1);
 	struct vio_sg sg[ELEMENTS_MAX];
 	uint64_t writable_bytes = 0;
@@ -58,7 +58,7 @@ static void add(struct world *w)
 		return;
 	for (unsigned i = 0; i < readable + writable; i++) {
 		sg[i].addr = vio_addr_make(0x300000 + 0x1000 * i);
-		sg[i].length = (uint32_t)fuzz_choose(&w->input, lengths, VIO_ARRAY_SIZE(lengths));
+		sg[i].length = (uint32_t)fuzz_choose(w->input, lengths, VIO_ARRAY_SIZE(lengths));
 		if (i >= readable)
 			writable_bytes += sg[i].length;
 	}
@@ -82,6 +82,8 @@ static void get(struct world *w)
 	FUZZ_CHECK(!w->broken);
 	FUZZ_CHECK(token >= w->tokens && token < w->tokens + TOKENS && token->given);
 	FUZZ_CHECK(written <= token->writable_bytes);
+	fuzz_note(w->input, (uint64_t)(token - w->tokens));
+	fuzz_note(w->input, written);
 	token->given = false;
 	w->in_flight--;
 }
@@ -93,7 +95,7 @@ static void kick(struct world *w)
 
 static void callbacks(struct world *w)
 {
-	switch (fuzz_u8(&w->input) % 4) {
+	switch (fuzz_u8(w->input) % 4) {
 	case 0:
 		vio_drvq_disable_cb(&w->q);
 		break;
@@ -126,26 +128,26 @@ static void put_le32(uint8_t *to, uint32_t value)
 static void use(struct world *w)
 {
 	static const uint64_t lengths[] = { 0, 1, 16, 512, 4096, 4097, UINT32_MAX };
-	uint8_t id = fuzz_u8(&w->input), step = fuzz_u8(&w->input);
+	uint8_t id = fuzz_u8(w->input), step = fuzz_u8(w->input);
 	uint8_t *entry = w->used + 4 + 8 * (w->used_idx % w->size);
 
 	put_le32(entry, id < 250 ? id % w->size : id * 0x01010101u);
-	put_le32(entry + 4, (uint32_t)fuzz_choose(&w->input, lengths, VIO_ARRAY_SIZE(lengths)));
+	put_le32(entry + 4, (uint32_t)fuzz_choose(w->input, lengths, VIO_ARRAY_SIZE(lengths)));
 	w->used_idx += step < 240 ? 1 : step;
 	put_le16(w->used + 2, w->used_idx);
 }
 
 static void scribble(struct world *w)
 {
-	size_t at = fuzz_u64(&w->input, 2) % w->ring_bytes;
+	size_t at = fuzz_u64(w->input, 2) % w->ring_bytes;
 
-	w->ring[at] = fuzz_u8(&w->input);
+	w->ring[at] = fuzz_u8(w->input);
 }
 
 static void suppress(struct world *w)
 {
-	put_le16(w->used, fuzz_u8(&w->input));
-	put_le16(w->used + 4 + 8 * w->size, (uint16_t)fuzz_u64(&w->input, 2));
+	put_le16(w->used, fuzz_u8(w->input));
+	put_le16(w->used + 4 + 8 * w->size, (uint16_t)fuzz_u64(w->input, 2));
 }
 
 static void step(struct world *w)
@@ -154,7 +156,7 @@ static void step(struct world *w)
 		add, kick, use, get, add, use, get, callbacks, suppress, scribble,
 	};
 
-	steps[fuzz_u8(&w->input) % VIO_ARRAY_SIZE(steps)](w);
+	steps[fuzz_u8(w->input) % VIO_ARRAY_SIZE(steps)](w);
 	FUZZ_CHECK(!w->broken || vio_drvq_broken(&w->q));
 	w->broken = vio_drvq_broken(&w->q);
 }
@@ -181,10 +183,10 @@ static uint8_t *memory(size_t bytes)
 	return at;
 }
 
-int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
+void fuzz_run(struct fuzz_input *input)
 {
-	struct world w = { .input = { bytes, size } };
-	uint8_t what = fuzz_u8(&w.input);
+	struct world w = { .input = input };
+	uint8_t what = fuzz_u8(w.input);
 	struct vio_drvq_config config = {
 		.index = 1,
 		.size = (uint16_t)(1u << what % 5),
@@ -209,11 +211,15 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
 	vio_features_set(&config.features, VIRTIO_F_VERSION_1);
 	FUZZ_CHECK(vio_drvq_start(&w.q, &config) == 0);
 	w.used = w.ring + (vio_drvq_device_area(&w.q).raw - RING_ADDR);
-	while (w.input.left && steps++ < 1000)
+	while (w.input->left && steps++ < 1000)
 		step(&w);
+	fuzz_note(input, w.q.fault.kind);
+	fuzz_note(input, w.q.fault.index);
+	fuzz_note(input, w.q.fault.value);
+	fuzz_note_bytes(input, w.ring, w.ring_bytes);
+	fuzz_note_bytes(input, config.indirect.host, vio_drvq_indirect_bytes(w.size, config.indirect_max));
 	detach(&w);
 	free(config.storage);
 	free(config.indirect.host);
 	free(w.ring);
-	return 0;
 }

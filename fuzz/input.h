@@ -15,6 +15,7 @@
 struct fuzz_input {
 	const uint8_t *bytes;
 	size_t left;
+	uint64_t digest; /* of what came out, the same on every machine: see fuzz_note() */
 };
 
 static inline uint8_t fuzz_u8(struct fuzz_input *input)
@@ -42,6 +43,19 @@ static inline uint64_t fuzz_choose(struct fuzz_input *input, const uint64_t *men
 	return choice == 255 ? fuzz_u64(input, 8) : menu[choice % count];
 }
 
+/* Takes a result into the digest, so that runs on machines of either byte order can be compared. */
+static inline void fuzz_note(struct fuzz_input *input, uint64_t value)
+{
+	input->digest = (input->digest ^ value) * UINT64_C(0x100000001b3);
+	input->digest ^= input->digest >> 29;
+}
+
+static inline void fuzz_note_bytes(struct fuzz_input *input, const uint8_t *bytes, size_t length)
+{
+	while (length--)
+		fuzz_note(input, *bytes++);
+}
+
 /* What a target finds wrong ends the run: libFuzzer keeps the input, a replay fails. */
 #define FUZZ_CHECK(condition)                                                                   \
 	do {                                                                                    \
@@ -51,6 +65,7 @@ static inline uint64_t fuzz_choose(struct fuzz_input *input, const uint64_t *men
 		}                                                                               \
 	} while (0)
 
-int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size);
+/* The target. */
+void fuzz_run(struct fuzz_input *input);
 
 #endif

@@ -212,6 +212,12 @@ unsigned os_close_devices(struct os *os)
 	return refused;
 }
 
+void os_trap(unsigned long cause, unsigned long at, unsigned long value)
+{
+	os_print("\ntrap %lx at %lx, value %lx\n", cause, at, value);
+	board_exit(1);
+}
+
 void os_start(void *memory)
 {
 	struct os os;

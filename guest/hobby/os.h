@@ -81,6 +81,8 @@ struct os {
 
 /* Where each board's entry goes, with the OS_PAGES pages behind its image. */
 _Noreturn void os_start(void *memory);
+/* Where boards go when something went wrong in this program: why, where, at what, as the machine says it. */
+_Noreturn void os_trap(unsigned long cause, unsigned long at, unsigned long value);
 
 /* Understands %s %u %d %x, l before the last three, and a width: spaces behind, for %x zeros before. */
 void os_print(const char *format, ...) __attribute__((format(printf, 1, 2)));

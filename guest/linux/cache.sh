@@ -10,7 +10,8 @@ fail() { say "$*"; exit 1; }
 cache_root() {
 	local base=${XDG_CACHE_HOME:-${HOME:+$HOME/.cache}}
 
-	[ -n "${VIREO_CACHE:-$base}" ] || fail "neither VIREO_CACHE, XDG_CACHE_HOME nor HOME is set: where to build?"
+	[ -n "${VIREO_CACHE:-$base}" ] ||
+		fail "VIREO_CACHE, XDG_CACHE_HOME and HOME are all unset: where to build?"
 	echo "${VIREO_CACHE:-$base/vireo}"
 }
 
@@ -30,7 +31,7 @@ need_tools() {
 	for t in "$@"; do
 		command -v "$t" >/dev/null || missing="$missing $t"
 	done
-	[ -z "$missing" ] || fail "not installed:$missing (run scripts/setup test)"
+	[ -z "$missing" ] || fail "not installed:$missing (run scripts/setup check)"
 }
 
 # need_headers HEADER...: C headers that the kernel's own build programs include
@@ -39,18 +40,21 @@ need_headers() {
 
 	for h in "$@"; do
 		printf '#include <%s>\n' "$h" | ${HOSTCC:-cc} -E -x c - >/dev/null 2>&1 ||
-			fail "header <$h> is not installed (run scripts/setup test)"
+			fail "header <$h> is not installed (run scripts/setup check)"
 	done
 }
 
-# lock_entry ENTRY: one builder per entry; held until the process ends
+# lock_entry ENTRY: one builder per entry, until the process ends; sweeps out what killed builders left
 lock_entry() {
-	mkdir -p "${1%/*}" || fail "cannot create the cache folder ${1%/*} (set VIREO_CACHE to a writable place)"
-	exec 9>"$1.lock" || fail "cannot write $1.lock (set VIREO_CACHE to a writable place)"
+	mkdir -p "${1%/*}" || fail "cannot create ${1%/*} (set VIREO_CACHE to a writable place)"
+	exec 9>"${1%/*}/.${1##*/}.lock" ||
+		fail "cannot write to ${1%/*} (set VIREO_CACHE to a writable place)"
 	if ! flock -n 9; then
 		say "another run builds ${1##*/}, waiting for it"
 		flock 9
 	fi
+	find "${1%/*}" -maxdepth 1 -type d \( -name '.kernel-*' -o -name '.modules.*' \) -mmin +1440 \
+		-exec rm -rf {} +
 }
 
 # logged LOG COMMAND...: run quietly; on failure show the end of the log and stop
@@ -86,8 +90,10 @@ prune_build() {
 		*) rm -rf "$d" ;;
 		esac
 	done
-	find "$1/arch" -type f ! -name '*.h' ! -name 'Makefile*' ! -name 'Kbuild*' ! -name 'module*.lds*' -delete
-	find "$1" -path "$1/scripts" -prune -o -type f \( -name '*.o' -o -name '*.a' -o -name '.*.cmd' \) -exec rm -f {} +
+	find "$1/arch" -type f ! -name '*.h' ! -name 'Makefile*' ! -name 'Kbuild*' ! -name 'module*.lds*' \
+		-delete
+	find "$1" -path "$1/scripts" -prune -o -type f \( -name '*.o' -o -name '*.a' -o -name '.*.cmd' \) \
+		-exec rm -f {} +
 	rm -f "$1/vmlinux" "$1/linux" "$1/.config.old" "$1"/.vmlinux.* "$1"/.tmp_* "$1/.missing-syscalls.d"
 	find "$1" -type d -empty ! -path '*/include/*' -delete
 }

@@ -57,6 +57,7 @@ struct adder {
 	spinlock_t lock;		/* the virtqueue, the requests */
 	struct mutex config_lock;	/* configuration access against removal */
 	bool gone;			/* written under both locks */
+	unsigned int unfinished;	/* requests that the device has */
 	wait_queue_head_t wait;		/* a request is done, there is room, or the device went away */
 	int index;
 	char name[24];
@@ -79,6 +80,7 @@ enum adder_state {
 struct adder_request {
 	struct list_head node;	/* in adder_file->requests, or empty */
 	enum adder_state state;
+	struct adder_request *next;	/* in adder_stop() only */
 	int error;
 	/* What the device reads and writes shares no cache line with the above. */
 	__le32 number ____cacheline_aligned;
@@ -112,8 +114,10 @@ static void adder_done(struct virtqueue *vq)
 	do {
 		virtqueue_disable_cb(vq);
 		/* The used length is the device's word only: anything but one whole sum is an error. */
-		while ((req = virtqueue_get_buf(vq, &used)))
+		while ((req = virtqueue_get_buf(vq, &used))) {
+			adder->unfinished--;
 			adder_complete(req, used == sizeof(req->sum) ? 0 : -EIO);
+		}
 	} while (!virtqueue_is_broken(vq) && !virtqueue_enable_cb(vq));
 	spin_unlock_irqrestore(&adder->lock, flags);
 	wake_up_all(&adder->wait);
@@ -159,9 +163,11 @@ static int adder_add(struct adder *adder, struct adder_request *req)
 	sg_init_one(&number, &req->number, sizeof(req->number));
 	sg_init_one(&sum, &req->sum, sizeof(req->sum));
 	err = virtqueue_add_sgs(adder->vq, sgs, 1, 1, req, GFP_ATOMIC);
-	if (!err)
-		virtqueue_kick(adder->vq);
-	return err;
+	if (err)
+		return err;
+	adder->unfinished++;
+	virtqueue_kick(adder->vq);
+	return 0;
 }
 
 /* Submit n, as the next result of af unless that is NULL; the request goes to *out. */
@@ -455,17 +461,42 @@ static struct attribute *adder_attrs[] = {
 };
 ATTRIBUTE_GROUPS(adder);
 
+static bool adder_idle(struct adder *adder)
+{
+	bool idle;
+
+	spin_lock_irq(&adder->lock);
+	idle = !adder->unfinished || virtqueue_is_broken(adder->vq);
+	spin_unlock_irq(&adder->lock);
+	return idle;
+}
+
 /* Stop the device and fail what it had not finished. Nobody adds requests any more: gone is set. */
 static void adder_stop(struct adder *adder)
 {
-	struct adder_request *req;
+	struct adder_request *req, *unfinished = NULL;
 
+	/*
+	 * Not every transport stops the device at reset: User-Mode Linux does it
+	 * in del_vqs(). So give it time to finish, for taking back a request is
+	 * safe only once it is stopped, and let nothing be freed before that.
+	 */
+	wait_event_timeout(adder->wait, adder_idle(adder), HZ);
 	virtio_reset_device(adder->vdev);
 	spin_lock_irq(&adder->lock);
-	while ((req = virtqueue_detach_unused_buf(adder->vq)))
-		adder_complete(req, -ENODEV);
+	while ((req = virtqueue_detach_unused_buf(adder->vq))) {
+		req->next = unfinished;
+		unfinished = req;
+	}
 	spin_unlock_irq(&adder->lock);
 	adder->vdev->config->del_vqs(adder->vdev);
+
+	spin_lock_irq(&adder->lock);
+	while ((req = unfinished)) {
+		unfinished = req->next;
+		adder_complete(req, -ENODEV);
+	}
+	spin_unlock_irq(&adder->lock);
 	wake_up_all(&adder->wait);
 }
 
@@ -476,6 +507,7 @@ static void adder_set_gone(struct adder *adder)
 	adder->gone = true;
 	spin_unlock_irq(&adder->lock);
 	mutex_unlock(&adder->config_lock);
+	wake_up_all(&adder->wait);
 }
 
 static int adder_register(struct adder *adder)

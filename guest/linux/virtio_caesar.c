@@ -68,9 +68,10 @@ struct caesar {
 	spinlock_t lock;		/* the virtqueue, the pieces */
 	struct mutex config_lock;	/* configuration access against removal */
 	bool gone;			/* written under both locks */
+	unsigned int unfinished;	/* pieces that the device has */
 	unsigned int changes;		/* configuration changes by the device so far; under lock */
 	struct work_struct config_work;
-	wait_queue_head_t wait;		/* a piece is done, there is room, a change, or the device went away */
+	wait_queue_head_t wait;		/* a piece is done, room, a change, or the device went away */
 	int index;
 	char name[24];
 	struct miscdevice misc;
@@ -94,6 +95,7 @@ enum caesar_state {
 struct caesar_piece {
 	struct list_head node;	/* in caesar_file->pieces */
 	enum caesar_state state;
+	struct caesar_piece *next;	/* in caesar_stop() only */
 	int error;
 	unsigned int length;
 	unsigned int read;	/* bytes that read() has returned; under read_lock */
@@ -153,8 +155,10 @@ static void caesar_done(struct virtqueue *vq)
 	do {
 		virtqueue_disable_cb(vq);
 		/* The used length is the device's word only: anything but the whole piece is an error. */
-		while ((piece = virtqueue_get_buf(vq, &used)))
+		while ((piece = virtqueue_get_buf(vq, &used))) {
+			caesar->unfinished--;
 			caesar_complete(piece, used == piece->length ? 0 : -EIO);
+		}
 	} while (!virtqueue_is_broken(vq) && !virtqueue_enable_cb(vq));
 	spin_unlock_irqrestore(&caesar->lock, flags);
 	wake_up_all(&caesar->wait);
@@ -194,9 +198,11 @@ static int caesar_add(struct caesar *caesar, struct caesar_piece *piece)
 	sg_init_one(&in, piece->in, piece->length);
 	sg_init_one(&out, piece->out, piece->length);
 	err = virtqueue_add_sgs(caesar->vq, sgs, 1, 1, piece, GFP_ATOMIC);
-	if (!err)
-		virtqueue_kick(caesar->vq);
-	return err;
+	if (err)
+		return err;
+	caesar->unfinished++;
+	virtqueue_kick(caesar->vq);
+	return 0;
 }
 
 static int caesar_submit(struct caesar_file *cf, struct caesar_piece *piece, bool nonblock)
@@ -615,20 +621,46 @@ static void caesar_set_gone(struct caesar *caesar)
 	caesar->gone = true;
 	spin_unlock_irq(&caesar->lock);
 	mutex_unlock(&caesar->config_lock);
+	wake_up_all(&caesar->wait);
 	cancel_work_sync(&caesar->config_work);
+}
+
+static bool caesar_idle(struct caesar *caesar)
+{
+	bool idle;
+
+	spin_lock_irq(&caesar->lock);
+	idle = !caesar->unfinished || virtqueue_is_broken(caesar->vq);
+	spin_unlock_irq(&caesar->lock);
+	return idle;
 }
 
 /* Stop the device, after caesar_set_gone(), and fail what it had not finished. */
 static void caesar_stop(struct caesar *caesar)
 {
-	struct caesar_piece *piece;
+	struct caesar_piece *piece, *unfinished = NULL;
 
+	/*
+	 * Not every transport stops the device at reset: User-Mode Linux does it
+	 * in del_vqs(). So give it time to finish, for taking back a request is
+	 * safe only once it is stopped, and let nothing be freed before that.
+	 */
+	wait_event_timeout(caesar->wait, caesar_idle(caesar), HZ);
 	virtio_reset_device(caesar->vdev);
 	spin_lock_irq(&caesar->lock);
-	while ((piece = virtqueue_detach_unused_buf(caesar->vq)))
-		caesar_complete(piece, -ENODEV);
+	while ((piece = virtqueue_detach_unused_buf(caesar->vq))) {
+		piece->next = unfinished;
+		unfinished = piece;
+	}
 	spin_unlock_irq(&caesar->lock);
 	caesar->vdev->config->del_vqs(caesar->vdev);
+
+	spin_lock_irq(&caesar->lock);
+	while ((piece = unfinished)) {
+		unfinished = piece->next;
+		caesar_complete(piece, -ENODEV);
+	}
+	spin_unlock_irq(&caesar->lock);
 	wake_up_all(&caesar->wait);
 }
 

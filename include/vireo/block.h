@@ -65,6 +65,28 @@ struct vio_block {
 	/* Set by the device: called in the storage's thread when size_bytes changed. */
 	void (*changed)(void *context, struct vio_block *block);
 	void *changed_context;
+
+	/*
+	 * For storage that completes several requests in one go, by the two functions below.
+	 * In between, the device may keep what it owes the driver; batch_done, set by the
+	 * device, is called with changed_context.
+	 */
+	bool batching;
+	void (*batch_done)(void *context, struct vio_block *block);
 };
+
+/* Before the first `done` of several. Optional: without it each one counts by itself. */
+static inline void vio_block_begin_batch(struct vio_block *block)
+{
+	block->batching = true;
+}
+
+/* After the last. */
+static inline void vio_block_end_batch(struct vio_block *block)
+{
+	block->batching = false;
+	if (block->batch_done)
+		block->batch_done(block->changed_context, block);
+}
 
 #endif

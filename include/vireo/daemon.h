@@ -33,7 +33,7 @@ struct vio_daemon_convention {
 	const char *option;   /* "blk-file" for --blk-file PATH; also the name of the capability */
 	const char *argument; /* what stands for the argument in help; NULL: takes none */
 	const char *property;
-	const char *value;    /* of the property when the option takes no argument */
+	const char *value; /* of the property when the option takes no argument */
 };
 
 #define VIO_DAEMON_CONVENTIONS_MAX 4u
@@ -41,13 +41,14 @@ struct vio_daemon_convention {
 struct vio_daemon_type {
 	const struct vio_device_class *class;
 
-	/* What the device stands on; all optional. Properties with offsets into `backend_bytes` of zeroed memory. */
+	/* What the device stands on; all optional. Properties have offsets into `backend_bytes` of memory. */
 	const struct vio_property_table *(*backend_properties)(void);
 	uint32_t backend_bytes;
 	/* Opens the backend from its options and gives it to the device, before realize. */
-	int (*open)(struct vio_device *dev, struct vio_loop *loop, void *backend, struct vio_message *message);
-	/* After unrealize. */
-	void (*close)(struct vio_device *dev, void *backend);
+	int (*open)(struct vio_device *dev, struct vio_loop *loop, void *backend,
+		    struct vio_message *message);
+	/* After unrealize. A negative code: what the driver was told is stored may not be. */
+	int (*close)(struct vio_device *dev, void *backend);
 
 	/* The "type" of the vhost-user conventions (block, rng, ...); NULL: the class's name. */
 	const char *vhost_user_type;
@@ -55,11 +56,29 @@ struct vio_daemon_type {
 	const struct vio_daemon_convention *conventions;
 };
 
+/* Vireo's own version, such as "0.1.0". */
+VIO_API const char *vio_version(void);
+
 /* The types built into Vireo, terminated by NULL. */
 VIO_API const struct vio_daemon_type *const *vio_daemon_types(void);
 
 /* The options that every daemon has, for documents and completions. */
 VIO_API const struct vio_option_table *vio_daemon_options(void);
+
+/*
+ * The properties that can be given for a type, by index: its backend's, its own,
+ * those of all types. NULL beyond the last.
+ */
+VIO_API const struct vio_property *vio_daemon_type_property(const struct vio_daemon_type *type,
+							    unsigned index);
+
+/* Writes the value that the property has in a new device of the type; result as vio_property_get(). */
+VIO_API size_t vio_daemon_type_default(const struct vio_daemon_type *type,
+				       const struct vio_property *property, char *to, size_t size);
+
+/* Descriptions of properties in the manual's language: those of a type, and those that all types have. */
+VIO_API void vio_daemon_manual_properties(const struct vio_daemon_type *type, FILE *out);
+VIO_API void vio_daemon_manual_common(FILE *out);
 
 /* Runs to its end; returns the exit status. argv[0] is the name shown in messages. */
 VIO_API int vio_daemon_main(const struct vio_daemon_type *type, int argc, char **argv);

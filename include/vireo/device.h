@@ -187,13 +187,14 @@ VIO_API const struct vio_property_table *vio_device_common_properties(void);
  * property; -VIO_EINVAL, -VIO_ERANGE: as vio_property_set(); -VIO_EPHASE: realized
  * already and not changeable at run time. `length` is that of the name.
  */
-VIO_API int vio_device_set_property(struct vio_device *dev, const char *name, size_t length, const char *text);
+VIO_API int vio_device_set_property(struct vio_device *dev, const char *name, size_t length,
+				    const char *text);
 
 /* The property of that name and in *structure (may be NULL) what it is a member of; NULL if none. */
 VIO_API const struct vio_property *vio_device_find_property(struct vio_device *dev, const char *name,
 							     size_t length, void **structure);
 
-/* Checks everything and fixes queue_count, features, ... -VIO_EPHASE when done already; else what the class says. */
+/* Checks everything, fixes queue_count, features. -VIO_EPHASE when done already, or as the class says. */
 VIO_API int vio_device_realize(struct vio_device *dev);
 VIO_API void vio_device_unrealize(struct vio_device *dev);
 
@@ -230,7 +231,8 @@ VIO_API void vio_device_reset(struct vio_device *dev);
 
 /* Reads beyond the space give zeros. Writes beyond it are ignored: -VIO_ERANGE. */
 VIO_API void vio_device_read_config(struct vio_device *dev, uint32_t offset, void *to, uint32_t length);
-VIO_API int vio_device_write_config(struct vio_device *dev, uint32_t offset, const void *from, uint32_t length);
+VIO_API int vio_device_write_config(struct vio_device *dev, uint32_t offset, const void *from,
+				    uint32_t length);
 
 /*
  * Starts a queue; the buffers in it are served once DRIVER_OK is set. What was
@@ -238,7 +240,8 @@ VIO_API int vio_device_write_config(struct vio_device *dev, uint32_t offset, con
  * vio_devq_start(), and -VIO_ERANGE for no such queue, -VIO_EPHASE before
  * FEATURES_OK, -VIO_EBUSY when it runs. A driver's error (-VIO_EPEER) is a fault.
  */
-VIO_API int vio_device_queue_start(struct vio_device *dev, uint16_t queue, const struct vio_devq_config *config);
+VIO_API int vio_device_queue_start(struct vio_device *dev, uint16_t queue,
+				   const struct vio_devq_config *config);
 
 /* Drains and stops a queue; returns the index to start again from (0 when it doesn't run). */
 VIO_API uint16_t vio_device_queue_stop(struct vio_device *dev, uint16_t queue);

@@ -137,7 +137,8 @@ VIO_API void vio_devq_init(struct vio_devq *q, uint16_t index, uint16_t size_max
  * size, -VIO_EPEER (with VIO_FAULT_RING_MEMORY recorded) for rings that are
  * misaligned or not in memory, -VIO_ENOTSUP for features the ring can't do.
  */
-VIO_API int vio_devq_start(struct vio_devq *q, const struct vio_mem *mem, const struct vio_devq_config *config);
+VIO_API int vio_devq_start(struct vio_devq *q, const struct vio_mem *mem,
+			   const struct vio_devq_config *config);
 
 /*
  * Stops: no access to the rings after it. Buffers not given back are dropped (a

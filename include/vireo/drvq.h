@@ -50,7 +50,7 @@ struct vio_drvq_config {
 	struct vio_shared ring;         /* vio_drvq_ring_bytes(size), 16 bytes aligned */
 	uint32_t device_align;          /* bytes, of the device area in the ring: a power of two; 0: 64 */
 	void *storage;                  /* vio_drvq_storage_bytes(size), aligned for pointers */
-	/* For VIRTIO_F_INDIRECT_DESC: `size` tables of indirect_max descriptors each; indirect_max 0: not used. */
+	/* For VIRTIO_F_INDIRECT_DESC: `size` tables of indirect_max descriptors each; 0: not used. */
 	struct vio_shared indirect;
 	uint16_t indirect_max;
 	void *context;

@@ -19,7 +19,7 @@ struct vio_message {
 	char text[VIO_MESSAGE_BYTES];
 };
 
-/* Formats into message->text and returns `error`, so that `return vio_fail(message, -VIO_EIO, "...")` works. */
+/* Formats into message->text and returns `error`: `return vio_fail(message, -VIO_EIO, "...");`. */
 VIO_API int vio_fail(struct vio_message *message, int error, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 
@@ -44,7 +44,7 @@ struct vio_host_block_options {
 	uint32_t block_size; /* 512 or 4096; 0: as the storage asks */
 };
 
-/* Properties "backend", "path", "size", "readonly", "direct", "block-size" over struct vio_host_block_options. */
+/* "backend", "path", "size", "readonly", "direct", "block-size" over struct vio_host_block_options. */
 VIO_API const struct vio_property_table *vio_host_block_properties(void);
 
 /*

@@ -33,10 +33,13 @@ VIO_API int vio_loop_run(struct vio_loop *loop);
 
 /*
  * Handles what is ready, after waiting at most timeout_ms (-1: for ever) for the
- * first event. Returns how many events were handled, or a negative code.
+ * first event. Returns how many events, I/O completions, timers and tasks were
+ * handled, or a negative code. It may return 0 early, for instance after a signal.
  */
 VIO_API int vio_loop_step(struct vio_loop *loop, int timeout_ms);
-VIO_API int vio_loop_fd(const struct vio_loop *loop);
+
+/* Readable when a step would find something to do; the same descriptor each time. Not to be closed. */
+VIO_API int vio_loop_fd(struct vio_loop *loop);
 
 /* Makes vio_loop_run() return soon. From any thread or a signal handler. */
 VIO_API void vio_loop_stop(struct vio_loop *loop);
@@ -44,9 +47,13 @@ VIO_API void vio_loop_stop(struct vio_loop *loop);
 /* The loop as a watcher for links. */
 VIO_API struct vio_watcher vio_loop_watcher(struct vio_loop *loop);
 
+/* The calls of struct vio_watcher, for who has the loop at hand; the contracts are there. */
 VIO_API int vio_loop_watch(struct vio_loop *loop, struct vio_watch *watch);
+/* See vio_watcher.remove. */
 VIO_API void vio_loop_unwatch(struct vio_loop *loop, struct vio_watch *watch);
+/* See vio_watcher.defer. */
 VIO_API void vio_loop_defer(struct vio_loop *loop, struct vio_task *task);
+/* See vio_watcher.cancel. */
 VIO_API void vio_loop_cancel(struct vio_loop *loop, struct vio_task *task);
 
 /* A timer that fires once. Embedded by its owner; arming an armed timer moves it. */
@@ -57,7 +64,9 @@ struct vio_timer {
 	bool armed;
 };
 
+/* Fires once, delay_ms milliseconds from now at the earliest. */
 VIO_API void vio_loop_arm(struct vio_loop *loop, struct vio_timer *timer, uint64_t delay_ms);
+/* `expired` is not called any more; no effect when it isn't armed. */
 VIO_API void vio_loop_disarm(struct vio_loop *loop, struct vio_timer *timer);
 
 /* File I/O. */
@@ -72,17 +81,18 @@ enum vio_io_op {
 struct vio_io {
 	enum vio_io_op op;
 	int fd;
-	int mode; /* of FALLOCATE */
+	int mode; /* of FALLOCATE; of READ and WRITE: RWF_ flags of preadv2(), usually 0 */
 	uint64_t offset;
 	uint64_t length; /* of FALLOCATE */
 	const struct iovec *iov;
 	unsigned iov_count;
-	/* result: bytes transferred (short counts happen), 0, or a negated errno value. Never called from submit. */
+	/* result: bytes transferred (maybe fewer), 0, or a negated errno value. Never called from submit. */
 	void (*done)(struct vio_io *io, int result);
 	struct vio_io *next; /* for the loop */
 	int result;          /* for the loop */
 };
 
+/* Begins file I/O; it is handed to the kernel when the loop comes round, with what else was submitted. */
 VIO_API void vio_loop_submit(struct vio_loop *loop, struct vio_io *io);
 
 /*

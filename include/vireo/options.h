@@ -32,7 +32,7 @@ struct vio_option {
 	enum vio_option_kind kind;
 	uint32_t offset;      /* of the member in the caller's structure */
 	uint64_t min, max;    /* of NUMBER and BYTES; max 0: no limit */
-	const char *argument; /* what stands for the argument in help, such as "PATH"; NULL for FLAG and DEFAULT */
+	const char *argument; /* its name in help, such as "PATH"; NULL for FLAG and DEFAULT */
 	const char *help;     /* one line, no full stop; NULL keeps the option out of all lists */
 };
 

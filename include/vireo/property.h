@@ -41,7 +41,7 @@ struct vio_property_table {
 };
 
 /* For .name = "shift", VIO_PROPERTY_MEMBER(struct caesar, shift, VIO_PROPERTY_U8), ... */
-#define VIO_PROPERTY_MEMBER(structure, member, kind)                                                          \
+#define VIO_PROPERTY_MEMBER(structure, member, kind) \
 	.type = (kind), .offset = offsetof(structure, member), .size = sizeof(((structure *)0)->member)
 
 /* The property of that name, or NULL. The name ends at `length` bytes. */

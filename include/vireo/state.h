@@ -23,16 +23,20 @@ struct vio_state_reader {
 	bool failed;
 };
 
+/* Appends one value; sets failed when it doesn't fit. */
 VIO_API void vio_state_put_u8(struct vio_state_writer *writer, uint8_t value);
 VIO_API void vio_state_put_u16(struct vio_state_writer *writer, uint16_t value);
 VIO_API void vio_state_put_u32(struct vio_state_writer *writer, uint32_t value);
 VIO_API void vio_state_put_u64(struct vio_state_writer *writer, uint64_t value);
+/* Appends `length` bytes as they are. */
 VIO_API void vio_state_put_bytes(struct vio_state_writer *writer, const void *from, size_t length);
 
+/* Takes the next value; 0 and failed set when there is none. */
 VIO_API uint8_t vio_state_get_u8(struct vio_state_reader *reader);
 VIO_API uint16_t vio_state_get_u16(struct vio_state_reader *reader);
 VIO_API uint32_t vio_state_get_u32(struct vio_state_reader *reader);
 VIO_API uint64_t vio_state_get_u64(struct vio_state_reader *reader);
+/* Takes the next `length` bytes; zeros and failed set when there are fewer. */
 VIO_API void vio_state_get_bytes(struct vio_state_reader *reader, void *to, size_t length);
 
 #endif

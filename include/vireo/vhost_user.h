@@ -38,8 +38,9 @@ struct vio_vhost_user_events {
  * `dev` is realized, provided and not attached; it, the watcher and the events
  * must outlive the back end. NULL when out of memory.
  */
-VIO_API struct vio_vhost_user *vio_vhost_user_create(struct vio_device *dev, const struct vio_watcher *watcher,
-						     const struct vio_vhost_user_events *events, void *context);
+VIO_API struct vio_vhost_user *
+vio_vhost_user_create(struct vio_device *dev, const struct vio_watcher *watcher,
+		      const struct vio_vhost_user_events *events, void *context);
 /* Ends the connection, if any, without calling closed. */
 VIO_API void vio_vhost_user_destroy(struct vio_vhost_user *backend);
 

@@ -19,7 +19,8 @@ static bool text_equal(const char *a, const char *b)
 	return length == text_length(b) && !memcmp(a, b, length);
 }
 
-const struct vio_property *vio_property_find(const struct vio_property_table *table, const char *name, size_t length)
+const struct vio_property *vio_property_find(const struct vio_property_table *table, const char *name,
+					     size_t length)
 {
 	unsigned i;
 
@@ -188,7 +189,8 @@ void vio_property_set_defaults(const struct vio_property_table *table, void *str
 
 	for (i = 0; i < table->count; i++)
 		if (table->properties[i].initial)
-			(void)vio_property_set(&table->properties[i], structure, table->properties[i].initial);
+			(void)vio_property_set(&table->properties[i], structure,
+					       table->properties[i].initial);
 }
 
 struct text_out {

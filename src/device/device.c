@@ -7,17 +7,28 @@
 #include "device/core.h"
 
 static const struct vio_property common_properties[] = {
-	{ .name = "id", VIO_PROPERTY_MEMBER(struct vio_device, id, VIO_PROPERTY_U32), .min = 1, .max = 63,
+	{ .name = "id",
+	  VIO_PROPERTY_MEMBER(struct vio_device, id, VIO_PROPERTY_U32),
+	  .min = 1,
+	  .max = 63,
 	  .help = "virtio device id" },
-	{ .name = "queue-size", VIO_PROPERTY_MEMBER(struct vio_device, queue_size, VIO_PROPERTY_U16), .min = 1,
-	  .max = VIRTQ_SIZE_MAX, .help = "entries of each queue, a power of two" },
-	{ .name = "indirect-desc", VIO_PROPERTY_MEMBER(struct vio_device, indirect_desc, VIO_PROPERTY_BOOL),
-	  .initial = "on", .help = "offer VIRTIO_F_INDIRECT_DESC" },
-	{ .name = "event-idx", VIO_PROPERTY_MEMBER(struct vio_device, event_idx, VIO_PROPERTY_BOOL),
-	  .initial = "on", .help = "offer VIRTIO_F_EVENT_IDX" },
+	{ .name = "queue-size",
+	  VIO_PROPERTY_MEMBER(struct vio_device, queue_size, VIO_PROPERTY_U16),
+	  .min = 1,
+	  .max = VIRTQ_SIZE_MAX,
+	  .help = "entries of each queue, a power of two" },
+	{ .name = "indirect-desc",
+	  VIO_PROPERTY_MEMBER(struct vio_device, indirect_desc, VIO_PROPERTY_BOOL),
+	  .initial = "on",
+	  .help = "offer VIRTIO_F_INDIRECT_DESC" },
+	{ .name = "event-idx",
+	  VIO_PROPERTY_MEMBER(struct vio_device, event_idx, VIO_PROPERTY_BOOL),
+	  .initial = "on",
+	  .help = "offer VIRTIO_F_EVENT_IDX" },
 };
 
-static const struct vio_property_table common_table = { common_properties, VIO_ARRAY_SIZE(common_properties) };
+static const struct vio_property_table common_table = { common_properties,
+							VIO_ARRAY_SIZE(common_properties) };
 
 const struct vio_property_table *vio_device_common_properties(void)
 {
@@ -42,7 +53,7 @@ void vio_device_init(struct vio_device *dev, const struct vio_device_class *clas
 }
 
 const struct vio_property *vio_device_find_property(struct vio_device *dev, const char *name, size_t length,
-						     void **structure)
+						    void **structure)
 {
 	const struct vio_property *property = vio_property_find(&dev->class->properties, name, length);
 	void *of = dev->state;
@@ -159,8 +170,9 @@ static bool features_acceptable(struct vio_device *dev)
 uint8_t vio_device_write_status(struct vio_device *dev, uint8_t status)
 {
 	const uint8_t given_up = VIRTIO_CONFIG_S_NEEDS_RESET | VIRTIO_CONFIG_S_FAILED;
-	const uint8_t known = VIRTIO_CONFIG_S_ACKNOWLEDGE | VIRTIO_CONFIG_S_DRIVER | VIRTIO_CONFIG_S_FEATURES_OK |
-			      VIRTIO_CONFIG_S_DRIVER_OK | VIRTIO_CONFIG_S_FAILED;
+	const uint8_t known = VIRTIO_CONFIG_S_ACKNOWLEDGE | VIRTIO_CONFIG_S_DRIVER |
+			      VIRTIO_CONFIG_S_FEATURES_OK | VIRTIO_CONFIG_S_DRIVER_OK |
+			      VIRTIO_CONFIG_S_FAILED;
 	uint8_t gained = (uint8_t)(status & known & ~dev->status);
 	uint16_t queue;
 
@@ -244,7 +256,7 @@ static void config_interrupt(struct vio_device *dev)
 
 void vio_device_config_changed(struct vio_device *dev)
 {
-	/* A driver that hasn't read can't have read two versions; this keeps an 8-bit count from wrapping (4.1.4.3.1). */
+	/* Who hasn't read can't have read two versions; so an 8-bit count doesn't wrap (4.1.4.3.1). */
 	if (dev->config_read)
 		dev->config_generation++;
 	dev->config_read = false;
@@ -255,7 +267,7 @@ void vio_device_needs_reset(struct vio_device *dev)
 {
 	if (dev->status & VIRTIO_CONFIG_S_NEEDS_RESET)
 		return;
-	dev->status |= VIRTIO_CONFIG_S_NEEDS_RESET; /* spec: DEV-BASIC-002 */
+	dev->status |= VIRTIO_CONFIG_S_NEEDS_RESET;  /* spec: DEV-BASIC-002 */
 	if (dev->status & VIRTIO_CONFIG_S_DRIVER_OK) /* spec: DEV-BASIC-003 */
 		config_interrupt(dev);
 }

@@ -3,7 +3,7 @@
 
 #include "device/core.h"
 
-/* The storage: the queues, how each was last started, scratch space for the configuration, each queue's own. */
+/* The storage: queues, how each was last started, scratch space for the configuration, each queue's own. */
 
 static size_t queue_bytes(const struct vio_device *dev)
 {
@@ -38,8 +38,8 @@ void vio_device_provide(struct vio_device *dev, void *storage)
 	dev->config = at;
 	at += core_align(dev->config_bytes);
 	for (queue = 0; queue < dev->queue_count; queue++) {
-		vio_devq_init(&dev->queues[queue], queue, dev->queue_size_max, dev->spans_max, dev->request_bytes, at,
-			      dev, queue_interrupt);
+		vio_devq_init(&dev->queues[queue], queue, dev->queue_size_max, dev->spans_max,
+			      dev->request_bytes, at, dev, queue_interrupt);
 		memset(&dev->queue_configs[queue], 0, sizeof(dev->queue_configs[queue]));
 		at += queue_bytes(dev);
 	}

@@ -4,10 +4,11 @@
 #include <vireo/devq.h>
 
 /*
- * Eats up to `length` bytes off the front of an array of spans. `each` sees the
- * pieces; with neither from nor to they are just passed over.
+ * Eats up to `length` bytes off the front of an array of spans: into `to`, or out
+ * of `from`, or, with neither, just passes over them.
  */
-static size_t spans_eat(struct vio_span **spans, uint16_t *count, size_t length, uint8_t *to, const uint8_t *from)
+static size_t spans_eat(struct vio_span **spans, uint16_t *count, size_t length, uint8_t *to,
+			const uint8_t *from)
 {
 	size_t eaten = 0;
 

@@ -54,8 +54,8 @@ void vio_devq_init(struct vio_devq *q, uint16_t index, uint16_t size_max, uint16
 	q->busy = at;
 }
 
-static void *area(struct vio_devq *q, const struct vio_mem *mem, struct vio_addr addr, uint64_t bytes, unsigned align,
-		  unsigned access)
+static void *area(struct vio_devq *q, const struct vio_mem *mem, struct vio_addr addr, uint64_t bytes,
+		  unsigned align, unsigned access)
 {
 	void *host = addr.raw % align ? NULL : vio_mem_pointer(mem, addr, bytes, access);
 
@@ -68,7 +68,8 @@ static void *area(struct vio_devq *q, const struct vio_mem *mem, struct vio_addr
 /* The three areas of `config` are disjoint (hostile: A75). They lie in memory, so no end wraps. */
 static bool areas_disjoint(const struct vio_devq_config *config)
 {
-	const uint64_t begin[3] = { config->descriptor_area.raw, config->driver_area.raw, config->device_area.raw };
+	const uint64_t begin[3] = { config->descriptor_area.raw, config->driver_area.raw,
+				    config->device_area.raw };
 	const uint64_t end[3] = { begin[0] + 16ull * config->size, begin[1] + 6 + 2ull * config->size,
 				  begin[2] + 6 + 8ull * config->size };
 	unsigned a, b;
@@ -94,7 +95,8 @@ int vio_devq_start(struct vio_devq *q, const struct vio_mem *mem, const struct v
 	q->fault = (struct vio_fault){ VIO_FAULT_NONE, q->index, 0, 0 };
 	q->desc = area(q, mem, config->descriptor_area, 16ull * size, VIRTQ_DESC_ALIGN, VIO_MEM_READ);
 	q->avail = area(q, mem, config->driver_area, 6 + 2ull * size, VIRTQ_AVAIL_ALIGN, VIO_MEM_READ);
-	q->used = area(q, mem, config->device_area, 6 + 8ull * size, VIRTQ_USED_ALIGN, VIO_MEM_READ | VIO_MEM_WRITE);
+	q->used = area(q, mem, config->device_area, 6 + 8ull * size, VIRTQ_USED_ALIGN,
+		       VIO_MEM_READ | VIO_MEM_WRITE);
 	if (!vio_devq_broken(q) && !areas_disjoint(config))
 		q->fault = (struct vio_fault){ VIO_FAULT_RING_OVERLAP, q->index, 0, config->device_area.raw };
 	if (vio_devq_broken(q))

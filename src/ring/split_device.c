@@ -19,7 +19,6 @@ struct descriptor {
 /* A walk along one buffer's descriptors. */
 struct walk {
 	struct vio_devq *q;
-	struct vio_buf *buf;
 	struct vio_span *spans; /* spans_max of them; readable ones first */
 	unsigned count;         /* in use */
 	unsigned readable;      /* of those */
@@ -74,8 +73,8 @@ static bool walk_memory_slowly(struct walk *walk, const struct descriptor *d, un
 		uint64_t piece = left;
 		int found;
 
-		while ((found = vio_mem_resolve(q->mem, &q->mem_hint, vio_addr_make(at), piece, access, &span, 1)) ==
-		       -VIO_ENOSPC)
+		while ((found = vio_mem_resolve(q->mem, &q->mem_hint, vio_addr_make(at), piece, access, &span,
+						1)) == -VIO_ENOSPC)
 			piece = span.length; /* the first region's part, which did fit */
 		if (found < 0)
 			return false;
@@ -98,7 +97,8 @@ static inline bool walk_memory(struct walk *walk, const struct descriptor *d, un
 }
 
 /* Takes the buffer of one descriptor. `index` is only for the fault. */
-static inline __attribute__((always_inline)) bool walk_element(struct walk *walk, const struct descriptor *d, uint32_t index)
+static inline __attribute__((always_inline)) bool walk_element(struct walk *walk, const struct descriptor *d,
+							       uint32_t index)
 {
 	struct vio_devq *q = walk->q;
 	bool writable = d->flags & VIRTQ_DESC_F_WRITE;
@@ -124,7 +124,8 @@ static inline __attribute__((always_inline)) bool walk_element(struct walk *walk
  * crosses regions (hostile: A42) is looked up descriptor by descriptor.
  */
 static const struct virtq_desc *table_entry(struct vio_devq *q, const struct virtq_desc *table,
-					    const struct descriptor *d, unsigned index, struct virtq_desc *copy)
+					    const struct descriptor *d, unsigned index,
+					    struct virtq_desc *copy)
 {
 	uint8_t *to = (uint8_t *)copy;
 	struct vio_span spans[2];
@@ -133,8 +134,8 @@ static const struct virtq_desc *table_entry(struct vio_devq *q, const struct vir
 
 	if (table)
 		return &table[index];
-	count = vio_mem_resolve(q->mem, &q->mem_hint, vio_addr_make(d->addr + 16ull * index), 16, VIO_MEM_READ, spans,
-				2);
+	count = vio_mem_resolve(q->mem, &q->mem_hint, vio_addr_make(d->addr + 16ull * index), 16,
+				VIO_MEM_READ, spans, 2);
 	for (i = 0; i < count; i++)
 		for (byte = 0; byte < spans[i].length; byte++)
 			*to++ = *(volatile uint8_t *)&spans[i].host[byte];
@@ -238,7 +239,7 @@ static void kicks_ask(struct vio_devq *q)
 
 static void kicks_refuse(struct vio_devq *q)
 {
-	/* With EVENT_IDX an event index that lies behind says the same, and flags stay 0 (spec: DEV-SPLIT-016). */
+	/* With EVENT_IDX an event index that lies behind says it, and flags stay 0 (spec: DEV-SPLIT-016). */
 	if (!q->event_idx && !q->kicks_off)
 		vio_store_le16(&q->used->flags, VIRTQ_USED_F_NO_NOTIFY);
 	q->kicks_off = true;
@@ -250,7 +251,7 @@ bool vio_devq_enable_kick(struct vio_devq *q)
 	if (!q->running || vio_devq_broken(q))
 		return true;
 	kicks_ask(q);
-	/* Pairs with the one in vio_drvq_kick_prepare(): either we see the new idx or the driver sees that we ask. */
+	/* Pairs with the one in vio_drvq_kick_prepare(): we see its idx or it sees that we ask. */
 	vio_full_barrier();
 	return !avail_refresh(q);
 }
@@ -274,18 +275,20 @@ static bool avail_some(struct vio_devq *q)
 
 bool vio_devq_pop(struct vio_devq *q, struct vio_buf *buf)
 {
-	struct walk walk = { .q = q, .buf = buf };
+	struct walk walk = { .q = q };
 	uint16_t head, slot;
+	uint32_t entry;
 
 	if (!q->running || vio_devq_broken(q) || !q->budget || !avail_some(q))
 		return false;
 	if (!q->kicks_off)
 		kicks_refuse(q);
-	head = vio_load_le16(&q->avail->ring[q->avail_next & (q->size - 1u)]);
+	entry = q->avail_next & (q->size - 1u);
+	head = vio_load_le16(&q->avail->ring[entry]);
 	if (head >= q->size)
-		return fault(q, VIO_FAULT_HEAD_RANGE, q->avail_next & (q->size - 1u), head); /* hostile: A6 A7 */
+		return fault(q, VIO_FAULT_HEAD_RANGE, entry, head); /* hostile: A6 A7 */
 	if (head_busy(q, head))
-		return fault(q, VIO_FAULT_HEAD_BUSY, q->avail_next & (q->size - 1u), head); /* hostile: A56 A57 */
+		return fault(q, VIO_FAULT_HEAD_BUSY, entry, head); /* hostile: A56 A57 */
 
 	/* Fewer than `size` heads are busy, so a slot is free. */
 	slot = q->slots[q->size - 1 - q->in_flight];
@@ -307,7 +310,8 @@ bool vio_devq_pop(struct vio_devq *q, struct vio_buf *buf)
 		.generation = q->generation,
 		.readable_bytes = walk.readable_bytes,
 		.writable_bytes = walk.writable_bytes,
-		.writable_limit = walk.writable_bytes > UINT32_MAX ? UINT32_MAX : (uint32_t)walk.writable_bytes,
+		.writable_limit =
+			walk.writable_bytes > UINT32_MAX ? UINT32_MAX : (uint32_t)walk.writable_bytes,
 		.request = q->requests + (size_t)slot * q->request_stride,
 		.truncated = walk.truncated,
 	};
@@ -361,7 +365,8 @@ void vio_devq_notify(struct vio_devq *q)
 	/* Pairs with the one in vio_drvq_enable_cb(): either it sees idx or we see that it wants to hear. */
 	vio_full_barrier();
 	if (q->event_idx) /* spec: DEV-SPLIT-010 DEV-SPLIT-011 DEV-SPLIT-012 */
-		wanted = split_event_passed(vio_load_le16(split_used_event(q->avail, q->size)), q->used_next, before);
+		wanted = split_event_passed(vio_load_le16(split_used_event(q->avail, q->size)), q->used_next,
+					    before);
 	else /* spec: DEV-SPLIT-007 DEV-SPLIT-008 DEV-SPLIT-009 */
 		wanted = !(vio_load_le16(&q->avail->flags) & VIRTQ_AVAIL_F_NO_INTERRUPT);
 	if (wanted)

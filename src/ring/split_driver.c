@@ -8,8 +8,8 @@
 #include "ring/split.h"
 
 #define CHAIN_BYTES_MAX (UINT64_C(1) << 32)
-#define CACHE_LINE 64u
-#define LIST_END UINT16_MAX
+#define CACHE_LINE      64u
+#define LIST_END        UINT16_MAX
 
 /*
  * What the driver knows about a descriptor without asking shared memory. Free
@@ -143,7 +143,8 @@ static uint16_t add_indirect(struct vio_drvq *q, const struct vio_sg *sg, unsign
 
 	for (i = 0; i < count; i++) /* spec: DRV-SPLIT-009 */
 		descriptor_store(&table[i], &sg[i],
-				 (i >= readable ? VIRTQ_DESC_F_WRITE : 0u) | (i + 1 < count ? VIRTQ_DESC_F_NEXT : 0u),
+				 (i >= readable ? VIRTQ_DESC_F_WRITE : 0u) |
+					 (i + 1 < count ? VIRTQ_DESC_F_NEXT : 0u),
 				 i + 1 < count ? i + 1 : 0);
 	descriptor_store(&q->desc[head], &all, VIRTQ_DESC_F_INDIRECT, 0); /* spec: DRV-SPLIT-011 */
 	q->free_head = q->shadow[head].next;
@@ -161,7 +162,8 @@ static uint16_t add_direct(struct vio_drvq *q, const struct vio_sg *sg, unsigned
 		uint16_t next = q->shadow[at].next;
 
 		descriptor_store(&q->desc[at], &sg[i],
-				 (i >= readable ? VIRTQ_DESC_F_WRITE : 0u) | (i + 1 < count ? VIRTQ_DESC_F_NEXT : 0u),
+				 (i >= readable ? VIRTQ_DESC_F_WRITE : 0u) |
+					 (i + 1 < count ? VIRTQ_DESC_F_NEXT : 0u),
 				 i + 1 < count ? next : 0);
 		last = at;
 		at = next;
@@ -172,7 +174,8 @@ static uint16_t add_direct(struct vio_drvq *q, const struct vio_sg *sg, unsigned
 	return head;
 }
 
-int vio_drvq_add(struct vio_drvq *q, const struct vio_sg *sg, unsigned readable, unsigned writable, void *token)
+int vio_drvq_add(struct vio_drvq *q, const struct vio_sg *sg, unsigned readable, unsigned writable,
+		 void *token)
 {
 	unsigned count = readable + writable, i;
 	uint64_t total = 0, writable_bytes = 0;
@@ -215,13 +218,14 @@ bool vio_drvq_kick_prepare(struct vio_drvq *q)
 
 	if (before == q->avail_next || vio_drvq_broken(q))
 		return false;
-	/* Pairs with the acquire in avail_refresh() of the device: descriptors and ring entries before idx. */
+	/* Pairs with the acquire in avail_refresh() of the device: descriptors and entries before idx. */
 	vio_store_release_le16(&q->avail->idx, q->avail_next); /* spec: DRV-SPLIT-013 DRV-SPLIT-026 */
 	q->avail_visible = q->avail_next;
 	/* Pairs with the one in vio_devq_enable_kick(): the device sees idx or we see that it asks. */
 	vio_full_barrier(); /* spec: DRV-SPLIT-027 */
-	if (q->event_idx) /* spec: DRV-SPLIT-023 DRV-SPLIT-024 DRV-SPLIT-025 */
-		return split_event_passed(vio_load_le16(split_avail_event(q->used, q->size)), q->avail_next, before);
+	if (q->event_idx)   /* spec: DRV-SPLIT-023 DRV-SPLIT-024 DRV-SPLIT-025 */
+		return split_event_passed(vio_load_le16(split_avail_event(q->used, q->size)), q->avail_next,
+					  before);
 	/* spec: DRV-SPLIT-020 DRV-SPLIT-021 DRV-SPLIT-022 */
 	return !(vio_load_le16(&q->used->flags) & VIRTQ_USED_F_NO_NOTIFY);
 }
@@ -268,9 +272,10 @@ static bool enable_cb(struct vio_drvq *q, uint16_t event)
 {
 	__atomic_store_n(&q->callbacks_off, false, __ATOMIC_RELAXED);
 	event_store(q, event);
-	/* Pairs with the one in vio_devq_notify(): we see the device's idx or it sees that we want to hear. */
+	/* Pairs with the one in vio_devq_notify(): we see its idx or it sees that we want to hear. */
 	vio_full_barrier();
-	return (uint16_t)(vio_load_acquire_le16(&q->used->idx) - q->used_next) <= (uint16_t)(event - q->used_next);
+	return (uint16_t)(vio_load_acquire_le16(&q->used->idx) - q->used_next) <=
+	       (uint16_t)(event - q->used_next);
 }
 
 bool vio_drvq_enable_cb(struct vio_drvq *q)
@@ -333,8 +338,9 @@ void *vio_drvq_get(struct vio_drvq *q, uint32_t *written)
 	if (vio_drvq_broken(q))
 		return NULL;
 	if (!used_some(q)) {
-		/* About to report nothing: where callbacks are on, ask for the next one and look once more. */
-		if (vio_drvq_broken(q) || !q->event_idx || callbacks_off(q) || vio_drvq_enable_cb(q) || !used_some(q))
+		/* About to say nothing: where callbacks are on, ask for the next one and look once more. */
+		if (vio_drvq_broken(q) || !q->event_idx || callbacks_off(q) || vio_drvq_enable_cb(q) ||
+		    !used_some(q))
 			return NULL;
 	}
 	slot = q->used_next & (q->size - 1u);
@@ -364,11 +370,14 @@ void *vio_drvq_get(struct vio_drvq *q, uint32_t *written)
 
 void *vio_drvq_detach_unused(struct vio_drvq *q)
 {
-	uint16_t head;
+	/* The last one found is the first free one, so that the next search goes on from there. */
+	uint16_t first = q->free_head == LIST_END ? 0 : q->free_head;
+	unsigned i;
 
 	if (!q->in_flight)
 		return NULL;
-	for (head = 0; head < q->size; head++) {
+	for (i = 0; i < q->size; i++) {
+		uint16_t head = (first + i) & (q->size - 1u);
 		void *token = q->shadow[head].token;
 
 		if (token) {

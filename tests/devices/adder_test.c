@@ -22,7 +22,8 @@ static int teardown(void **state)
 	return 0;
 }
 
-static int64_t add(struct harness *h, const void *out, size_t out_bytes, void *in, size_t in_bytes, size_t piece)
+static int64_t add(struct harness *h, const void *out, size_t out_bytes, void *in, size_t in_bytes,
+		   size_t piece)
 {
 	struct harness_io io = { out, out_bytes, in, in_bytes, piece };
 

@@ -23,7 +23,8 @@ static int teardown(void **state)
 	return 0;
 }
 
-static int64_t rotate(struct harness *h, const void *out, size_t out_bytes, void *in, size_t in_bytes, size_t piece)
+static int64_t rotate(struct harness *h, const void *out, size_t out_bytes, void *in, size_t in_bytes,
+		      size_t piece)
 {
 	struct harness_io io = { out, out_bytes, in, in_bytes, piece };
 
@@ -78,7 +79,8 @@ static void every_byte_comes_back(void **state)
 		write_config(*state, 1, VIRTIO_CAESAR_MODE_ENCIPHER);
 		assert_int_equal(rotate(*state, all, 256, there, 256, 0), 256);
 		for (unsigned i = 0; i < 256; i++) {
-			const char *u = i ? strchr(upper, (int)i) : NULL, *l = i ? strchr(lower, (int)i) : NULL;
+			const char *u = i ? strchr(upper, (int)i) : NULL;
+			const char *l = i ? strchr(lower, (int)i) : NULL;
 			unsigned expected = u ? (unsigned)upper[(u - upper + shift) % 26] :
 					    l ? (unsigned)lower[(l - lower + shift) % 26] : i;
 
@@ -128,6 +130,24 @@ static void takes_long_texts_in_any_framing(void **state)
 	free(in);
 }
 
+/* hostile: A33 */
+static void too_many_pieces_get_nothing(void **state)
+{
+	struct harness *h = *state;
+	uint8_t out[300], in[300];
+
+	teardown(state);
+	harness_make(h, &vio_caesar_class);
+	harness_set(h, "queue-size", "1024");
+	harness_realize(h);
+	harness_start(h, harness_offer(h), 1024);
+	memset(out, 'a', sizeof(out));
+	assert_int_equal(rotate(h, out, 300, in, 300, 1), 0);
+	for (unsigned i = 0; i < sizeof(in); i++)
+		assert_int_equal(in[i], 0xc5);
+	assert_int_equal(rotate(h, out, 300, in, 300, 3), 300);
+}
+
 static void driver_writes_what_is_legal(void **state)
 {
 	struct harness *h = *state;
@@ -158,9 +178,11 @@ static void host_changes_are_announced(void **state)
 	assert_int_equal(h->config_interrupts, 1);
 	assert_int_not_equal(h->dev.config_generation, generation);
 	assert_config(h, 7, 1); /* the driver's shift stands */
+	write_config(h, 1, 0);
 	harness_set(h, "shift", "13");
 	assert_int_equal(h->config_interrupts, 2);
-	assert_config(h, 13, 1);
+	assert_config(h, 13, 0); /* and so does the mode */
+	write_config(h, 1, 1);
 	assert_int_equal(harness_try_set(h, "shift", "26"), -VIO_ERANGE);
 	assert_int_equal(harness_try_set(h, "mode", "sideways"), -VIO_EINVAL);
 	assert_int_equal(h->config_interrupts, 2);
@@ -218,6 +240,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(every_byte_comes_back, setup, teardown),
 		cmocka_unit_test_setup_teardown(shorter_part_decides, setup, teardown),
 		cmocka_unit_test_setup_teardown(takes_long_texts_in_any_framing, setup, teardown),
+		cmocka_unit_test_setup_teardown(too_many_pieces_get_nothing, setup, teardown),
 		cmocka_unit_test_setup_teardown(driver_writes_what_is_legal, setup, teardown),
 		cmocka_unit_test_setup_teardown(host_changes_are_announced, setup, teardown),
 		cmocka_unit_test_setup_teardown(config_is_bounded, setup, teardown),

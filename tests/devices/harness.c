@@ -207,7 +207,8 @@ struct vio_sg harness_sg(const struct harness *h, const void *host, size_t bytes
 	return (struct vio_sg){ vio_addr_make(MEMORY_BASE + offset), (uint32_t)bytes };
 }
 
-unsigned harness_split(const struct harness *h, const void *host, size_t bytes, size_t piece, struct vio_sg *sg)
+unsigned harness_split(const struct harness *h, const void *host, size_t bytes, size_t piece,
+		       struct vio_sg *sg)
 {
 	const uint8_t *at = host;
 	unsigned count = 0;
@@ -288,7 +289,8 @@ void harness_poke_config(struct harness *h, uint64_t seed)
 	assert_true(bytes <= sizeof(before));
 	for (uint32_t width = 1; width <= 8; width++) {
 		for (uint32_t offset = 0; offset + width <= bytes + 8; offset++) {
-			uint32_t there = offset >= bytes ? 0 : bytes - offset < width ? bytes - offset : width;
+			uint32_t left = offset < bytes ? bytes - offset : 0;
+			uint32_t there = left < width ? left : width;
 
 			vio_device_read_config(&h->dev, 0, before, bytes);
 			vio_device_read_config(&h->dev, offset, got, width);

@@ -78,9 +78,13 @@ void *harness_take(struct harness *h, size_t bytes);
 struct vio_sg harness_sg(const struct harness *h, const void *host, size_t bytes);
 
 /* Splits [host, host + bytes) into elements of `piece` bytes (0: one) at sg; returns how many. */
-unsigned harness_split(const struct harness *h, const void *host, size_t bytes, size_t piece, struct vio_sg *sg);
+unsigned harness_split(const struct harness *h, const void *host, size_t bytes, size_t piece,
+		       struct vio_sg *sg);
 
-/* Makes a request available in fresh memory; `token` comes back from harness_get(). Returns where `in` will be. */
+/*
+ * Makes a request available in fresh memory; `token` comes back from harness_get().
+ * Returns where `in` will be.
+ */
 uint8_t *harness_add(struct harness *h, unsigned queue, const struct harness_io *io, void *token);
 void harness_kick(struct harness *h, unsigned queue);
 void *harness_get(struct harness *h, unsigned queue, uint32_t *written);

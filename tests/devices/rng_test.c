@@ -181,6 +181,25 @@ static void waits_for_its_source(void **state)
 	assert_int_equal(h.dev.status & VIRTIO_CONFIG_S_NEEDS_RESET, 0);
 }
 
+/* Buffers that wait don't keep the driver from kicking, nor the device from asking again. */
+static void asks_again_at_the_next_kick(void **state)
+{
+	struct harness_io io = { .in_bytes = 8 };
+	uint32_t written = 0;
+
+	harness_reset(&h);
+	harness_start(&h, harness_offer(&h) & ~(UINT64_C(1) << VIRTIO_F_EVENT_IDX), 64);
+	source.left = 0;
+	harness_add(&h, 0, &io, &io);
+	harness_kick(&h, 0);
+	assert_null(harness_get(&h, 0, &written));
+	source.left = 100;
+	harness_add(&h, 0, &io, &h);
+	harness_kick(&h, 0);
+	assert_ptr_equal(harness_get(&h, 0, &written), &io);
+	assert_ptr_equal(harness_get(&h, 0, &written), &h);
+}
+
 /* spec: DEV-BASIC-002, DEV-BASIC-003; hostile: A133 */
 static void a_failed_source_stops_the_device(void **state)
 {
@@ -245,6 +264,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(a_huge_buffer_costs_no_more_than_the_limit, setup, teardown),
 		cmocka_unit_test_setup_teardown(pending_buffers_go_with_reset, setup, teardown),
 		cmocka_unit_test_setup_teardown(waits_for_its_source, setup, teardown),
+		cmocka_unit_test_setup_teardown(asks_again_at_the_next_kick, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_failed_source_stops_the_device, setup, teardown),
 		cmocka_unit_test_setup_teardown(needs_a_source, setup, teardown),
 		cmocka_unit_test_setup_teardown(moves, setup, teardown),

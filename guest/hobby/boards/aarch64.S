@@ -64,7 +64,7 @@ vectors:
 	mrs	x0, esr_el1
 	mrs	x1, elr_el1
 	mrs	x2, far_el1
-	b	board_trap
+	b	os_trap
 	.endr
 
 	.bss

@@ -119,12 +119,3 @@ void board_exit(int failed)
 	for (;;)
 		__asm__ volatile("wfi");
 }
-
-/* Something went wrong in this program. */
-_Noreturn void board_trap(uint64_t syndrome, uint64_t at, uint64_t address);
-
-void board_trap(uint64_t syndrome, uint64_t at, uint64_t address)
-{
-	os_print("\ntrap %lx at %lx, address %lx\n", syndrome, at, address);
-	board_exit(1);
-}

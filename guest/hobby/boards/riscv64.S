@@ -25,4 +25,4 @@ trap:	csrr	a0, mcause
 	csrr	a1, mepc
 	csrr	a2, mtval
 	la	sp, stack_end
-	call	board_trap
+	call	os_trap

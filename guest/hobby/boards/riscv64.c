@@ -103,12 +103,3 @@ void board_interrupt_done(int number)
 {
 	*(volatile uint32_t *)PLIC_CLAIM = (uint32_t)number;
 }
-
-/* Something went wrong in this program. */
-_Noreturn void board_trap(unsigned long cause, unsigned long at, unsigned long value);
-
-void board_trap(unsigned long cause, unsigned long at, unsigned long value)
-{
-	os_print("\ntrap %lx at %lx, value %lx\n", cause, at, value);
-	board_exit(1);
-}

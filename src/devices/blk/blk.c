@@ -146,7 +146,7 @@ static void blk_finish(struct blk_request *request, uint8_t answer)
 	*request->status = answer;
 	vio_devq_push(q, &request->buf, answer == VIRTIO_BLK_S_OK ? request->written : 1);
 	blk->in_flight--;
-	if (blk->batched != q)
+	if (blk->batched != q && !blk->block->batching)
 		vio_devq_notify(q);
 }
 
@@ -157,14 +157,20 @@ static uint8_t blk_answer(int result)
 	return result == -VIO_ENOTSUP ? VIRTIO_BLK_S_UNSUPP : VIRTIO_BLK_S_IOERR;
 }
 
-/* Loads the next segment into request->storage; false when there is none. */
+/* Loads the next segment; false when there is none or, with request->result, a bad one. */
 static bool blk_next_segment(struct blk_request *request)
 {
+	const struct blk *blk = vio_device_state(request->dev);
 	const struct blk_segment *segment;
 
 	if (request->segment >= request->segment_count)
 		return false;
 	segment = &request->segments[request->segment++];
+	/* It was good when it was judged, but the storage may have shrunk since. */
+	if (segment->sector + segment->sectors > blk_capacity(blk->block)) {
+		request->result = -VIO_ERANGE;
+		return false;
+	}
 	request->storage.flags = segment->flags;
 	request->storage.offset = segment->sector * VIRTIO_BLK_SECTOR_BYTES;
 	request->storage.length = (uint64_t)segment->sectors * VIRTIO_BLK_SECTOR_BYTES;
@@ -198,7 +204,7 @@ static void blk_done(struct vio_block_request *storage, int result)
 	if (!result && blk_next_segment(request))
 		blk_run(request);
 	else
-		blk_finish(request, blk_answer(result));
+		blk_finish(request, blk_answer(request->result));
 }
 
 /* A read or a write of `bytes`, which lie in `spans`. */
@@ -304,7 +310,7 @@ static uint8_t blk_judge_segments(struct blk_request *request, uint32_t sectors_
 		return VIRTIO_BLK_S_UNSUPP;
 	if (!ranges_good)
 		return VIRTIO_BLK_S_IOERR;
-	return blk_next_segment(request) ? BLK_GOES_ON : VIRTIO_BLK_S_OK;
+	return blk_next_segment(request) ? BLK_GOES_ON : blk_answer(request->result);
 }
 
 static uint8_t blk_judge_discard(struct blk_request *request)
@@ -371,6 +377,7 @@ static void blk_serve(struct vio_device *dev, struct vio_devq *q, const struct v
 	request->dev = dev;
 	request->q = q;
 	request->written = 1;
+	request->result = 0;
 	request->segment = 0;
 	request->segment_count = 0;
 	request->storage.flags = 0;
@@ -516,6 +523,17 @@ static void blk_changed(void *context, struct vio_block *block)
 
 /* Life. */
 
+/* The storage completed several requests, of whichever queues. */
+static void blk_batch_done(void *context, struct vio_block *block)
+{
+	struct vio_device *dev = context;
+
+	if (!dev->queues)
+		return;
+	for (unsigned i = 0; i < dev->queue_count; i++)
+		vio_devq_notify(&dev->queues[i]);
+}
+
 static uint32_t blk_min(uint32_t a, uint32_t b)
 {
 	return a < b ? a : b;
@@ -559,6 +577,7 @@ static int blk_realize(struct vio_device *dev)
 	blk->batched = NULL;
 	blk->block->changed_context = dev;
 	blk->block->changed = blk_changed;
+	blk->block->batch_done = blk_batch_done;
 	blk_reset(dev);
 	return 0;
 }
@@ -568,6 +587,7 @@ static void blk_unrealize(struct vio_device *dev)
 	struct blk *blk = vio_device_state(dev);
 
 	blk->block->changed = NULL;
+	blk->block->batch_done = NULL;
 	blk->block->changed_context = NULL;
 }
 

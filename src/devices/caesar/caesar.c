@@ -59,11 +59,8 @@ static uint32_t caesar_serve(const struct caesar *caesar, struct vio_buf *buf)
 	if (buf->truncated)
 		return 0;
 	while (buf->readable_bytes && buf->writable_bytes) {
-		size_t length = sizeof(chunk);
+		size_t length = vio_read(buf, chunk, sizeof(chunk));
 
-		if (length > buf->writable_bytes)
-			length = (size_t)buf->writable_bytes;
-		length = vio_read(buf, chunk, length);
 		caesar_rotate(chunk, length, by);
 		written += (uint32_t)vio_write(buf, chunk, length);
 	}
@@ -126,9 +123,8 @@ static void caesar_reset(struct vio_device *dev)
 static int caesar_realize(struct vio_device *dev)
 {
 	/* The longest chain a queue can hold is served whole, up to a limit on storage. */
-	dev->spans_max = dev->queue_size < CAESAR_SPANS_MAX ? dev->queue_size : CAESAR_SPANS_MAX;
-	if (dev->spans_max < VIO_DEVICE_SPANS_DEFAULT)
-		dev->spans_max = VIO_DEVICE_SPANS_DEFAULT;
+	if (dev->queue_size > dev->spans_max)
+		dev->spans_max = dev->queue_size < CAESAR_SPANS_MAX ? dev->queue_size : CAESAR_SPANS_MAX;
 	caesar_reset(dev);
 	return 0;
 }

@@ -1,0 +1,372 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#define _GNU_SOURCE
+#include <fcntl.h>
+#include <poll.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <vireo/devices/caesar.h>
+#include <vireo/spec/vhost_user.h>
+#include <vireo/spec/virtio_ring.h>
+#include <vireo/vhost_user.h>
+
+#include "input.h"
+
+/*
+ * A front end that sends whatever it likes, with whatever descriptors. Whatever
+ * it does: the back end neither blocks nor leaks a file descriptor, and leaves
+ * the device in reset.
+ */
+#define WATCHES_MAX   64u
+#define FDS_LOOKED_AT 256
+#define FDS_SENT_MAX  10u
+#define MEMORY_BYTES  0x4000u
+#define USER_BASE     UINT64_C(0x7f0000000000)
+#define DRIVER_BASE   UINT64_C(0x10000)
+
+struct world {
+	struct fuzz_input *input;
+	struct vio_watch *watches[WATCHES_MAX];
+	unsigned watch_count;
+	struct vio_task *tasks;
+	struct vio_vhost_user *backend;
+	struct vio_device dev;
+	int socket;
+	int memory;
+	int event;
+	bool closed;
+};
+
+static int watch_add(void *context, struct vio_watch *watch)
+{
+	struct world *w = context;
+
+	if (w->watch_count == WATCHES_MAX)
+		return -VIO_ENOMEM;
+	w->watches[w->watch_count++] = watch;
+	return 0;
+}
+
+static void watch_remove(void *context, struct vio_watch *watch)
+{
+	struct world *w = context;
+	unsigned i;
+
+	for (i = 0; i < w->watch_count && w->watches[i] != watch; i++)
+		;
+	FUZZ_CHECK(i < w->watch_count);
+	w->watches[i] = w->watches[--w->watch_count];
+}
+
+static void task_defer(void *context, struct vio_task *task)
+{
+	struct world *w = context;
+
+	if (task->queued)
+		return;
+	task->queued = true;
+	task->next = w->tasks;
+	w->tasks = task;
+}
+
+static void task_cancel(void *context, struct vio_task *task)
+{
+	struct world *w = context;
+	struct vio_task **at = &w->tasks;
+
+	if (!task->queued)
+		return;
+	while (*at && *at != task)
+		at = &(*at)->next;
+	FUZZ_CHECK(*at == task);
+	*at = task->next;
+	task->queued = false;
+}
+
+/* One round of an event loop. false: nothing was ready. */
+static bool turn(struct world *w)
+{
+	struct vio_task *task = w->tasks;
+
+	if (task) {
+		w->tasks = task->next;
+		task->queued = false;
+		task->run(task);
+		return true;
+	}
+	for (unsigned i = 0; i < w->watch_count; i++) {
+		struct pollfd pollfd = { .fd = w->watches[i]->fd, .events = POLLIN };
+
+		if (poll(&pollfd, 1, 0) == 1) {
+			w->watches[i]->ready(w->watches[i]);
+			return true;
+		}
+	}
+	return false;
+}
+
+static void run_loop(struct world *w)
+{
+	char bytes[512];
+
+	for (unsigned turns = 0; turns < 64 && turn(w); turns++)
+		;
+	while (recv(w->socket, bytes, sizeof(bytes), MSG_DONTWAIT) > 0)
+		;
+}
+
+static void closed(void *context, int reason)
+{
+	struct world *w = context;
+
+	FUZZ_CHECK(reason < 0 && !w->closed);
+	w->closed = true;
+}
+
+static uint64_t choose_bytes(struct fuzz_input *input)
+{
+	static const uint64_t menu[] = { 0x1000, 0x2000, MEMORY_BYTES, 0,          1,
+					 0x800,  0x1001, 0x100000,     UINT64_MAX, UINT64_C(1) << 63 };
+
+	return fuzz_choose(input, menu, VIO_ARRAY_SIZE(menu));
+}
+
+static uint64_t choose_address(struct fuzz_input *input, uint64_t base)
+{
+	static const uint64_t menu[] = { 0,      0x1000, 0x2000, 0x400,    0x100,
+					 0x3000, 0x3ff0, 1,      0x100000, (uint64_t)-4096 };
+
+	return base + fuzz_choose(input, menu, VIO_ARRAY_SIZE(menu));
+}
+
+static struct vhost_user_mem_region make_region(struct fuzz_input *input)
+{
+	return (struct vhost_user_mem_region){
+		.guest_phys_addr = choose_address(input, DRIVER_BASE),
+		.memory_size = choose_bytes(input),
+		.userspace_addr = choose_address(input, USER_BASE),
+		.mmap_offset = fuzz_u8(input) & 1 ? choose_bytes(input) : 0,
+	};
+}
+
+/* The payload that a request takes, of legal shape; returns its size. */
+static uint32_t make_payload(struct world *w, uint32_t request, uint8_t *payload)
+{
+	struct fuzz_input *input = w->input;
+
+	switch (request) {
+	case VHOST_USER_SET_MEM_TABLE: {
+		struct vhost_user_mem_table table = { .nregions = fuzz_u8(input) % 10 };
+
+		for (unsigned i = 0; i < table.nregions && i < VHOST_USER_FDS_MAX; i++)
+			table.regions[i] = make_region(input);
+		memcpy(payload, &table, sizeof(table));
+		return 8 + 32 * table.nregions;
+	}
+	case VHOST_USER_ADD_MEM_REG:
+	case VHOST_USER_REM_MEM_REG: {
+		struct vhost_user_mem_reg region = { .region = make_region(input) };
+
+		memcpy(payload, &region, sizeof(region));
+		return sizeof(region);
+	}
+	case VHOST_USER_SET_VRING_ADDR: {
+		struct vhost_user_vring_addr addr = {
+			.index = fuzz_u8(input) % 4,
+			.flags = fuzz_u8(input) & 1,
+			.descriptor = choose_address(input, USER_BASE),
+			.used = choose_address(input, USER_BASE),
+			.available = choose_address(input, USER_BASE),
+			.log = choose_address(input, DRIVER_BASE),
+		};
+
+		memcpy(payload, &addr, sizeof(addr));
+		return sizeof(addr);
+	}
+	case VHOST_USER_GET_CONFIG:
+	case VHOST_USER_SET_CONFIG: {
+		struct vhost_user_config config = { .offset = fuzz_u8(input), .size = fuzz_u8(input) };
+
+		memset(config.payload, config.offset, sizeof(config.payload));
+		memcpy(payload, &config, sizeof(config));
+		return 12 + config.size;
+	}
+	default: {
+		uint64_t value = fuzz_u8(input) & 1 ? fuzz_u8(input) % 4 | (uint64_t)fuzz_u8(input) << 32
+						    : fuzz_u64(input, 8);
+
+		memcpy(payload, &value, sizeof(value));
+		return sizeof(value);
+	}
+	}
+}
+
+static void send_message(struct world *w)
+{
+	uint8_t payload[600] = { 0 }, control[CMSG_SPACE(FDS_SENT_MAX * sizeof(int))] = { 0 };
+	uint8_t shape = fuzz_u8(w->input), fds = fuzz_u8(w->input);
+	struct vhost_user_header header = { .request = fuzz_u8(w->input) % 48 };
+	unsigned count = fds < 128 ? fds % 3 : fds % (FDS_SENT_MAX + 1);
+	struct iovec iov[2] = { { &header, sizeof(header) }, { payload, 0 } };
+	struct msghdr message = { .msg_iov = iov, .msg_iovlen = 2 };
+
+	header.flags = VHOST_USER_FLAGS_VERSION | (shape & 1 ? VHOST_USER_FLAGS_NEED_REPLY : 0);
+	header.size = make_payload(w, header.request, payload);
+	if (shape >= 250)
+		header.flags = fuzz_u8(w->input);
+	if (shape >= 240)
+		header.size = shape & 2 ? fuzz_u8(w->input) : (uint32_t)fuzz_u64(w->input, 4);
+	iov[1].iov_len = header.size <= sizeof(payload) ? header.size : sizeof(payload);
+	if (shape >= 230)
+		iov[1].iov_len /= 2;
+	if (count) {
+		struct cmsghdr *cmsg = (void *)control;
+
+		message.msg_control = control;
+		message.msg_controllen = CMSG_SPACE(count * sizeof(int));
+		cmsg->cmsg_level = SOL_SOCKET;
+		cmsg->cmsg_type = SCM_RIGHTS;
+		cmsg->cmsg_len = CMSG_LEN(count * sizeof(int));
+		for (unsigned i = 0; i < count; i++)
+			memcpy(CMSG_DATA(cmsg) + i * sizeof(int), fds & 0x40 ? &w->event : &w->memory,
+			       sizeof(int));
+	}
+	sendmsg(w->socket, &message, MSG_DONTWAIT | MSG_NOSIGNAL);
+	run_loop(w);
+}
+
+/* The start that every front end makes, so that the rest finds something going on. */
+static void begin(struct world *w)
+{
+	static const struct vhost_user_vring_addr areas = {
+		0, 0, USER_BASE, USER_BASE + 0x2000, USER_BASE + 0x1000, 0
+	};
+	const struct {
+		uint32_t request;
+		uint64_t payload[5];
+		uint32_t bytes;
+		const int *fd;
+	} messages[] = {
+		{ VHOST_USER_SET_OWNER, { 0 }, 0, NULL },
+		{ VHOST_USER_GET_FEATURES, { 0 }, 0, NULL },
+		{ VHOST_USER_SET_FEATURES, { UINT64_C(1) << 32 | 1u << 30 | 1u << 29 | 1u << 28 }, 8, NULL },
+		{ VHOST_USER_SET_PROTOCOL_FEATURES,
+		  { 1u << 3 | 1u << 9 | 1u << 13 | 1u << 15 | 1u << 16 },
+		  8,
+		  NULL },
+		{ VHOST_USER_SET_MEM_TABLE, { 1, DRIVER_BASE, MEMORY_BYTES, USER_BASE, 0 }, 40, &w->memory },
+		{ VHOST_USER_SET_VRING_NUM, { UINT64_C(16) << 32 }, 8, NULL },
+		{ VHOST_USER_SET_VRING_BASE, { 0 }, 8, NULL },
+		{ VHOST_USER_SET_VRING_ADDR, { 0 }, sizeof(areas), NULL },
+		{ VHOST_USER_SET_VRING_CALL, { 0 }, 8, &w->event },
+		{ VHOST_USER_SET_VRING_KICK, { 0 }, 8, &w->event },
+		{ VHOST_USER_SET_VRING_ENABLE, { UINT64_C(1) << 32 }, 8, NULL },
+	};
+
+	for (unsigned i = 0; i < VIO_ARRAY_SIZE(messages); i++) {
+		uint8_t control[CMSG_SPACE(sizeof(int))] = { 0 };
+		struct vhost_user_header header = { messages[i].request, VHOST_USER_FLAGS_VERSION,
+						    messages[i].bytes };
+		const void *payload = messages[i].request == VHOST_USER_SET_VRING_ADDR ? (const void *)&areas
+										       : messages[i].payload;
+		struct iovec iov[2] = { { &header, sizeof(header) },
+					{ (void *)(uintptr_t)payload, header.size } };
+		struct msghdr message = { .msg_iov = iov, .msg_iovlen = 2 };
+
+		if (messages[i].fd) {
+			struct cmsghdr *cmsg = (void *)control;
+
+			message.msg_control = control;
+			message.msg_controllen = sizeof(control);
+			*cmsg = (struct cmsghdr){ CMSG_LEN(sizeof(int)), SOL_SOCKET, SCM_RIGHTS };
+			memcpy(CMSG_DATA(cmsg), messages[i].fd, sizeof(int));
+		}
+		sendmsg(w->socket, &message, MSG_DONTWAIT | MSG_NOSIGNAL);
+		run_loop(w);
+	}
+}
+
+/* A descriptor, or a ring entry and a kick, in the memory that was shared. */
+static void use_memory(struct world *w)
+{
+	uint8_t where = fuzz_u8(w->input);
+	struct virtq_desc desc = {
+		.addr = vio_le64_make(choose_address(w->input, DRIVER_BASE)),
+		.len = vio_le32_make((uint32_t)choose_bytes(w->input)),
+		.flags = vio_le16_make(fuzz_u8(w->input) & 7),
+		.next = vio_le16_make(where + 1),
+	};
+	vio_le16 ring[2 + 16] = { vio_le16_make(0), vio_le16_make(where % 32) };
+	uint64_t one = 1;
+
+	if (where & 0x80) {
+		for (unsigned i = 2; i < VIO_ARRAY_SIZE(ring); i++)
+			ring[i] = vio_le16_make((uint16_t)(i - 2));
+		FUZZ_CHECK(pwrite(w->memory, ring, sizeof(ring), 0x1000) == sizeof(ring));
+		FUZZ_CHECK(write(w->event, &one, sizeof(one)) == sizeof(one));
+	} else {
+		FUZZ_CHECK(pwrite(w->memory, &desc, sizeof(desc), where % 16 * 16) == sizeof(desc));
+	}
+	run_loop(w);
+}
+
+static unsigned open_fds(void)
+{
+	unsigned count = 0;
+
+	for (int fd = 0; fd < FDS_LOOKED_AT; fd++)
+		count += fcntl(fd, F_GETFD) >= 0;
+	return count;
+}
+
+static void connect_backend(struct world *w)
+{
+	int sockets[2];
+
+	FUZZ_CHECK(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sockets) == 0);
+	w->socket = sockets[0];
+	FUZZ_CHECK(vio_vhost_user_start(w->backend, sockets[1]) == 0);
+}
+
+void fuzz_run(struct fuzz_input *input)
+{
+	static const struct vio_vhost_user_events events = { .closed = closed };
+	struct world w = { .input = input };
+	const struct vio_watcher watcher = { &w, watch_add, watch_remove, task_defer, task_cancel };
+	unsigned before = open_fds(), steps = 0;
+	void *state = calloc(1, vio_caesar_class.state_bytes), *storage;
+
+	w.memory = memfd_create("memory", MFD_CLOEXEC);
+	w.event = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+	FUZZ_CHECK(w.memory >= 0 && w.event >= 0 && ftruncate(w.memory, MEMORY_BYTES) == 0);
+	vio_device_init(&w.dev, &vio_caesar_class, state);
+	FUZZ_CHECK(vio_device_realize(&w.dev) == 0);
+	storage = malloc(vio_device_storage_bytes(&w.dev));
+	vio_device_provide(&w.dev, storage);
+	w.backend = vio_vhost_user_create(&w.dev, &watcher, &events, &w);
+	FUZZ_CHECK(state && storage && w.backend);
+	connect_backend(&w);
+	if (fuzz_u8(w.input) & 1)
+		begin(&w);
+	while (w.input->left && !w.closed && steps++ < 100) {
+		if (fuzz_u8(w.input) & 3)
+			send_message(&w);
+		else
+			use_memory(&w);
+	}
+	close(w.socket);
+	for (unsigned turns = 0; turns < 1000 && turn(&w); turns++)
+		;
+	FUZZ_CHECK(w.closed && w.dev.status == 0);
+	vio_vhost_user_destroy(w.backend);
+	FUZZ_CHECK(w.watch_count == 0 && !w.tasks);
+	vio_device_unrealize(&w.dev);
+	free(storage);
+	free(state);
+	close(w.event);
+	close(w.memory);
+	FUZZ_CHECK(open_fds() == before);
+}

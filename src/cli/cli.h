@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#ifndef CLI_CLI_H
+#define CLI_CLI_H
+
+#include <stdio.h>
+
+#include <vireo/daemon.h>
+
+/* The vireo command: one file a subcommand, listed in main.c. */
+
+#define CLI_OK     0
+#define CLI_FAILED 1 /* the world said no */
+#define CLI_USAGE  2 /* the command line is wrong */
+
+/* A subcommand. argv[0] is what messages begin with, such as "vireo list". */
+struct cli_command {
+	const char *name;
+	const char *usage; /* what follows the name */
+	const char *help;  /* one line */
+	int (*run)(int argc, char **argv);
+	const struct vio_option_table *(*options)(void); /* NULL: none */
+	unsigned flags;
+};
+
+#define CLI_HIDDEN 1u /* not in lists */
+
+/* Terminated by one without a name. */
+const struct cli_command *cli_commands(void);
+const struct cli_command *cli_find(const char *name);
+
+/* Prints "PROGRAM: MESSAGE" and returns the status. */
+int cli_complain(const char *program, int status, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
+
+/* Usage and options of the command that is running. */
+void cli_print_help(const char *name);
+
+/* The type of that name, or NULL after a complaint that suggests another. */
+const struct vio_daemon_type *cli_find_type(const char *program, const char *name);
+
+int cli_serve(int argc, char **argv);
+int cli_list(int argc, char **argv);
+int cli_set(int argc, char **argv);
+int cli_get(int argc, char **argv);
+int cli_status(int argc, char **argv);
+int cli_boot(int argc, char **argv);
+int cli_document(int argc, char **argv);
+
+const struct vio_option_table *cli_list_options(void);
+const struct vio_option_table *cli_control_options(void);
+const struct vio_option_table *cli_boot_options(void);
+
+#endif

@@ -1,0 +1,219 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+
+#define _GNU_SOURCE
+
+#include <errno.h>
+#include <jansson.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "daemon/daemon.h"
+
+static void client_close(struct vio_control_client *client)
+{
+	struct vio_watcher *watcher = &client->control->daemon->watcher;
+
+	watcher->remove(watcher->context, &client->watch);
+	close(client->watch.fd);
+	client->watch.fd = -1;
+}
+
+/* A client that doesn't read its one line has no business here. */
+static bool client_answer(struct vio_control_client *client, const char *word, const char *text)
+{
+	size_t length = strlen(word) + strlen(text) + 2;
+	char *line = malloc(length + 1);
+	ssize_t sent = -1;
+
+	if (line) {
+		snprintf(line, length + 1, "%s%s%s\n", word, *text ? " " : "", text);
+		length = strlen(line);
+		sent = send(client->watch.fd, line, length, MSG_DONTWAIT | MSG_NOSIGNAL);
+		free(line);
+	}
+	return sent == (ssize_t)length;
+}
+
+static json_t *status_properties(struct vio_daemon *daemon)
+{
+	json_t *object = json_object();
+	const struct vio_property *property;
+	struct vio_message unused;
+	char value[VIO_HOST_PATH_BYTES + 1];
+
+	for (unsigned i = 0; (property = vio_daemon_type_property(daemon->type, i)); i++)
+		if (!vio_daemon_get(daemon, property->name, value, sizeof(value), &unused))
+			json_object_set_new(object, property->name, json_string(value));
+	return object;
+}
+
+static char *status_text(struct vio_daemon *daemon)
+{
+	const struct vio_device *device = &daemon->device;
+	json_t *root =
+		json_pack("{s:s,s:i,s:s,s:b,s:I,s:I,s:i,s:b,s:o}", "type", daemon->type->class->name,
+			  "device-id", (int)device->id, "engine", vio_loop_engine(daemon->loop), "connected",
+			  (int)daemon->connected, "connections", (json_int_t)daemon->connections, "faults",
+			  (json_int_t)device->fault_count, "device-status", (int)device->status, "running",
+			  (int)vio_device_running(device), "properties", status_properties(daemon));
+	char *text = root ? json_dumps(root, JSON_COMPACT) : NULL;
+
+	json_decref(root);
+	return text;
+}
+
+/* The word at the start of a line and what follows it; NULL if the line starts otherwise. */
+static const char *line_after(const char *line, const char *word)
+{
+	size_t length = strlen(word);
+
+	return strncmp(line, word, length) == 0 && line[length] == ' ' ? line + length + 1 : NULL;
+}
+
+static bool control_obey(struct vio_control_client *client, const char *line)
+{
+	struct vio_daemon *daemon = client->control->daemon;
+	struct vio_message message = { "" };
+	char value[VIO_HOST_PATH_BYTES + 1] = "";
+	const char *rest;
+	int error;
+
+	if (strcmp(line, "status") == 0) {
+		char *text = status_text(daemon);
+		bool answered = text ? client_answer(client, "ok", text)
+				     : client_answer(client, "error", "out of memory");
+
+		free(text);
+		return answered;
+	}
+	if ((rest = line_after(line, "get")))
+		error = vio_daemon_get(daemon, rest, value, sizeof(value), &message);
+	else if ((rest = line_after(line, "set")))
+		error = vio_daemon_set(daemon, rest, &message);
+	else
+		error = vio_fail(&message, -VIO_EINVAL,
+				 "'%.64s' is not known; there are set NAME=VALUE, get NAME and status", line);
+	if (error)
+		return client_answer(client, "error", message.text);
+	if (line_after(line, "set"))
+		vio_log_line(&daemon->log, "property set: %s", rest);
+	return client_answer(client, "ok", value);
+}
+
+static void client_ready(struct vio_watch *watch)
+{
+	struct vio_control_client *client = VIO_CONTAINER_OF(watch, struct vio_control_client, watch);
+	ssize_t got = recv(watch->fd, client->line + client->used, sizeof(client->line) - client->used,
+			   MSG_DONTWAIT);
+	char *end;
+
+	if (got < 0 && (errno == EAGAIN || errno == EINTR))
+		return;
+	if (got <= 0) {
+		client_close(client);
+		return;
+	}
+	client->used += (size_t)got;
+	while ((end = memchr(client->line, '\n', client->used))) {
+		size_t taken = (size_t)(end + 1 - client->line);
+
+		*end = '\0';
+		if (!control_obey(client, client->line)) {
+			client_close(client);
+			return;
+		}
+		client->used -= taken;
+		memmove(client->line, client->line + taken, client->used);
+	}
+	if (client->used == sizeof(client->line)) {
+		client_answer(client, "error", "the line is too long");
+		client_close(client);
+	}
+}
+
+static struct vio_control_client *control_place(struct vio_control *control)
+{
+	struct vio_control_client *oldest = &control->clients[0];
+
+	for (unsigned i = 0; i < VIO_CONTROL_CLIENTS; i++) {
+		struct vio_control_client *client = &control->clients[i];
+
+		if (client->watch.fd < 0)
+			return client;
+		if (client->order < oldest->order)
+			oldest = client;
+	}
+	/* Whoever keeps a connection open for long can come back. */
+	client_close(oldest);
+	return oldest;
+}
+
+static void control_ready(struct vio_watch *watch)
+{
+	struct vio_control *control = VIO_CONTAINER_OF(watch, struct vio_control, watch);
+	struct vio_watcher *watcher = &control->daemon->watcher;
+	int fd = accept4(watch->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+	struct vio_control_client *client;
+
+	if (fd < 0) {
+		vio_daemon_accept_failed(control->daemon, errno);
+		return;
+	}
+	client = control_place(control);
+	client->used = 0;
+	client->order = ++control->accepted;
+	client->watch.fd = fd;
+	client->watch.ready = client_ready;
+	if (watcher->add(watcher->context, &client->watch)) {
+		close(fd);
+		client->watch.fd = -1;
+	}
+}
+
+int vio_control_open(struct vio_control *control, struct vio_daemon *daemon, const char *path,
+		     struct vio_message *message)
+{
+	int error = vio_socket_listen(&control->socket, path, 0600, message);
+
+	if (error)
+		return error;
+	control->daemon = daemon;
+	for (unsigned i = 0; i < VIO_CONTROL_CLIENTS; i++) {
+		control->clients[i].control = control;
+		control->clients[i].watch.fd = -1;
+	}
+	control->watch.fd = control->socket.fd;
+	control->watch.ready = control_ready;
+	vio_control_resume(control);
+	return 0;
+}
+
+void vio_control_resume(struct vio_control *control)
+{
+	struct vio_watcher *watcher = &control->daemon->watcher;
+
+	if (control->socket.fd >= 0 && !control->watching)
+		control->watching = watcher->add(watcher->context, &control->watch) == 0;
+}
+
+void vio_control_pause(struct vio_control *control)
+{
+	struct vio_watcher *watcher = &control->daemon->watcher;
+
+	if (control->watching)
+		watcher->remove(watcher->context, &control->watch);
+	control->watching = false;
+}
+
+void vio_control_close(struct vio_control *control)
+{
+	if (control->socket.fd < 0)
+		return;
+	for (unsigned i = 0; i < VIO_CONTROL_CLIENTS; i++)
+		if (control->clients[i].watch.fd >= 0)
+			client_close(&control->clients[i]);
+	vio_control_pause(control);
+	vio_socket_close(&control->socket);
+}

@@ -1,0 +1,368 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <liburing.h>
+#include <poll.h>
+#include <stdlib.h>
+
+#include <vireo/host.h>
+
+#include "host/engine.h"
+
+/*
+ * The engine over io_uring: file I/O and the polling of descriptors are entries
+ * of one submission queue, and a round of the loop is one system call that
+ * submits them all and waits.
+ *
+ * A poll request reports once, and is made again after its callback has run; the
+ * kernel looks at the descriptor then, which is what makes watches level-triggered.
+ * Between unwatch() and the completion of the request that it cancels the kernel
+ * still names it, so what it names is not the watch but a struct uring_poll, which
+ * lives until that completion.
+ */
+#define SQ_ENTRIES 256u
+#define CQ_ENTRIES 4096u
+
+/* Completions carry the address of their vio_io or, with this bit, of their uring_poll; 0 tells nothing. */
+#define TAG_POLL UINT64_C(1)
+
+struct uring_poll {
+	struct vio_watch *watch; /* NULL: not wanted any more, goes when the kernel is done with it */
+	bool armed;              /* the kernel has the request */
+	bool waiting;            /* in uring.waiting */
+	struct uring_poll *next_waiting;
+	struct uring_poll *next, *previous; /* of all */
+};
+
+struct uring {
+	struct vio_engine engine;
+	struct io_uring ring;
+	struct uring_poll *polls;
+	/* To be armed, or if they aren't wanted any more cancelled or freed, before the next wait. */
+	struct uring_poll *waiting, *waiting_last;
+};
+
+static struct uring *uring_of(struct vio_engine *engine)
+{
+	return VIO_CONTAINER_OF(engine, struct uring, engine);
+}
+
+static struct uring_poll *poll_of(const struct vio_watch *watch)
+{
+	/* NOLINTNEXTLINE(performance-no-int-to-ptr) */
+	return (struct uring_poll *)watch->loop_private[VIO_ENGINE_PRIVATE];
+}
+
+/* An entry, after submitting those there are if it takes that; NULL when the kernel takes none now. */
+static struct io_uring_sqe *sqe_get(struct uring *uring)
+{
+	struct io_uring_sqe *sqe = io_uring_get_sqe(&uring->ring);
+
+	if (sqe)
+		return sqe;
+	io_uring_submit(&uring->ring);
+	return io_uring_get_sqe(&uring->ring);
+}
+
+/* Polls. */
+
+static void poll_enqueue(struct uring *uring, struct uring_poll *poll)
+{
+	if (poll->waiting)
+		return;
+	poll->waiting = true;
+	poll->next_waiting = NULL;
+	if (uring->waiting)
+		uring->waiting_last->next_waiting = poll;
+	else
+		uring->waiting = poll;
+	uring->waiting_last = poll;
+}
+
+static void poll_free(struct uring *uring, struct uring_poll *poll)
+{
+	if (poll->previous)
+		poll->previous->next = poll->next;
+	else
+		uring->polls = poll->next;
+	if (poll->next)
+		poll->next->previous = poll->previous;
+	free(poll);
+}
+
+static bool poll_cancel(struct uring *uring, struct uring_poll *poll)
+{
+	struct io_uring_sqe *sqe = sqe_get(uring);
+
+	if (!sqe)
+		return false;
+	io_uring_prep_poll_remove(sqe, (uint64_t)(uintptr_t)poll | TAG_POLL);
+	io_uring_sqe_set_data64(sqe, 0);
+	return true;
+}
+
+static bool poll_arm(struct uring *uring, struct uring_poll *poll)
+{
+	struct io_uring_sqe *sqe = sqe_get(uring);
+
+	if (!sqe)
+		return false;
+	io_uring_prep_poll_add(sqe, poll->watch->fd, POLLIN);
+	io_uring_sqe_set_data64(sqe, (uint64_t)(uintptr_t)poll | TAG_POLL);
+	poll->armed = true;
+	return true;
+}
+
+static int uring_watch(struct vio_engine *engine, struct vio_watch *watch)
+{
+	struct uring *uring = uring_of(engine);
+	struct uring_poll *poll = calloc(1, sizeof(*poll));
+
+	if (!poll)
+		return -VIO_ENOMEM;
+	poll->watch = watch;
+	poll->next = uring->polls;
+	if (poll->next)
+		poll->next->previous = poll;
+	uring->polls = poll;
+	watch->loop_private[VIO_ENGINE_PRIVATE] = (uintptr_t)poll;
+	poll_enqueue(uring, poll);
+	return 0;
+}
+
+static void uring_unwatch(struct vio_engine *engine, struct vio_watch *watch)
+{
+	struct uring *uring = uring_of(engine);
+	struct uring_poll *poll = poll_of(watch);
+
+	poll->watch = NULL;
+	if (!poll->armed) {
+		if (!poll->waiting)
+			poll_free(uring, poll);
+		return;
+	}
+	/* Now, not with the next round: a poll holds the file open, and the owner is about to close it. */
+	if (poll_cancel(uring, poll))
+		io_uring_submit_and_get_events(&uring->ring);
+	else
+		poll_enqueue(uring, poll);
+}
+
+/* Whether the kernel may be asked again after this answer; a closed descriptor says nothing more. */
+static bool poll_goes_on(int result)
+{
+	/* A poll is cancelled, too, when the thread that made it ends. */
+	return result >= 0 || result == -ECANCELED || result == -ENOMEM || result == -EAGAIN ||
+	       result == -EINTR;
+}
+
+static void poll_complete(struct uring *uring, struct uring_poll *poll, int result, bool report)
+{
+	poll->armed = false;
+	if (!poll->watch) {
+		if (!poll->waiting)
+			poll_free(uring, poll);
+		return;
+	}
+	if (!poll_goes_on(result))
+		return;
+	poll_enqueue(uring, poll);
+	/* Where it isn't reported now, arming it again finds the same. The callback may unwatch it. */
+	if (report && result >= 0)
+		vio_engine_ready(&uring->engine, poll->watch);
+}
+
+/* Submission. */
+
+static void sqe_fill(struct io_uring_sqe *sqe, struct vio_io *io)
+{
+	switch (io->op) {
+	case VIO_IO_READ:
+		io_uring_prep_readv2(sqe, io->fd, io->iov, io->iov_count, io->offset, io->mode);
+		break;
+	case VIO_IO_WRITE:
+		io_uring_prep_writev2(sqe, io->fd, io->iov, io->iov_count, io->offset, io->mode);
+		break;
+	case VIO_IO_SYNC:
+		io_uring_prep_fsync(sqe, io->fd, IORING_FSYNC_DATASYNC);
+		break;
+	case VIO_IO_FALLOCATE:
+		io_uring_prep_fallocate(sqe, io->fd, io->mode, (off_t)io->offset, (off_t)io->length);
+		break;
+	}
+	io_uring_sqe_set_data64(sqe, (uint64_t)(uintptr_t)io);
+}
+
+static void fill_io(struct uring *uring, struct vio_io_queue *queue)
+{
+	while (queue->first) {
+		struct io_uring_sqe *sqe = sqe_get(uring);
+
+		if (!sqe)
+			return;
+		sqe_fill(sqe, vio_io_queue_take(queue));
+	}
+}
+
+static void fill_polls(struct uring *uring)
+{
+	while (uring->waiting) {
+		struct uring_poll *poll = uring->waiting;
+
+		if (poll->watch && !poll->armed && !poll_arm(uring, poll))
+			return;
+		if (!poll->watch && poll->armed && !poll_cancel(uring, poll))
+			return;
+		uring->waiting = poll->next_waiting;
+		poll->waiting = false;
+		if (!poll->watch && !poll->armed)
+			poll_free(uring, poll);
+	}
+}
+
+/* Completion. */
+
+/* One completion, if there is one; it is off the queue before anybody hears of it. */
+static bool reap_one(struct uring *uring, bool io_only)
+{
+	struct io_uring_cqe *cqe;
+	uint64_t data;
+	int result;
+
+	if (io_uring_peek_cqe(&uring->ring, &cqe) || !cqe)
+		return false;
+	data = io_uring_cqe_get_data64(cqe);
+	result = cqe->res;
+	io_uring_cqe_seen(&uring->ring, cqe);
+	/* NOLINTBEGIN(performance-no-int-to-ptr) */
+	if (data & TAG_POLL)
+		poll_complete(uring, (struct uring_poll *)(uintptr_t)(data & ~TAG_POLL), result, !io_only);
+	else if (data)
+		vio_engine_done(&uring->engine, (struct vio_io *)(uintptr_t)data, result);
+	/* NOLINTEND(performance-no-int-to-ptr) */
+	return true;
+}
+
+/* Those that are there now; what callbacks cause is for the next round. */
+static void reap(struct uring *uring, bool io_only)
+{
+	unsigned count = io_uring_cq_ready(&uring->ring);
+
+	while (count-- && reap_one(uring, io_only))
+		;
+}
+
+/* A full completion queue, a signal, the end of a wait only mean to look and come again. */
+static int enter_result(int result)
+{
+	if (result >= 0 || result == -ETIME || result == -EINTR || result == -EAGAIN || result == -EBUSY)
+		return 0;
+	return vio_error_from_errno(-result);
+}
+
+static int uring_enter(struct uring *uring, int timeout_ms)
+{
+	struct __kernel_timespec timeout;
+	struct io_uring_cqe *cqe;
+
+	timeout.tv_sec = timeout_ms / 1000;
+	timeout.tv_nsec = timeout_ms % 1000 * 1000000LL;
+	return enter_result(io_uring_submit_and_wait_timeout(&uring->ring, &cqe, 1,
+							     timeout_ms < 0 ? NULL : &timeout, NULL));
+}
+
+static int uring_wait(struct vio_engine *engine, struct vio_io_queue *queue, int timeout_ms)
+{
+	struct uring *uring = uring_of(engine);
+	int error;
+
+	fill_polls(uring);
+	fill_io(uring, queue);
+	error = uring_enter(uring, queue->first || uring->waiting ? 0 : timeout_ms);
+	reap(uring, false);
+	return error;
+}
+
+static int uring_wait_io(struct vio_engine *engine, struct vio_io_queue *queue)
+{
+	struct uring *uring = uring_of(engine);
+	int error;
+
+	fill_io(uring, queue);
+	error = uring_enter(uring, queue->first ? 0 : -1);
+	reap(uring, true);
+	return error;
+}
+
+static int uring_flush(struct vio_engine *engine, struct vio_io_queue *queue)
+{
+	struct uring *uring = uring_of(engine);
+
+	fill_polls(uring);
+	fill_io(uring, queue);
+	return io_uring_sq_ready(&uring->ring) ? enter_result(io_uring_submit(&uring->ring)) : 0;
+}
+
+static int uring_fd(struct vio_engine *engine)
+{
+	return uring_of(engine)->ring.ring_fd;
+}
+
+/* Life. */
+
+static void uring_destroy(struct vio_engine *engine)
+{
+	struct uring *uring = uring_of(engine);
+
+	io_uring_queue_exit(&uring->ring);
+	while (uring->polls)
+		poll_free(uring, uring->polls);
+	free(uring);
+}
+
+static const struct vio_engine_ops uring_ops = {
+	.name = "io_uring",
+	.watch = uring_watch,
+	.unwatch = uring_unwatch,
+	.wait = uring_wait,
+	.wait_io = uring_wait_io,
+	.flush = uring_flush,
+	.fd = uring_fd,
+	.destroy = uring_destroy,
+};
+
+static int ring_create(struct io_uring *ring, unsigned flags)
+{
+	/* Without these a full queue loses completions, and a wait with a timeout takes an entry. */
+	const unsigned needed = IORING_FEAT_NODROP | IORING_FEAT_EXT_ARG | IORING_FEAT_SUBMIT_STABLE;
+	struct io_uring_params params = { .flags = flags, .cq_entries = CQ_ENTRIES };
+	int result = io_uring_queue_init_params(SQ_ENTRIES, ring, &params);
+
+	if (result < 0)
+		return vio_error_from_errno(-result);
+	if ((params.features & needed) == needed)
+		return 0;
+	io_uring_queue_exit(ring);
+	return -VIO_ENOTSUP;
+}
+
+struct vio_engine *vio_engine_uring_create(struct vio_loop *loop, int *error)
+{
+	/* What newer kernels do better: go on behind an entry that fails, and don't interrupt the thread. */
+	const unsigned wanted = IORING_SETUP_SUBMIT_ALL | IORING_SETUP_COOP_TASKRUN;
+	struct uring *uring = calloc(1, sizeof(*uring));
+
+	if (!uring) {
+		*error = -VIO_ENOMEM;
+		return NULL;
+	}
+	uring->engine.ops = &uring_ops;
+	uring->engine.loop = loop;
+	*error = ring_create(&uring->ring, IORING_SETUP_CQSIZE | IORING_SETUP_CLAMP | wanted);
+	if (*error == -VIO_EINVAL)
+		*error = ring_create(&uring->ring, IORING_SETUP_CQSIZE | IORING_SETUP_CLAMP);
+	if (!*error)
+		return &uring->engine;
+	free(uring);
+	return NULL;
+}

@@ -1,0 +1,267 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/epoll.h>
+#include <unistd.h>
+
+#include "link/vhost_user/backend.h"
+
+/* So that a peer with a lot to say doesn't keep other connections of the loop waiting (hostile: C9). */
+#define MESSAGES_A_TURN 64
+/* So that nobody fills a disk by mistakes. */
+#define LOG_LINES_MAX   64u
+
+void vu_log(struct vio_vhost_user *backend, const char *format, ...)
+{
+	char line[256];
+	va_list arguments;
+
+	if (!backend->events->log || backend->log_lines > LOG_LINES_MAX)
+		return;
+	va_start(arguments, format);
+	vsnprintf(line, sizeof(line), format, arguments);
+	va_end(arguments);
+	if (backend->log_lines++ < LOG_LINES_MAX)
+		backend->events->log(backend->context, line);
+	else
+		backend->events->log(backend->context, "and more of it; this connection logs no further");
+}
+
+uint64_t vio_vhost_user_protocol_features(const struct vio_vhost_user *backend)
+{
+	uint64_t features = UINT64_C(1) << VHOST_USER_PROTOCOL_F_MQ |
+			    UINT64_C(1) << VHOST_USER_PROTOCOL_F_REPLY_ACK |
+			    UINT64_C(1) << VHOST_USER_PROTOCOL_F_BACKEND_REQ |
+			    UINT64_C(1) << VHOST_USER_PROTOCOL_F_RESET_DEVICE |
+			    UINT64_C(1) << VHOST_USER_PROTOCOL_F_CONFIGURE_MEM_SLOTS |
+			    UINT64_C(1) << VHOST_USER_PROTOCOL_F_STATUS;
+
+	if (backend->dev->config_bytes)
+		features |= UINT64_C(1) << VHOST_USER_PROTOCOL_F_CONFIG;
+	return features;
+}
+
+/* What the device tells its attachment. */
+
+static void on_queue_interrupt(void *context, uint16_t queue)
+{
+	struct vio_vhost_user *backend = context;
+
+	vu_vring_interrupt(&backend->vrings[queue]);
+}
+
+static void on_config_interrupt(void *context)
+{
+	struct vio_vhost_user *backend = context;
+	struct vhost_user_header header = { VHOST_USER_BACKEND_CONFIG_CHANGE_MSG, VHOST_USER_FLAGS_VERSION,
+					    0 };
+
+	if (!vu_has_protocol(backend, VHOST_USER_PROTOCOL_F_CONFIG))
+		return;
+	/* Never NEED_REPLY: User-Mode Linux gives a pipe here. A full one holds enough news. */
+	if (!vu_signal_write(&backend->channel, &header, sizeof(header)))
+		vu_signal_set(&backend->channel, VU_SIGNAL_NONE, -1);
+}
+
+static void on_kick_again(void *context, uint16_t queue)
+{
+	struct vio_vhost_user *backend = context;
+
+	backend->watcher.defer(backend->watcher.context, &backend->vrings[queue].again);
+}
+
+static void on_fault(void *context, const struct vio_fault *fault)
+{
+	struct vio_vhost_user *backend = context;
+
+	vu_log(backend, "queue %u: %s (descriptor %u, value %#llx)", fault->queue,
+	       vio_fault_name(fault->kind), fault->index, (unsigned long long)fault->value);
+	vu_signal_raise(&backend->vrings[fault->queue].err);
+}
+
+static const struct vio_device_events device_events = {
+	.queue_interrupt = on_queue_interrupt,
+	.config_interrupt = on_config_interrupt,
+	.kick_again = on_kick_again,
+	.fault = on_fault,
+};
+
+/* The connection. */
+
+/* Listens to the socket, or to its having room. */
+static int listen_to(struct vio_vhost_user *backend, struct vio_watch *watch)
+{
+	int error = backend->watcher.add(backend->watcher.context, watch);
+
+	backend->listening = error ? NULL : watch;
+	return error;
+}
+
+static void listen_to_nobody(struct vio_vhost_user *backend)
+{
+	if (backend->listening)
+		backend->watcher.remove(backend->watcher.context, backend->listening);
+	backend->listening = NULL;
+	if (backend->room.fd >= 0)
+		close(backend->room.fd);
+	backend->room.fd = -1;
+}
+
+void vio_vhost_user_stop(struct vio_vhost_user *backend)
+{
+	uint16_t queue;
+
+	if (backend->socket.fd < 0)
+		return;
+	listen_to_nobody(backend);
+	vio_device_detach(backend->dev);
+	for (queue = 0; queue < backend->dev->queue_count; queue++)
+		vu_vring_close(&backend->vrings[queue]);
+	vu_memory_clear(&backend->memory);
+	vu_receiver_next(&backend->receiver);
+	backend->receiver.mistake = NULL;
+	backend->sender.length = backend->sender.sent = 0;
+	vu_signal_set(&backend->channel, VU_SIGNAL_NONE, -1);
+	close(backend->socket.fd);
+	backend->socket.fd = -1;
+	backend->protocol_features = 0;
+	backend->features_set = false;
+}
+
+/* Nothing of the back end may be touched after it: `closed` may start anew. */
+static void end_connection(struct vio_vhost_user *backend, int reason)
+{
+	if (backend->receiver.mistake)
+		vu_log(backend, "%s", backend->receiver.mistake);
+	vio_vhost_user_stop(backend);
+	backend->events->closed(backend->context, reason);
+}
+
+static int wait_for_room(struct vio_vhost_user *backend)
+{
+	struct epoll_event event = { .events = EPOLLOUT };
+
+	listen_to_nobody(backend);
+	backend->room.fd = epoll_create1(EPOLL_CLOEXEC);
+	if (backend->room.fd < 0 ||
+	    epoll_ctl(backend->room.fd, EPOLL_CTL_ADD, backend->socket.fd, &event) < 0)
+		return -VIO_ESYS;
+	return listen_to(backend, &backend->room);
+}
+
+static void room_ready(struct vio_watch *watch)
+{
+	struct vio_vhost_user *backend = VIO_CONTAINER_OF(watch, struct vio_vhost_user, room);
+	int result = vu_send(&backend->sender, backend->socket.fd);
+
+	if (result > 0) {
+		listen_to_nobody(backend);
+		result = listen_to(backend, &backend->socket);
+	}
+	if (result < 0)
+		end_connection(backend, result);
+}
+
+/* 1: go on; 0: nothing to do for now; a negative code ends the connection. */
+static int one_message(struct vio_vhost_user *backend)
+{
+	int result = vu_receive(&backend->receiver, backend->socket.fd);
+
+	if (result <= 0)
+		return result;
+	result = vu_handle_message(backend);
+	vu_receiver_next(&backend->receiver);
+	if (result < 0)
+		return result;
+	result = vu_send(&backend->sender, backend->socket.fd);
+	return result ? result : wait_for_room(backend); /* hostile: C10 */
+}
+
+static void socket_ready(struct vio_watch *watch)
+{
+	struct vio_vhost_user *backend = VIO_CONTAINER_OF(watch, struct vio_vhost_user, socket);
+	int result = 1, turn;
+
+	for (turn = 0; turn < MESSAGES_A_TURN && result > 0; turn++)
+		result = one_message(backend);
+	if (result < 0)
+		end_connection(backend, result);
+}
+
+struct vio_vhost_user *vio_vhost_user_create(struct vio_device *dev, const struct vio_watcher *watcher,
+					     const struct vio_vhost_user_events *events, void *context)
+{
+	struct vio_vhost_user *backend;
+	unsigned queue;
+
+	if (dev->queue_count > VIO_VHOST_USER_QUEUES_MAX)
+		return NULL;
+	backend = calloc(1, sizeof(*backend));
+	if (!backend)
+		return NULL;
+	backend->dev = dev;
+	backend->watcher = *watcher;
+	backend->events = events;
+	backend->context = context;
+	backend->socket = (struct vio_watch){ .fd = -1, .ready = socket_ready };
+	backend->room = (struct vio_watch){ .fd = -1, .ready = room_ready };
+	vu_memory_init(&backend->memory);
+	for (queue = 0; queue < VIO_VHOST_USER_QUEUES_MAX; queue++)
+		vu_vring_init(&backend->vrings[queue], backend, (uint16_t)queue);
+	return backend;
+}
+
+void vio_vhost_user_destroy(struct vio_vhost_user *backend)
+{
+	if (!backend)
+		return;
+	vio_vhost_user_stop(backend);
+	free(backend);
+}
+
+/*
+ * What takes more than rings and configuration can't be carried: a log, translated
+ * addresses, what a driver writes into a notification register. Nor can the reset of
+ * a queue: front ends that pass any bit on to their driver don't pass that on to us.
+ */
+static struct vio_features carried(void)
+{
+	static const uint8_t not_carried[] = {
+		VHOST_F_LOG_ALL,
+		VHOST_USER_F_PROTOCOL_FEATURES,
+		VIRTIO_F_ACCESS_PLATFORM,
+		VIRTIO_F_SR_IOV,
+		VIRTIO_F_NOTIFICATION_DATA,
+		VIRTIO_F_NOTIF_CONFIG_DATA,
+		VIRTIO_F_RING_RESET,
+		VIRTIO_F_ADMIN_VQ,
+	};
+	struct vio_features features = vio_features_low(UINT64_MAX);
+	unsigned i;
+
+	for (i = 0; i < VIO_ARRAY_SIZE(not_carried); i++)
+		vio_features_clear(&features, not_carried[i]);
+	return features;
+}
+
+int vio_vhost_user_start(struct vio_vhost_user *backend, int socket_fd)
+{
+	struct vio_features features = carried();
+	int error;
+
+	if (backend->socket.fd >= 0) {
+		close(socket_fd);
+		return -VIO_EBUSY;
+	}
+	backend->log_lines = 0;
+	backend->socket.fd = socket_fd;
+	error = listen_to(backend, &backend->socket);
+	if (error) {
+		close(socket_fd);
+		backend->socket.fd = -1;
+		return error;
+	}
+	vio_device_attach(backend->dev, &backend->memory.mem, &features, &device_events, backend);
+	return 0;
+}

@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#ifndef VIO_LINK_VHOST_USER_BACKEND_H
+#define VIO_LINK_VHOST_USER_BACKEND_H
+
+#include <vireo/vhost_user.h>
+
+#include "link/vhost_user/memory.h"
+#include "link/vhost_user/signal.h"
+#include "link/vhost_user/wire.h"
+
+/*
+ * One queue as the front end describes it. It runs in the device when it has a
+ * size, addresses, a kick descriptor, is enabled and the features are negotiated;
+ * it stops when any of that is taken away. Descriptors are owned here.
+ */
+struct vu_vring {
+	struct vio_vhost_user *backend;
+	struct vio_watch kick; /* fd -1: none */
+	struct vu_signal call;
+	struct vu_signal err;
+	uint16_t index;
+	uint16_t num;
+	uint16_t base; /* next index, while it doesn't run */
+	bool watched;
+	bool has_addr;
+	bool enabled;
+	bool held;           /* GET_VRING_BASE stopped it: a new kick descriptor starts it again */
+	bool faulty;         /* it didn't start as it is set up now */
+	bool owes_interrupt; /* there was nothing to raise when the driver wanted to hear */
+	struct vhost_user_vring_addr addr;
+	struct vio_task again;
+};
+
+struct vio_vhost_user {
+	struct vio_device *dev;
+	struct vio_watcher watcher;
+	const struct vio_vhost_user_events *events;
+	void *context;
+	unsigned log_lines; /* of this connection */
+
+	struct vio_watch socket; /* fd -1: no connection */
+	/*
+	 * While a reply waits for room in the socket, no further message is read: this is watched
+	 * in place of the socket. A watcher knows no "writable", but an epoll instance that waits
+	 * for it is readable when it comes to pass, in any loop. fd -1: no reply waits.
+	 */
+	struct vio_watch room;
+	struct vio_watch *listening; /* which of the two is watched; NULL: neither */
+	struct vu_signal channel;    /* for our own requests to the front end */
+	bool features_set;
+	uint64_t protocol_features;
+	struct vu_receiver receiver;
+	struct vu_sender sender;
+	struct vu_memory memory;
+	struct vu_vring vrings[VIO_VHOST_USER_QUEUES_MAX];
+};
+
+/* One line to the owner's log. */
+void vu_log(struct vio_vhost_user *backend, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+static inline bool vu_has_protocol(const struct vio_vhost_user *backend, unsigned bit)
+{
+	return backend->protocol_features >> bit & 1;
+}
+
+/*
+ * Handles the message that is complete in the receiver; a reply is left in the
+ * sender. A negative code ends the connection.
+ */
+int vu_handle_message(struct vio_vhost_user *backend);
+
+void vu_vring_init(struct vu_vring *vring, struct vio_vhost_user *backend, uint16_t index);
+/* What the driver said is forgotten; descriptors to write to stay. */
+void vu_vring_reset(struct vu_vring *vring);
+/* Everything back to how it was before the connection. */
+void vu_vring_close(struct vu_vring *vring);
+/*
+ * Something of it was set: starts it if nothing is missing any more. A negative code when it
+ * can't start so; it isn't tried again before something of it, or the memory, is set anew.
+ */
+int vu_vring_update(struct vu_vring *vring);
+/* Stops it in the device, keeping where it was. */
+void vu_vring_pause(struct vu_vring *vring);
+/* Takes over a new descriptor (or -1 for none) for kicks; on failure it is closed. */
+int vu_vring_set_kick(struct vu_vring *vring, int fd);
+/* Takes over what to raise for interrupts; one that is owed is raised. */
+void vu_vring_set_call(struct vu_vring *vring, enum vu_signal_kind kind, int fd);
+void vu_vring_interrupt(struct vu_vring *vring);
+
+static inline bool vu_vring_runs(const struct vu_vring *vring)
+{
+	return vring->index < vring->backend->dev->queue_count &&
+	       vring->backend->dev->queues[vring->index].running;
+}
+
+/*
+ * All that run, and those that could, for a change of memory, status or features in between.
+ * One that can't start is told by its error descriptor and the log, and doesn't hold up others.
+ */
+void vu_pause_all(struct vio_vhost_user *backend);
+void vu_update_all(struct vio_vhost_user *backend);
+bool vu_any_runs(const struct vio_vhost_user *backend);
+
+#endif

@@ -1,0 +1,580 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include <fcntl.h>
+
+#include "link/vhost_user/backend.h"
+
+/*
+ * One row a message: what it has to look like, what has to be negotiated before,
+ * and who handles it. A message is held against its row before a handler sees it,
+ * and a handler checks the rest before it changes anything.
+ *
+ * A handler returns 0, a negative code for a request that is refused, or
+ * VU_REPLIED when it has made the reply that the message always has.
+ */
+#define VU_REPLIED 1
+
+#define NEEDS_NOTHING 0xffu
+
+struct vu_row {
+	const char *name;
+	uint32_t size_min, size_max;
+	uint8_t fds_min, fds_max;
+	uint8_t protocol; /* bit that has to be negotiated */
+	bool queue;       /* begins with the index of a queue that has to exist */
+	int (*handle)(struct vio_vhost_user *backend, struct vu_message *message);
+};
+
+static int reply(struct vio_vhost_user *backend, const struct vu_message *message, const void *payload,
+		 uint32_t size)
+{
+	vu_sender_put(&backend->sender, message->header.request, payload, size);
+	return VU_REPLIED;
+}
+
+static int reply_u64(struct vio_vhost_user *backend, const struct vu_message *message, uint64_t value)
+{
+	return reply(backend, message, &value, sizeof(value));
+}
+
+/* hostile: C7, NEED_REPLY counts only where REPLY_ACK was negotiated. */
+static bool answer_wanted(const struct vio_vhost_user *backend, const struct vu_message *message)
+{
+	return message->header.flags & VHOST_USER_FLAGS_NEED_REPLY &&
+	       vu_has_protocol(backend, VHOST_USER_PROTOCOL_F_REPLY_ACK);
+}
+
+static struct vu_vring *vring_of(struct vio_vhost_user *backend, const struct vu_message *message)
+{
+	return &backend->vrings[message->payload.state.index];
+}
+
+/* Features and the state of the device. */
+
+static int get_features(struct vio_vhost_user *backend, struct vu_message *message)
+{
+	uint64_t features = vio_device_features(backend->dev).word[0];
+
+	return reply_u64(backend, message, features | UINT64_C(1) << VHOST_USER_F_PROTOCOL_FEATURES);
+}
+
+/* A front end without STATUS says nothing of it: all of the negotiation, from reset on. */
+static int negotiate(struct vio_vhost_user *backend, const struct vio_features *features)
+{
+	const uint8_t begun = VIRTIO_CONFIG_S_ACKNOWLEDGE | VIRTIO_CONFIG_S_DRIVER;
+	struct vio_device *dev = backend->dev;
+
+	if (dev->status)
+		vio_device_reset(dev);
+	vio_device_write_status(dev, begun);
+	vio_device_write_features(dev, features);
+	if (vio_device_write_status(dev, begun | VIRTIO_CONFIG_S_FEATURES_OK) & VIRTIO_CONFIG_S_FEATURES_OK)
+		return 0;
+	vio_device_reset(dev);
+	vu_log(backend, "features %#llx refused", (unsigned long long)features->word[0]);
+	return -VIO_ENOTSUP;
+}
+
+static int set_features(struct vio_vhost_user *backend, struct vu_message *message)
+{
+	struct vio_device *dev = backend->dev;
+	struct vio_features features =
+		vio_features_low(message->payload.u64 & ~(UINT64_C(1) << VHOST_USER_F_PROTOCOL_FEATURES));
+	/* QEMU repeats what stands. That mends nothing while queues run, nor harms. */
+	bool stands = dev->status & VIRTIO_CONFIG_S_FEATURES_OK &&
+		      vio_features_equal(features, dev->features_accepted) &&
+		      (vu_any_runs(backend) || !(dev->status & VIRTIO_CONFIG_S_NEEDS_RESET));
+	uint16_t queue;
+	int error;
+
+	if (!vio_features_empty(vio_features_minus(features, vio_device_features(dev)))) {
+		vu_log(backend, "features %#llx were not offered", (unsigned long long)message->payload.u64);
+		return -VIO_EPROTO;
+	}
+	if (!stands && vu_any_runs(backend)) /* hostile: C20 */
+		return -VIO_EBUSY;
+	if (vu_has_protocol(backend, VHOST_USER_PROTOCOL_F_STATUS)) {
+		vio_device_write_features(dev, &features);
+	} else if (!stands) {
+		error = negotiate(backend, &features);
+		if (error)
+			return error;
+	}
+	/* Without the protocol's features nobody would say that rings are enabled. */
+	if (!(message->payload.u64 >> VHOST_USER_F_PROTOCOL_FEATURES & 1))
+		for (queue = 0; queue < dev->queue_count; queue++)
+			backend->vrings[queue].enabled = true;
+	vu_update_all(backend);
+	return 0;
+}
+
+static int get_protocol_features(struct vio_vhost_user *backend, struct vu_message *message)
+{
+	return reply_u64(backend, message, vio_vhost_user_protocol_features(backend));
+}
+
+static int set_protocol_features(struct vio_vhost_user *backend, struct vu_message *message)
+{
+	if (message->payload.u64 & ~vio_vhost_user_protocol_features(backend))
+		return -VIO_ENOTSUP;
+	backend->protocol_features = message->payload.u64;
+	return 0;
+}
+
+static int set_owner(struct vio_vhost_user *backend, struct vu_message *message)
+{
+	(void)backend, (void)message; /* the connection is the owner */
+	return 0;
+}
+
+/* Out of use. What is left of its meaning is that rings stop; a new kick descriptor starts them. */
+static int reset_owner(struct vio_vhost_user *backend, struct vu_message *message)
+{
+	uint16_t queue;
+
+	(void)message;
+	vu_pause_all(backend);
+	for (queue = 0; queue < backend->dev->queue_count; queue++)
+		backend->vrings[queue].held = true;
+	return 0;
+}
+
+static int reset_device(struct vio_vhost_user *backend, struct vu_message *message)
+{
+	uint16_t queue;
+
+	(void)message;
+	for (queue = 0; queue < backend->dev->queue_count; queue++)
+		vu_vring_reset(&backend->vrings[queue]);
+	vio_device_reset(backend->dev);
+	return 0;
+}
+
+/* hostile: C30, a bit that can't be set stays clear, and the front end sees it in GET_STATUS. */
+static int set_status(struct vio_vhost_user *backend, struct vu_message *message)
+{
+	if (message->payload.u64 > UINT8_MAX)
+		return -VIO_EPROTO;
+	if (!message->payload.u64)
+		return reset_device(backend, message);
+	vio_device_write_status(backend->dev, (uint8_t)message->payload.u64);
+	vu_update_all(backend);
+	return 0;
+}
+
+static int get_status(struct vio_vhost_user *backend, struct vu_message *message)
+{
+	return reply_u64(backend, message, backend->dev->status);
+}
+
+static int get_queue_num(struct vio_vhost_user *backend, struct vu_message *message)
+{
+	return reply_u64(backend, message, backend->dev->queue_count);
+}
+
+/* Memory. */
+
+/*
+ * A payload of the size that the regions need, or of two where there is one: User-Mode Linux up to 6.12
+ * always sends its structure whole.
+ */
+static bool table_sound(const struct vu_message *message)
+{
+	uint32_t count = message->payload.table.nregions, slot = sizeof(struct vhost_user_mem_region);
+
+	return count && count <= VHOST_USER_FDS_MAX && count == message->fd_count &&
+	       (message->header.size == 8 + slot * count ||
+		(count == 1 && message->header.size == 8 + slot * 2));
+}
+
+/* Queues stand still while memory changes, and nothing changes before all of it is sound. */
+static int set_mem_table(struct vio_vhost_user *backend, struct vu_message *message)
+{
+	const struct vhost_user_mem_table *table = &message->payload.table;
+	uint32_t count = table->nregions, i;
+	struct vu_memory fresh;
+	int error = 0;
+
+	if (!table_sound(message))
+		return -VIO_EPROTO;
+	vu_memory_init(&fresh);
+	for (i = 0; i < count && !error; i++) {
+		struct vu_region region;
+
+		error = vu_region_map(&region, &table->regions[i], message->fds[i]);
+		if (error)
+			break;
+		error = vu_memory_add(&fresh, &region);
+		if (error)
+			vu_region_unmap(&region);
+	}
+	if (error) {
+		vu_log(backend, "memory region %u refused: %s", i, vio_strerror(error));
+		vu_memory_clear(&fresh);
+		return error;
+	}
+	vu_pause_all(backend);
+	vu_memory_clear(&backend->memory);
+	for (i = 0; i < fresh.count; i++)
+		vu_memory_add(&backend->memory, &fresh.regions[i]);
+	vu_update_all(backend);
+	return 0;
+}
+
+static int get_max_mem_slots(struct vio_vhost_user *backend, struct vu_message *message)
+{
+	return reply_u64(backend, message, VIO_VHOST_USER_REGIONS_MAX);
+}
+
+static int add_mem_reg(struct vio_vhost_user *backend, struct vu_message *message)
+{
+	struct vu_region region;
+	int error = vu_region_map(&region, &message->payload.reg.region, message->fds[0]);
+
+	if (error)
+		return error;
+	error = vu_memory_admits(&backend->memory, &region.wire); /* hostile: C14 */
+	if (error) {
+		vu_region_unmap(&region);
+		return error;
+	}
+	vu_pause_all(backend);
+	vu_memory_add(&backend->memory, &region);
+	vu_update_all(backend);
+	return 0;
+}
+
+/* A queue whose rings go with it stays stopped until they come back. */
+static int rem_mem_reg(struct vio_vhost_user *backend, struct vu_message *message)
+{
+	if (!vu_memory_has(&backend->memory, &message->payload.reg.region)) /* hostile: C14 */
+		return -VIO_ENOENT;
+	vu_pause_all(backend);
+	vu_memory_remove(&backend->memory, &message->payload.reg.region);
+	vu_update_all(backend);
+	return 0;
+}
+
+/* Queues. */
+
+static int set_vring_num(struct vio_vhost_user *backend, struct vu_message *message)
+{
+	struct vu_vring *vring = vring_of(backend, message);
+	uint32_t num = message->payload.state.num;
+
+	/* hostile: C20 A80 */
+	if (vu_vring_runs(vring))
+		return -VIO_EBUSY;
+	if (!vio_is_power_of_two(num) || num > backend->dev->queue_size_max) {
+		vu_log(backend, "queue %u: size %u; a power of two up to %u would do", vring->index, num,
+		       backend->dev->queue_size_max);
+		return -VIO_ERANGE;
+	}
+	vring->num = (uint16_t)num;
+	return vu_vring_update(vring);
+}
+
+static int set_vring_addr(struct vio_vhost_user *backend, struct vu_message *message)
+{
+	struct vu_vring *vring = vring_of(backend, message);
+	const struct vhost_user_vring_addr *addr = &message->payload.addr;
+	struct vio_addr ignored;
+
+	if (addr->flags) /* a log was not offered, and its address says nothing: User-Mode Linux sends -1 */
+		return -VIO_ENOTSUP;
+	if (vu_vring_runs(vring)) /* hostile: C20; the same again changes nothing */
+		return addr->descriptor == vring->addr.descriptor &&
+				       addr->available == vring->addr.available &&
+				       addr->used == vring->addr.used
+			       ? 0
+			       : -VIO_EBUSY;
+	/* hostile: C18; how long they are is known when it starts. */
+	if (addr->descriptor % 16 || addr->available % 2 || addr->used % 4)
+		return -VIO_EPROTO;
+	if (!vu_memory_from_user(&backend->memory, addr->descriptor, 1, &ignored) ||
+	    !vu_memory_from_user(&backend->memory, addr->available, 1, &ignored) ||
+	    !vu_memory_from_user(&backend->memory, addr->used, 1, &ignored))
+		return -VIO_ERANGE;
+	vring->addr = *addr;
+	vring->has_addr = true;
+	return vu_vring_update(vring);
+}
+
+static int set_vring_base(struct vio_vhost_user *backend, struct vu_message *message)
+{
+	struct vu_vring *vring = vring_of(backend, message);
+	struct vio_device *dev = backend->dev;
+	uint32_t base = message->payload.state.num;
+	int error = 0;
+
+	/* hostile: C19 C20 */
+	if (vu_vring_runs(vring))
+		return -VIO_EBUSY;
+	if (base > UINT16_MAX)
+		return -VIO_ERANGE;
+	/*
+	 * Without STATUS nobody says that a driver reset the device. But the queues of a new
+	 * driver begin at 0 again, while those of one that only paused go on.
+	 */
+	if (!base && vring->base && dev->status & VIRTIO_CONFIG_S_DRIVER_OK && !vu_any_runs(backend) &&
+	    !vu_has_protocol(backend, VHOST_USER_PROTOCOL_F_STATUS)) {
+		struct vio_features features = dev->features_accepted;
+
+		error = negotiate(backend, &features);
+	}
+	vring->base = (uint16_t)base;
+	return error ? error : vu_vring_update(vring);
+}
+
+static int get_vring_base(struct vio_vhost_user *backend, struct vu_message *message)
+{
+	struct vu_vring *vring = vring_of(backend, message);
+	struct vhost_user_vring_state state = { .index = vring->index };
+
+	vu_vring_pause(vring);
+	vring->held = true;
+	state.num = vring->base;
+	return reply(backend, message, &state, sizeof(state));
+}
+
+static int set_vring_enable(struct vio_vhost_user *backend, struct vu_message *message)
+{
+	struct vu_vring *vring = vring_of(backend, message);
+
+	if (message->payload.state.num > 1) /* hostile: C24 */
+		return -VIO_EPROTO;
+	vring->enabled = message->payload.state.num;
+	if (vring->enabled)
+		return vu_vring_update(vring);
+	vu_vring_pause(vring);
+	return 0;
+}
+
+/*
+ * The queue of KICK, CALL and ERR, and of what kind the descriptor is that came
+ * along; NONE: the message says that there is none. `access` is what it must allow.
+ */
+static int vring_fd(struct vio_vhost_user *backend, const struct vu_message *message, int access,
+		    struct vu_vring **vring, enum vu_signal_kind *kind)
+{
+	uint64_t index = message->payload.u64 & VHOST_USER_VRING_INDEX_MASK;
+	bool without = message->payload.u64 & VHOST_USER_VRING_NOFD_MASK;
+
+	/* hostile: C16 C22 */
+	if (message->payload.u64 & ~(uint64_t)(VHOST_USER_VRING_INDEX_MASK | VHOST_USER_VRING_NOFD_MASK) ||
+	    index >= backend->dev->queue_count || message->fd_count != (without ? 0 : 1))
+		return -VIO_EPROTO;
+	*vring = &backend->vrings[index];
+	*kind = without ? VU_SIGNAL_NONE : vu_signal_kind(message->fds[0], access);
+	if (without || *kind == VU_SIGNAL_EVENT || *kind == VU_SIGNAL_PIPE)
+		return 0;
+	/* What User-Mode Linux calls a pipe, and gives to be called by, is a socket pair. */
+	if (*kind == VU_SIGNAL_SOCKET && access == O_WRONLY)
+		return 0;
+	vu_log(backend, "queue %u: the file descriptor is no eventfd, pipe or socket", (*vring)->index);
+	return -VIO_EINVAL; /* hostile: C12 */
+}
+
+static int set_vring_kick(struct vio_vhost_user *backend, struct vu_message *message)
+{
+	enum vu_signal_kind kind;
+	struct vu_vring *vring;
+	int error;
+
+	error = vring_fd(backend, message, O_RDONLY, &vring, &kind);
+	if (error)
+		return error;
+	if (kind == VU_SIGNAL_NONE) {
+		vu_log(backend, "queue %u: has no kick descriptor, and polling is not supported",
+		       vring->index);
+		return -VIO_ENOTSUP;
+	}
+	error = vu_vring_set_kick(vring, vu_message_take_fd(message, 0));
+	if (error)
+		return error;
+	vring->held = false;
+	return vu_vring_update(vring);
+}
+
+static int set_vring_call(struct vio_vhost_user *backend, struct vu_message *message)
+{
+	enum vu_signal_kind kind;
+	struct vu_vring *vring;
+	int error = vring_fd(backend, message, O_WRONLY, &vring, &kind);
+
+	if (!error)
+		vu_vring_set_call(vring, kind, vu_message_take_fd(message, 0));
+	return error;
+}
+
+static int set_vring_err(struct vio_vhost_user *backend, struct vu_message *message)
+{
+	enum vu_signal_kind kind;
+	struct vu_vring *vring;
+	int error = vring_fd(backend, message, O_WRONLY, &vring, &kind);
+
+	if (!error)
+		vu_signal_set(&vring->err, kind, vu_message_take_fd(message, 0));
+	return error;
+}
+
+/* Configuration. */
+
+static int set_backend_req_fd(struct vio_vhost_user *backend, struct vu_message *message)
+{
+	enum vu_signal_kind kind = vu_signal_kind(message->fds[0], O_WRONLY);
+
+	/* hostile: C32, another one takes the place of the first. */
+	if (kind != VU_SIGNAL_SOCKET && kind != VU_SIGNAL_PIPE)
+		return -VIO_EINVAL;
+	vu_signal_set(&backend->channel, kind, vu_message_take_fd(message, 0));
+	return 0;
+}
+
+/* Whether the message's size is what its own header says, and the range is one that can be. */
+static bool config_sound(const struct vu_message *message)
+{
+	const struct vhost_user_config *config = &message->payload.config;
+	uint64_t end = (uint64_t)config->offset + config->size;
+
+	return config->size && config->size <= VHOST_USER_CONFIG_BYTES_MAX &&
+	       end <= VHOST_USER_CONFIG_BYTES_MAX &&
+	       message->header.size == offsetof(struct vhost_user_config, payload) + config->size;
+}
+
+static int get_config(struct vio_vhost_user *backend, struct vu_message *message)
+{
+	struct vhost_user_config *config = &message->payload.config;
+
+	/* hostile: C28; an empty payload says that it failed. */
+	if (!config_sound(message))
+		return reply(backend, message, NULL, 0);
+	vio_device_read_config(backend->dev, config->offset, config->payload, config->size);
+	return reply(backend, message, config, message->header.size);
+}
+
+static int set_config(struct vio_vhost_user *backend, struct vu_message *message)
+{
+	const struct vhost_user_config *config = &message->payload.config;
+
+	if (!config_sound(message) || config->flags > VHOST_USER_CONFIG_FLAG_MIGRATION)
+		return -VIO_EPROTO;
+	if (!vio_device_write_config(backend->dev, config->offset, config->payload, config->size))
+		return 0;
+	/* It was the driver who wrote beyond the end; that alone doesn't cost it its device. */
+	vu_log(backend, "SET_CONFIG: %u bytes at %u of %u", config->size, config->offset,
+	       backend->dev->config_bytes);
+	return answer_wanted(backend, message) ? -VIO_ERANGE : 0;
+}
+
+#define U64           sizeof(uint64_t), sizeof(uint64_t)
+#define VRING_STATE   sizeof(struct vhost_user_vring_state), sizeof(struct vhost_user_vring_state)
+#define VRING_ADDR    sizeof(struct vhost_user_vring_addr), sizeof(struct vhost_user_vring_addr)
+#define MEM_TABLE     8 + 32, sizeof(struct vhost_user_mem_table)
+#define MEM_REG       sizeof(struct vhost_user_mem_reg), sizeof(struct vhost_user_mem_reg)
+#define CONFIG        offsetof(struct vhost_user_config, payload), sizeof(struct vhost_user_config)
+#define PROTOCOL(bit) VHOST_USER_PROTOCOL_F_##bit
+
+static const struct vu_row rows[] = {
+	[VHOST_USER_GET_FEATURES] = { "GET_FEATURES", 0, 0, 0, 0, NEEDS_NOTHING, false, get_features },
+	[VHOST_USER_SET_FEATURES] = { "SET_FEATURES", U64, 0, 0, NEEDS_NOTHING, false, set_features },
+	[VHOST_USER_SET_OWNER] = { "SET_OWNER", 0, 0, 0, 0, NEEDS_NOTHING, false, set_owner },
+	[VHOST_USER_RESET_OWNER] = { "RESET_OWNER", 0, 0, 0, 0, NEEDS_NOTHING, false, reset_owner },
+	[VHOST_USER_SET_MEM_TABLE] = { "SET_MEM_TABLE", MEM_TABLE, 1, VHOST_USER_FDS_MAX, NEEDS_NOTHING,
+				       false, set_mem_table },
+	[VHOST_USER_SET_VRING_NUM] = { "SET_VRING_NUM", VRING_STATE, 0, 0, NEEDS_NOTHING, true,
+				       set_vring_num },
+	[VHOST_USER_SET_VRING_ADDR] = { "SET_VRING_ADDR", VRING_ADDR, 0, 0, NEEDS_NOTHING, true,
+					set_vring_addr },
+	[VHOST_USER_SET_VRING_BASE] = { "SET_VRING_BASE", VRING_STATE, 0, 0, NEEDS_NOTHING, true,
+					set_vring_base },
+	[VHOST_USER_GET_VRING_BASE] = { "GET_VRING_BASE", VRING_STATE, 0, 0, NEEDS_NOTHING, true,
+					get_vring_base },
+	[VHOST_USER_SET_VRING_KICK] = { "SET_VRING_KICK", U64, 0, 1, NEEDS_NOTHING, false, set_vring_kick },
+	[VHOST_USER_SET_VRING_CALL] = { "SET_VRING_CALL", U64, 0, 1, NEEDS_NOTHING, false, set_vring_call },
+	[VHOST_USER_SET_VRING_ERR] = { "SET_VRING_ERR", U64, 0, 1, NEEDS_NOTHING, false, set_vring_err },
+	[VHOST_USER_GET_PROTOCOL_FEATURES] = { "GET_PROTOCOL_FEATURES", 0, 0, 0, 0, NEEDS_NOTHING, false,
+					       get_protocol_features },
+	[VHOST_USER_SET_PROTOCOL_FEATURES] = { "SET_PROTOCOL_FEATURES", U64, 0, 0, NEEDS_NOTHING, false,
+					       set_protocol_features },
+	[VHOST_USER_GET_QUEUE_NUM] = { "GET_QUEUE_NUM", 0, 0, 0, 0, PROTOCOL(MQ), false, get_queue_num },
+	[VHOST_USER_SET_VRING_ENABLE] = { "SET_VRING_ENABLE", VRING_STATE, 0, 0, NEEDS_NOTHING, true,
+					  set_vring_enable },
+	[VHOST_USER_SET_BACKEND_REQ_FD] = { "SET_BACKEND_REQ_FD", 0, 8, 1, 1, PROTOCOL(BACKEND_REQ), false,
+					    set_backend_req_fd },
+	[VHOST_USER_GET_CONFIG] = { "GET_CONFIG", CONFIG, 0, 0, PROTOCOL(CONFIG), false, get_config },
+	[VHOST_USER_SET_CONFIG] = { "SET_CONFIG", CONFIG, 0, 0, PROTOCOL(CONFIG), false, set_config },
+	[VHOST_USER_RESET_DEVICE] = { "RESET_DEVICE", 0, 0, 0, 0, PROTOCOL(RESET_DEVICE), false,
+				      reset_device },
+	[VHOST_USER_GET_MAX_MEM_SLOTS] = { "GET_MAX_MEM_SLOTS", 0, 0, 0, 0, PROTOCOL(CONFIGURE_MEM_SLOTS),
+					   false, get_max_mem_slots },
+	[VHOST_USER_ADD_MEM_REG] = { "ADD_MEM_REG", MEM_REG, 1, 1, PROTOCOL(CONFIGURE_MEM_SLOTS), false,
+				     add_mem_reg },
+	/* The descriptor is of no use, but old front ends send one. */
+	[VHOST_USER_REM_MEM_REG] = { "REM_MEM_REG", MEM_REG, 0, 1, PROTOCOL(CONFIGURE_MEM_SLOTS), false,
+				     rem_mem_reg },
+	[VHOST_USER_SET_STATUS] = { "SET_STATUS", U64, 0, 0, PROTOCOL(STATUS), false, set_status },
+	[VHOST_USER_GET_STATUS] = { "GET_STATUS", 0, 0, 0, 0, PROTOCOL(STATUS), false, get_status },
+};
+
+/* Requests that have a reply of their own, whether asked for one or not. */
+static bool replies(uint32_t request)
+{
+	switch (request) {
+	case VHOST_USER_GET_FEATURES:
+	case VHOST_USER_GET_VRING_BASE:
+	case VHOST_USER_GET_PROTOCOL_FEATURES:
+	case VHOST_USER_GET_QUEUE_NUM:
+	case VHOST_USER_GET_CONFIG:
+	case VHOST_USER_GET_MAX_MEM_SLOTS:
+	case VHOST_USER_GET_STATUS:
+		return true;
+	default:
+		return false;
+	}
+}
+
+/* Why the message can't be what it says it is; NULL if it can. */
+static const char *mistake(const struct vio_vhost_user *backend, const struct vu_row *row,
+			   const struct vu_message *message)
+{
+	if (!row)
+		return "not known";
+	if (row->protocol != NEEDS_NOTHING && !vu_has_protocol(backend, row->protocol))
+		return "was not negotiated";
+	if (message->header.size < row->size_min || message->header.size > row->size_max)
+		return "wrong size";
+	if (message->fd_count < row->fds_min || message->fd_count > row->fds_max)
+		return "wrong number of file descriptors"; /* hostile: C12 */
+	if (row->queue && message->payload.state.index >= backend->dev->queue_count)
+		return "no such queue"; /* hostile: C16 */
+	return NULL;
+}
+
+int vu_handle_message(struct vio_vhost_user *backend)
+{
+	struct vu_message *message = &backend->receiver.message;
+	uint32_t request = message->header.request;
+	const struct vu_row *row =
+		request < VIO_ARRAY_SIZE(rows) && rows[request].handle ? &rows[request] : NULL;
+	const char *wrong = mistake(backend, row, message);
+	int result;
+
+	if (wrong)
+		vu_log(backend, "message %u (%s, %u bytes, %u descriptors): %s", request,
+		       row ? row->name : "?", message->header.size, message->fd_count, wrong);
+	result = wrong ? -VIO_EPROTO : row->handle(backend, message);
+	if (result == VU_REPLIED)
+		return 0;
+	if (result && !wrong)
+		vu_log(backend, "%s refused: %s", row->name, vio_strerror(result));
+	/*
+	 * Looked at only now: User-Mode Linux wants an answer to the very message that negotiates
+	 * answers. In place of a reply of the request's own it would be taken for that.
+	 */
+	if (answer_wanted(backend, message) && !replies(request)) {
+		reply_u64(backend, message, result != 0);
+		return 0;
+	}
+	/* Nobody waits for an error: the only way to tell is to hang up. */
+	return result;
+}

@@ -1,0 +1,148 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/uio.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "link/vhost_user/signal.h"
+
+/*
+ * Other files without a type (timers, performance counters) may be readable for
+ * ever, so that watching them would keep a processor busy. Where /proc is absent
+ * the front end is believed.
+ */
+static bool is_eventfd(int fd)
+{
+	static const char eventfd_name[] = "anon_inode:[eventfd]";
+	char path[32], name[sizeof(eventfd_name)];
+	ssize_t length;
+
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	length = readlink(path, name, sizeof(name));
+	return length < 0 ||
+	       (length == sizeof(eventfd_name) - 1 && !memcmp(name, eventfd_name, (size_t)length));
+}
+
+enum vu_signal_kind vu_signal_kind(int fd, int access)
+{
+	int flags = fcntl(fd, F_GETFL);
+	struct stat status;
+
+	/* hostile: C12 */
+	if (flags < 0 || (flags & O_PATH) || fstat(fd, &status) < 0)
+		return VU_SIGNAL_NONE;
+	if ((flags & O_ACCMODE) != O_RDWR && (flags & O_ACCMODE) != access)
+		return VU_SIGNAL_NONE;
+	if (S_ISFIFO(status.st_mode))
+		return VU_SIGNAL_PIPE;
+	if (S_ISSOCK(status.st_mode))
+		return VU_SIGNAL_SOCKET;
+	return !(status.st_mode & S_IFMT) && is_eventfd(fd) ? VU_SIGNAL_EVENT : VU_SIGNAL_NONE;
+}
+
+void vu_signal_set(struct vu_signal *to, enum vu_signal_kind kind, int fd)
+{
+	if (to->kind != VU_SIGNAL_NONE)
+		close(to->fd);
+	*to = (struct vu_signal){ kind, fd };
+}
+
+static bool ready(int fd, short events)
+{
+	struct pollfd pollfd = { .fd = fd, .events = events };
+
+	return poll(&pollfd, 1, 0) == 1;
+}
+
+/*
+ * A front end that gave a descriptor without O_NONBLOCK may mean it, and the
+ * flag is its own, so it is asked before every write (hostile: C23). Only one
+ * that fills the counter between the two system calls can still hold this thread.
+ */
+static ssize_t write_now(int fd, const void *from, size_t length)
+{
+	int flags = fcntl(fd, F_GETFL);
+
+	if (flags >= 0 && !(flags & O_NONBLOCK) && !ready(fd, POLLOUT)) {
+		errno = EAGAIN;
+		return -1;
+	}
+	return write(fd, from, length);
+}
+
+/* write() to a pipe that nobody reads raises SIGPIPE, which isn't ours to ignore. */
+static ssize_t write_pipe(int fd, const void *from, size_t length)
+{
+	const struct timespec now = { 0, 0 };
+	sigset_t sigpipe, pending, before;
+	ssize_t written;
+	int error;
+
+	sigemptyset(&sigpipe);
+	sigaddset(&sigpipe, SIGPIPE);
+	sigpending(&pending);
+	pthread_sigmask(SIG_BLOCK, &sigpipe, &before);
+	written = write_now(fd, from, length);
+	error = errno;
+	if (written < 0 && error == EPIPE && !sigismember(&pending, SIGPIPE))
+		while (sigtimedwait(&sigpipe, NULL, &now) < 0 && errno == EINTR)
+			;
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	errno = error;
+	return written;
+}
+
+bool vu_signal_write(const struct vu_signal *to, const void *from, size_t length)
+{
+	ssize_t written;
+
+	do {
+		if (to->kind == VU_SIGNAL_NONE)
+			return true;
+		if (to->kind == VU_SIGNAL_PIPE)
+			written = write_pipe(to->fd, from, length);
+		else if (to->kind == VU_SIGNAL_SOCKET)
+			written = send(to->fd, from, length, MSG_DONTWAIT | MSG_NOSIGNAL);
+		else
+			written = write_now(to->fd, from, length);
+	} while (written < 0 && errno == EINTR);
+	return written >= 0 || errno == EAGAIN || errno == EWOULDBLOCK;
+}
+
+bool vu_signal_raise(const struct vu_signal *to)
+{
+	const uint64_t one = 1;
+
+	return vu_signal_write(to, &one, sizeof(one));
+}
+
+int vu_signal_take(int fd)
+{
+	uint64_t count;
+	struct iovec iov = { &count, sizeof(count) };
+	ssize_t got;
+
+	/*
+	 * The loop saw it readable, but another queue with the same eventfd or the front
+	 * end itself may have been faster, and the flags are the front end's.
+	 */
+	got = preadv2(fd, &iov, 1, -1, RWF_NOWAIT);
+	if (got < 0 && (errno == EOPNOTSUPP || errno == ENOSYS || errno == ESPIPE)) {
+		if (!ready(fd, POLLIN))
+			return 0;
+		got = read(fd, &count, sizeof(count));
+	}
+	if (got > 0)
+		return 1;
+	if (got < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR))
+		return 0;
+	return -VIO_EHANGUP;
+}

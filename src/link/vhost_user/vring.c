@@ -1,0 +1,186 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include <unistd.h>
+
+#include "link/vhost_user/backend.h"
+
+void vu_vring_set_call(struct vu_vring *vring, enum vu_signal_kind kind, int fd)
+{
+	vu_signal_set(&vring->call, kind, fd);
+	if (vring->owes_interrupt && kind != VU_SIGNAL_NONE) {
+		vring->owes_interrupt = false;
+		vu_vring_interrupt(vring);
+	}
+}
+
+void vu_vring_interrupt(struct vu_vring *vring)
+{
+	if (vring->call.kind == VU_SIGNAL_NONE)
+		vring->owes_interrupt = true;
+	else if (!vu_signal_raise(&vring->call))
+		vu_signal_set(&vring->call, VU_SIGNAL_NONE, -1);
+}
+
+/* The count is of no interest, only that it goes away. */
+static void kick_ready(struct vio_watch *watch)
+{
+	struct vu_vring *vring = VIO_CONTAINER_OF(watch, struct vu_vring, kick);
+	int taken = vu_signal_take(watch->fd);
+
+	if (taken < 0) {
+		/* Ready for ever and never a kick: the queue goes on without. */
+		vu_log(vring->backend, "queue %u: nobody holds the other end of its kick descriptor",
+		       vring->index);
+		vring->backend->watcher.remove(vring->backend->watcher.context, watch);
+		vring->watched = false;
+	} else if (taken) {
+		vio_device_kick(vring->backend->dev, vring->index);
+	}
+}
+
+static void kick_again(struct vio_task *task)
+{
+	struct vu_vring *vring = VIO_CONTAINER_OF(task, struct vu_vring, again);
+
+	vio_device_kick(vring->backend->dev, vring->index);
+}
+
+void vu_vring_init(struct vu_vring *vring, struct vio_vhost_user *backend, uint16_t index)
+{
+	*vring = (struct vu_vring){
+		.backend = backend,
+		.index = index,
+		.kick = { .fd = -1, .ready = kick_ready },
+		.again = { .run = kick_again },
+	};
+}
+
+int vu_vring_set_kick(struct vu_vring *vring, int fd)
+{
+	const struct vio_watcher *watcher = &vring->backend->watcher;
+	int error;
+
+	if (vring->watched)
+		watcher->remove(watcher->context, &vring->kick);
+	vring->watched = false;
+	if (vring->kick.fd >= 0)
+		close(vring->kick.fd);
+	vring->kick.fd = fd;
+	if (fd < 0)
+		return 0;
+	error = watcher->add(watcher->context, &vring->kick);
+	vring->watched = !error;
+	if (error) {
+		close(fd);
+		vring->kick.fd = -1;
+		return error;
+	}
+	/* A kick may have gone to the descriptor before it. */
+	vio_device_kick(vring->backend->dev, vring->index);
+	return 0;
+}
+
+void vu_vring_reset(struct vu_vring *vring)
+{
+	struct vio_vhost_user *backend = vring->backend;
+
+	vu_vring_pause(vring);
+	vu_vring_set_kick(vring, -1);
+	backend->watcher.cancel(backend->watcher.context, &vring->again);
+	vring->num = 0;
+	vring->base = 0;
+	vring->has_addr = false;
+	vring->enabled = false;
+	vring->held = false;
+	vring->faulty = false;
+	vring->owes_interrupt = false;
+}
+
+void vu_vring_close(struct vu_vring *vring)
+{
+	struct vio_vhost_user *backend = vring->backend;
+
+	vu_vring_reset(vring);
+	vu_signal_set(&vring->call, VU_SIGNAL_NONE, -1);
+	vu_signal_set(&vring->err, VU_SIGNAL_NONE, -1);
+	vu_vring_init(vring, backend, vring->index);
+}
+
+void vu_vring_pause(struct vu_vring *vring)
+{
+	if (vu_vring_runs(vring))
+		vring->base = vio_device_queue_stop(vring->backend->dev, vring->index);
+}
+
+static int start(struct vu_vring *vring)
+{
+	struct vio_vhost_user *backend = vring->backend;
+	const struct vu_memory *memory = &backend->memory;
+	const struct vhost_user_vring_addr *addr = &vring->addr;
+	struct vio_devq_config config = { .size = vring->num, .avail_base = vring->base };
+	int error;
+
+	/* hostile: C18 */
+	if (!vu_memory_from_user(memory, addr->descriptor, 16ull * vring->num, &config.descriptor_area) ||
+	    !vu_memory_from_user(memory, addr->available, 6 + 2ull * vring->num, &config.driver_area) ||
+	    !vu_memory_from_user(memory, addr->used, 6 + 8ull * vring->num, &config.device_area)) {
+		vu_log(backend, "queue %u: its rings are not in the front end's memory", vring->index);
+		vu_signal_raise(&vring->err);
+		return -VIO_EPROTO;
+	}
+	error = vio_device_queue_start(backend->dev, vring->index, &config);
+	if (error)
+		vu_log(backend, "queue %u: can't start with %u entries: %s", vring->index, vring->num,
+		       vio_strerror(error));
+	return error;
+}
+
+static int start_if_ready(struct vu_vring *vring)
+{
+	struct vio_device *dev = vring->backend->dev;
+	int error;
+
+	if (vu_vring_runs(vring) || !vring->num || !vring->has_addr || !vring->enabled || vring->held ||
+	    vring->kick.fd < 0 || vring->faulty || !(dev->status & VIRTIO_CONFIG_S_FEATURES_OK))
+		return 0;
+	error = start(vring);
+	if (error) {
+		vring->faulty = true;
+		return error;
+	}
+	/* Without STATUS a front end doesn't say DRIVER_OK; that it starts a queue says as much. */
+	if (!vu_has_protocol(vring->backend, VHOST_USER_PROTOCOL_F_STATUS))
+		vio_device_write_status(dev, dev->status | VIRTIO_CONFIG_S_DRIVER_OK);
+	return 0;
+}
+
+int vu_vring_update(struct vu_vring *vring)
+{
+	vring->faulty = false;
+	return start_if_ready(vring);
+}
+
+bool vu_any_runs(const struct vio_vhost_user *backend)
+{
+	uint16_t queue;
+
+	for (queue = 0; queue < backend->dev->queue_count; queue++)
+		if (vu_vring_runs(&backend->vrings[queue]))
+			return true;
+	return false;
+}
+
+void vu_pause_all(struct vio_vhost_user *backend)
+{
+	uint16_t queue;
+
+	for (queue = 0; queue < backend->dev->queue_count; queue++)
+		vu_vring_pause(&backend->vrings[queue]);
+}
+
+void vu_update_all(struct vio_vhost_user *backend)
+{
+	uint16_t queue;
+
+	for (queue = 0; queue < backend->dev->queue_count; queue++)
+		vu_vring_update(&backend->vrings[queue]);
+}

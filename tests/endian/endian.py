@@ -1,0 +1,82 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-3-Clause
+"""The rings do the same, byte by byte, on a big-endian machine.
+
+  tests/endian/endian.py ROOT TARGET=REPLAY... -- CORE_SOURCE...
+
+Builds each fuzz target's replay for s390x, runs it in emulation over the corpus, and compares its digest
+with that of the native REPLAY. The digest takes in all that the rings wrote to memory and all that came out.
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+
+GCC = "s390x-linux-gnu-gcc"
+EMULATORS = ["qemu-s390x-static", "qemu-s390x"]
+FLAGS = ["-std=gnu11", "-O2", "-static", "-Wall", "-Wextra", "-Werror", "-Wno-unused-parameter"]
+
+
+def run(command):
+    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    return done.returncode, done.stdout
+
+
+def build(root, target, sources, program):
+    fuzz = os.path.join(root, "fuzz")
+    return run([GCC, *FLAGS, "-I", os.path.join(root, "include"), "-I", os.path.join(root, "src"), *sources,
+                os.path.join(fuzz, target + ".c"), os.path.join(fuzz, "replay.c"), "-o", program])
+
+
+def absent():
+    """What is missing, or None."""
+    if not shutil.which(GCC):
+        return f"{GCC} is absent"
+    if not any(shutil.which(name) for name in EMULATORS):
+        return f"{EMULATORS[0]} is absent"
+    if run([GCC, "-E", "-include", "stdio.h", "-x", "c", os.devnull])[0]:
+        return "the C library for s390x (libc6-dev-s390x-cross) is absent"
+    return None
+
+
+def compare(root, target, replay, sources, folder):
+    """Complaints."""
+    emulator = next(name for name in EMULATORS if shutil.which(name))
+    corpus = os.path.join(root, "fuzz", "corpus", target)
+    program = os.path.join(folder, target)
+    status, output = build(root, target, sources, program)
+    if status:
+        return [output]
+    status, native = run([replay, corpus])
+    if status:
+        return [f"here: exit {status}: {native}"]
+    status, foreign = run([emulator, program, corpus])
+    if status:
+        return [f"on s390x: exit {status}: {foreign}"]
+    return [] if native == foreign else [f"here: {native}", f"on s390x: {foreign}"]
+
+
+def main():
+    root, words = sys.argv[1], sys.argv[2:]
+    split = words.index("--")
+    targets = dict(word.split("=", 1) for word in words[:split])
+    missing = absent()
+    failed = False
+    print(f"1..{len(targets)}")
+    with tempfile.TemporaryDirectory() as folder:
+        for number, (target, replay) in enumerate(targets.items(), 1):
+            if missing:
+                print(f"ok {number} {target} on s390x # SKIP {missing}")
+                continue
+            complaints = compare(root, target, replay, words[split + 1:], folder)
+            for line in "\n".join(complaints).splitlines():
+                print(f"# {line}")
+            print(f"{'not ok' if complaints else 'ok'} {number} {target} on s390x")
+            failed = failed or bool(complaints)
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

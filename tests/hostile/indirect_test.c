@@ -1,0 +1,362 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "lib/test.h"
+
+#include <string.h>
+
+#include "lib/world.h"
+
+/* Indirect tables: illegal ones, odd ones that are legal. */
+
+#define TABLE WORLD_FAR
+
+static void offer_table(struct test_world *w, uint64_t addr, uint32_t len, unsigned flags)
+{
+	test_ring_desc(&w->ring, 0, addr, len, F_INDIRECT | flags, 0);
+	test_ring_offer(&w->ring, 0);
+}
+
+static void entry(struct test_world *w, unsigned index, uint64_t addr, uint32_t len, unsigned flags,
+		  unsigned next)
+{
+	test_table_desc(&w->memory, TABLE, index, addr, len, flags, next);
+}
+
+/* hostile: A34; spec: DRV-SPLIT-008 */
+static void without_the_feature(struct test_world *w)
+{
+	entry(w, 0, WORLD_LOW, 1, 0, 0);
+	offer_table(w, TABLE, 16, 0);
+	test_world_faults(w, VIO_FAULT_INDIRECT_REFUSED, 0, F_INDIRECT);
+}
+
+/* hostile: A35; spec: DRV-SPLIT-011 */
+static void with_next(struct test_world *w)
+{
+	entry(w, 0, WORLD_LOW, 1, 0, 0);
+	offer_table(w, TABLE, 16, F_NEXT);
+	test_world_faults(w, VIO_FAULT_INDIRECT_NEXT, 0, F_INDIRECT | F_NEXT);
+}
+
+/* hostile: A36; spec: DRV-SPLIT-009 */
+static void nested(struct test_world *w)
+{
+	entry(w, 0, TABLE, 16, F_INDIRECT, 0);
+	offer_table(w, TABLE, 16, 0);
+	test_world_faults(w, VIO_FAULT_INDIRECT_NESTED, 0, F_INDIRECT);
+}
+
+/* hostile: A36, deeper in */
+static void nested_later(struct test_world *w)
+{
+	entry(w, 0, WORLD_LOW, 4, F_NEXT, 1);
+	entry(w, 1, TABLE, 32, F_INDIRECT | F_NEXT, 0);
+	offer_table(w, TABLE, 32, 0);
+	test_world_faults(w, VIO_FAULT_INDIRECT_NESTED, 1, F_INDIRECT | F_NEXT);
+}
+
+/* hostile: A37 */
+static void empty(struct test_world *w)
+{
+	offer_table(w, TABLE, 0, 0);
+	test_world_faults(w, VIO_FAULT_INDIRECT_LENGTH, 0, 0);
+}
+
+static void less_than_one(struct test_world *w)
+{
+	offer_table(w, TABLE, 15, 0);
+	test_world_faults(w, VIO_FAULT_INDIRECT_LENGTH, 0, 15);
+}
+
+static void one_and_a_half(struct test_world *w)
+{
+	offer_table(w, TABLE, 24, 0);
+	test_world_faults(w, VIO_FAULT_INDIRECT_LENGTH, 0, 24);
+}
+
+/* hostile: A40 */
+static void longer_than_the_queue(struct test_world *w)
+{
+	entry(w, 0, WORLD_LOW, 1, 0, 0);
+	offer_table(w, TABLE, 16 * (w->ring.size + 1u), 0);
+	test_world_faults(w, VIO_FAULT_INDIRECT_LENGTH, 0, 16 * (w->ring.size + 1u));
+}
+
+/* hostile: A40 */
+static void length_all_ones(struct test_world *w)
+{
+	offer_table(w, TABLE, UINT32_MAX, 0);
+	test_world_faults(w, VIO_FAULT_INDIRECT_LENGTH, 0, UINT32_MAX);
+}
+
+static void length_almost_all_ones(struct test_world *w)
+{
+	offer_table(w, TABLE, UINT32_MAX - 15, 0);
+	test_world_faults(w, VIO_FAULT_INDIRECT_LENGTH, 0, UINT32_MAX - 15);
+}
+
+/* hostile: A41 */
+static void outside_of_memory(struct test_world *w)
+{
+	offer_table(w, WORLD_HOLE, 16, 0);
+	test_world_faults(w, VIO_FAULT_INDIRECT_MEMORY, 0, WORLD_HOLE);
+}
+
+/* hostile: A41 */
+static void ends_outside_of_memory(struct test_world *w)
+{
+	entry(w, 0, WORLD_LOW, 1, 0, 0);
+	offer_table(w, TABLE + WORLD_DATA_BYTES - 16, 32, 0);
+	test_world_faults(w, VIO_FAULT_INDIRECT_MEMORY, 0, TABLE + WORLD_DATA_BYTES - 16);
+}
+
+/* hostile: A41 at the end of the address space */
+static void wraps(struct test_world *w)
+{
+	offer_table(w, UINT64_MAX - 15, 32, 0);
+	test_world_faults(w, VIO_FAULT_INDIRECT_MEMORY, 0, UINT64_MAX - 15);
+}
+
+static void expect_text(struct test_world *w, const char *text)
+{
+	struct vio_buf buf = test_world_pops(w);
+	char got[64] = "";
+
+	assert_int_equal(vio_read(&buf, got, sizeof(got) - 1), strlen(text));
+	assert_string_equal(got, text);
+	vio_devq_push(&w->q, &buf, 0);
+	vio_devq_notify(&w->q);
+}
+
+/* hostile: A42, at every place where the regions may cut it */
+static void spans_two_regions(struct test_world *w)
+{
+	unsigned before;
+
+	test_memory_put(&w->memory, WORLD_LOW, "acrossthe edge", 14);
+	for (before = 1; before < 48; before++) {
+		uint64_t table = WORLD_HIGH - before;
+
+		test_table_desc(&w->memory, table, 0, WORLD_LOW, 6, F_NEXT, 2);
+		test_table_desc(&w->memory, table, 2, WORLD_LOW + 6, 3, F_NEXT, 1);
+		test_table_desc(&w->memory, table, 1, WORLD_LOW + 9, 5, 0, 0);
+		offer_table(w, table, 48, 0);
+		expect_text(w, "acrossthe edge");
+	}
+}
+
+/* At any address: the standard aligns the descriptor area, not an indirect table. */
+static void misaligned(struct test_world *w)
+{
+	unsigned offset;
+
+	test_memory_put(&w->memory, WORLD_LOW, "odd", 3);
+	for (offset = 1; offset < 16; offset++) {
+		test_table_desc(&w->memory, TABLE + offset, 0, WORLD_LOW, 3, 0, 0);
+		offer_table(w, TABLE + offset, 16, 0);
+		expect_text(w, "odd");
+	}
+}
+
+static void in_read_only_memory(struct test_world *w)
+{
+	/* All zeros: one readable element of no bytes. */
+	struct vio_buf buf;
+
+	offer_table(w, WORLD_ROM + 16, 16, 0);
+	buf = test_world_pops(w);
+	assert_int_equal(buf.readable_count + buf.writable_count, 0);
+	vio_devq_push(&w->q, &buf, 0);
+}
+
+/* hostile: A44, the buffer rewrites the table while it is in flight */
+static void overlaps_its_buffer(struct test_world *w)
+{
+	struct vio_buf buf;
+	uint8_t ones[48];
+
+	memset(ones, 0xff, sizeof(ones));
+	entry(w, 0, TABLE, 32, F_WRITE | F_NEXT, 1);
+	entry(w, 1, WORLD_LOW, 16, F_WRITE, 0);
+	offer_table(w, TABLE, 32, 0);
+	buf = test_world_pops(w);
+	assert_int_equal(vio_write(&buf, ones, 48), 48);
+	assert_memory_equal(test_memory_at(&w->memory, WORLD_LOW), ones, 16);
+	vio_devq_push(&w->q, &buf, 48);
+	vio_devq_notify(&w->q);
+	assert_int_equal(test_ring_used_len(&w->ring, (uint16_t)(test_ring_used_idx(&w->ring) - 1)), 48);
+	test_world_serves(w);
+}
+
+/* hostile: A45 */
+static void cycle(struct test_world *w)
+{
+	entry(w, 0, WORLD_LOW, 1, F_NEXT, 1);
+	entry(w, 1, WORLD_LOW, 1, F_NEXT, 0);
+	offer_table(w, TABLE, 32, 0);
+	test_world_faults(w, VIO_FAULT_CHAIN_LOOP, 0, 2);
+}
+
+/* hostile: A45, behind direct descriptors: the chain may have as many as the queue. spec: DRV-SPLIT-010 */
+static void too_long_with_direct_ones(struct test_world *w)
+{
+	unsigned size = w->ring.size, i;
+
+	for (i = 0; i + 1 < size; i++)
+		test_ring_desc(&w->ring, i, WORLD_LOW, 1, F_NEXT, i + 1);
+	test_ring_desc(&w->ring, size - 1, TABLE, 32, F_INDIRECT, 0);
+	entry(w, 0, WORLD_LOW, 1, F_NEXT, 1);
+	entry(w, 1, WORLD_LOW, 1, 0, 0);
+	test_ring_offer(&w->ring, 0);
+	test_world_faults(w, VIO_FAULT_CHAIN_LOOP, 1, size + 1);
+}
+
+/* hostile: A46 */
+static void next_beyond_the_table(struct test_world *w)
+{
+	entry(w, 0, WORLD_LOW, 1, F_NEXT, 2);
+	entry(w, 2, WORLD_LOW, 1, 0, 0);
+	offer_table(w, TABLE, 32, 0);
+	test_world_faults(w, VIO_FAULT_NEXT_RANGE, 0, 2);
+}
+
+/* hostile: A47; spec: DEV-SPLIT-005 */
+static void write_flag_on_the_table(struct test_world *w)
+{
+	test_memory_put(&w->memory, WORLD_LOW, "read me", 7);
+	entry(w, 0, WORLD_LOW, 7, 0, 0);
+	offer_table(w, TABLE, 16, F_WRITE);
+	expect_text(w, "read me");
+}
+
+/* hostile: A48; spec: DEV-SPLIT-006 */
+static void direct_then_table(struct test_world *w)
+{
+	struct vio_buf buf;
+	char text[8] = "";
+
+	test_memory_put(&w->memory, WORLD_LOW, "onetwo", 6);
+	test_ring_desc(&w->ring, 1, WORLD_LOW, 3, F_NEXT, 0);
+	test_ring_desc(&w->ring, 0, TABLE, 32, F_INDIRECT | F_WRITE, 0);
+	entry(w, 0, WORLD_LOW + 3, 3, F_NEXT, 1);
+	entry(w, 1, WORLD_LOW + 16, 5, F_WRITE, 0);
+	test_ring_offer(&w->ring, 1);
+	buf = test_world_pops(w);
+	assert_int_equal(vio_read(&buf, text, 8), 6);
+	assert_string_equal(text, "onetwo");
+	assert_int_equal(buf.writable_bytes, 5);
+	vio_devq_push(&w->q, &buf, 0);
+	vio_devq_notify(&w->q);
+	assert_int_equal(test_ring_used_id(&w->ring, (uint16_t)(test_ring_used_idx(&w->ring) - 1)), 1);
+}
+
+/* hostile: A48 A25, the order counts over the whole chain */
+static void readable_table_after_writable(struct test_world *w)
+{
+	test_ring_desc(&w->ring, 0, WORLD_LOW, 3, F_NEXT | F_WRITE, 1);
+	test_ring_desc(&w->ring, 1, TABLE, 16, F_INDIRECT, 0);
+	entry(w, 0, WORLD_LOW + 3, 3, 0, 0);
+	test_ring_offer(&w->ring, 0);
+	test_world_faults(w, VIO_FAULT_READ_AFTER_WRITE, 0, 0);
+}
+
+/* hostile: A49 */
+static void two_tables(struct test_world *w)
+{
+	test_ring_desc(&w->ring, 0, TABLE, 16, F_INDIRECT | F_NEXT, 1);
+	test_ring_desc(&w->ring, 1, TABLE, 16, F_INDIRECT, 0);
+	entry(w, 0, WORLD_LOW, 3, 0, 0);
+	test_ring_offer(&w->ring, 0);
+	test_world_faults(w, VIO_FAULT_INDIRECT_NEXT, 0, F_INDIRECT | F_NEXT);
+}
+
+/* hostile: A50 */
+static void overlaps_the_used_ring(struct test_world *w)
+{
+	struct vio_buf buf;
+	uint64_t table = w->ring.device_area + 4 + 16 - (w->ring.device_area + 4) % 16;
+
+	test_table_desc(&w->memory, table, 0, WORLD_LOW, 4, F_WRITE, 0);
+	offer_table(w, table, 16, 0);
+	buf = test_world_pops(w);
+	assert_int_equal(vio_write(&buf, "free", 4), 4);
+	vio_devq_push(&w->q, &buf, 4);
+	vio_devq_notify(&w->q);
+	assert_memory_equal(test_memory_at(&w->memory, WORLD_LOW), "free", 4);
+	test_world_serves(w);
+}
+
+/* The element inside is judged as a direct one. */
+static void element_outside_of_memory(struct test_world *w)
+{
+	entry(w, 0, WORLD_LOW, 4, F_NEXT, 1);
+	entry(w, 1, WORLD_HOLE - 1, 2, F_WRITE, 0);
+	offer_table(w, TABLE, 32, 0);
+	test_world_faults(w, VIO_FAULT_BUFFER_MEMORY, 1, WORLD_HOLE - 1);
+}
+
+#define ON_EACH(least, features, body)                  \
+	static void test_##body(void **state)           \
+	{                                               \
+		test_world_each(least, features, body); \
+	}
+
+ON_EACH(1, TEST_PLAIN, without_the_feature)
+ON_EACH(1, TEST_INDIRECT, with_next)
+ON_EACH(1, TEST_INDIRECT, nested)
+ON_EACH(2, TEST_INDIRECT, nested_later)
+ON_EACH(1, TEST_INDIRECT, empty)
+ON_EACH(1, TEST_INDIRECT, less_than_one)
+ON_EACH(1, TEST_INDIRECT, one_and_a_half)
+ON_EACH(1, TEST_INDIRECT, longer_than_the_queue)
+ON_EACH(1, TEST_INDIRECT, length_all_ones)
+ON_EACH(1, TEST_INDIRECT, length_almost_all_ones)
+ON_EACH(1, TEST_INDIRECT, outside_of_memory)
+ON_EACH(2, TEST_INDIRECT, ends_outside_of_memory)
+ON_EACH(2, TEST_INDIRECT, wraps)
+ON_EACH(4, TEST_INDIRECT, spans_two_regions)
+ON_EACH(1, TEST_INDIRECT, misaligned)
+ON_EACH(1, TEST_INDIRECT, in_read_only_memory)
+ON_EACH(2, TEST_INDIRECT, overlaps_its_buffer)
+ON_EACH(2, TEST_INDIRECT, cycle)
+ON_EACH(2, TEST_INDIRECT, too_long_with_direct_ones)
+ON_EACH(2, TEST_INDIRECT, next_beyond_the_table)
+ON_EACH(1, TEST_INDIRECT, write_flag_on_the_table)
+ON_EACH(4, TEST_INDIRECT, direct_then_table)
+ON_EACH(2, TEST_INDIRECT, readable_table_after_writable)
+ON_EACH(2, TEST_INDIRECT, two_tables)
+ON_EACH(4, TEST_INDIRECT, overlaps_the_used_ring)
+ON_EACH(2, TEST_INDIRECT, element_outside_of_memory)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_without_the_feature),
+		cmocka_unit_test(test_with_next),
+		cmocka_unit_test(test_nested),
+		cmocka_unit_test(test_nested_later),
+		cmocka_unit_test(test_empty),
+		cmocka_unit_test(test_less_than_one),
+		cmocka_unit_test(test_one_and_a_half),
+		cmocka_unit_test(test_longer_than_the_queue),
+		cmocka_unit_test(test_length_all_ones),
+		cmocka_unit_test(test_length_almost_all_ones),
+		cmocka_unit_test(test_outside_of_memory),
+		cmocka_unit_test(test_ends_outside_of_memory),
+		cmocka_unit_test(test_wraps),
+		cmocka_unit_test(test_spans_two_regions),
+		cmocka_unit_test(test_misaligned),
+		cmocka_unit_test(test_in_read_only_memory),
+		cmocka_unit_test(test_overlaps_its_buffer),
+		cmocka_unit_test(test_cycle),
+		cmocka_unit_test(test_too_long_with_direct_ones),
+		cmocka_unit_test(test_next_beyond_the_table),
+		cmocka_unit_test(test_write_flag_on_the_table),
+		cmocka_unit_test(test_direct_then_table),
+		cmocka_unit_test(test_readable_table_after_writable),
+		cmocka_unit_test(test_two_tables),
+		cmocka_unit_test(test_overlaps_the_used_ring),
+		cmocka_unit_test(test_element_outside_of_memory),
+	};
+
+	return cmocka_run_group_tests_name("hostile: indirect tables", tests, NULL, NULL);
+}
