@@ -70,7 +70,9 @@ struct vio_addr vio_drvq_driver_area(const struct vio_drvq *q)
 
 struct vio_addr vio_drvq_device_area(const struct vio_drvq *q)
 {
-	return vio_addr_make(q->ring_addr.raw + (uint64_t)((const uint8_t *)q->used - (const uint8_t *)q->desc));
+	size_t offset = (size_t)((const uint8_t *)q->used - (const uint8_t *)q->desc);
+
+	return vio_addr_make(q->ring_addr.raw + offset);
 }
 
 uint16_t vio_drvq_notification_data(const struct vio_drvq *q)
