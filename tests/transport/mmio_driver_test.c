@@ -385,6 +385,33 @@ static void a_queue_reset_that_never_ends(void **state)
 	assert_int_equal(vio_dev_reenable_queue(&w->dev, 0), -VIO_EPHASE);
 }
 
+/* As with a device that offers RING_RESET and has no such register. spec: DRV-RING-001 */
+static void a_queue_reset_that_is_ignored(void **state)
+{
+	struct wire *w = *state;
+	uint32_t sum;
+
+	assert_int_equal(probe(w), 0);
+	assert_int_equal(bind(w), 0);
+	w->lose_at = VIRTIO_MMIO_QUEUE_RESET;
+	assert_int_equal(vio_dev_reset_queue(&w->dev, 0), -VIO_ENOTSUP);
+	/* The queue is as it was. */
+	assert_int_equal(adder_driver_add(&w->dev, 41, &sum), 0);
+	assert_int_equal(sum, 42);
+}
+
+/* It says that it's over, and the queue still runs. */
+static void a_queue_reset_that_ends_too_soon(void **state)
+{
+	struct wire *w = *state;
+
+	assert_int_equal(probe(w), 0);
+	assert_int_equal(bind(w), 0);
+	lie(w, VIRTIO_MMIO_QUEUE_READY, 1);
+	w->lie_from = 1;
+	assert_int_equal(vio_dev_reset_queue(&w->dev, 0), -VIO_EAGAIN);
+}
+
 static void legacy_queues_that_are_not_taken(void **state)
 {
 	struct wire *w = *state;
@@ -463,6 +490,8 @@ int main(void)
 		MODERN(a_status_of_nonsense),
 		LEGACY(a_status_of_nonsense),
 		MODERN(a_queue_reset_that_never_ends),
+		MODERN(a_queue_reset_that_is_ignored),
+		MODERN(a_queue_reset_that_ends_too_soon),
 		LEGACY(legacy_queues_that_are_not_taken),
 		LEGACY(legacy_rings_have_to_be_in_reach),
 		cmocka_unit_test(mapped_registers_are_little_endian),

@@ -204,18 +204,25 @@ static int legacy_queue_enable(struct vio_dev *dev, uint16_t queue, const struct
 	return get(dev, VIRTIO_MMIO_QUEUE_PFN) == pfn ? 0 : -VIO_EPEER;
 }
 
+/* No reset of the selected queue goes on, and none has ended. */
+static bool queue_left(const struct vio_dev *dev)
+{
+	return !get(dev, VIRTIO_MMIO_QUEUE_RESET) && get(dev, VIRTIO_MMIO_QUEUE_READY);
+}
+
 static int queue_reset(struct vio_dev *dev, uint16_t queue)
 {
 	set(dev, VIRTIO_MMIO_QUEUE_SEL, queue);
 	set(dev, VIRTIO_MMIO_QUEUE_RESET, 1);
-	return 0;
+	/* Devices exist that offer RING_RESET and don't have the register: their queue runs on. */
+	return queue_left(dev) ? -VIO_ENOTSUP : 0;
 }
 
-/* spec: DRV-MMIO-019 */
+/* spec: DRV-MMIO-019 DRV-RING-001 */
 static bool queue_resetting(struct vio_dev *dev, uint16_t queue)
 {
 	set(dev, VIRTIO_MMIO_QUEUE_SEL, queue);
-	return get(dev, VIRTIO_MMIO_QUEUE_RESET) != 0;
+	return get(dev, VIRTIO_MMIO_QUEUE_RESET) || get(dev, VIRTIO_MMIO_QUEUE_READY);
 }
 
 static void queue_notify(struct vio_dev *dev, struct vio_drvq *q)
