@@ -89,7 +89,7 @@ static void length_is_0(struct vio_devq *q, uint16_t head) /* hostile: B10 B16, 
 	liar_advance(q, 1);
 }
 
-/* Scribbles over everything the driver wrote, then answers with one byte less than it might. hostile: B18 B19 B21 */
+/* Scribbles over all that the driver wrote, then answers. hostile: B18 B19 B21 */
 static void scribbles(struct vio_devq *q, uint16_t head)
 {
 	liar_use(q, 0, head, 0);

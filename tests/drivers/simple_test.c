@@ -228,6 +228,42 @@ static void exchange_judges_first(void **state)
 	rig_each(&adder_options, exchange_body);
 }
 
+static uint8_t never_reset(struct vio_dev *dev)
+{
+	return VIRTIO_CONFIG_S_NEEDS_RESET | VIRTIO_CONFIG_S_ACKNOWLEDGE;
+}
+
+static void stuck_body(struct rig *rig)
+{
+	const struct vio_transport_ops *honest = rig->dev.transport;
+	struct vio_transport_ops stuck = *honest;
+	uint32_t sum;
+
+	assert_int_equal(rig_bind(rig, &vio_adder_driver), 0);
+	stuck.get_status = never_reset;
+	rig->device.queues[0].running = false; /* so that it doesn't answer */
+	rig->dev.transport = &stuck;
+	assert_int_equal(vio_adder_add(&rig->dev, 1, &sum), -VIO_EPEER);
+	assert_int_equal(rig->dev.phase, VIO_DEV_STUCK);
+	/* The device has both parts for good. */
+	assert_int_equal(rig->platform.shared, 2);
+	assert_int_equal(vio_adder_add(&rig->dev, 1, &sum), -VIO_EPEER);
+	assert_int_equal(vio_adder_start(&rig->dev), -VIO_EAGAIN);
+	assert_int_equal(rig->platform.shared, 2);
+	rig->device.queues[0].running = true;
+	rig->dev.transport = honest;
+	assert_int_equal(vio_adder_start(&rig->dev), 0);
+	assert_int_equal(vio_adder_add(&rig->dev, 1, &sum), 0);
+	assert_int_equal(sum, 2);
+	rig->platform.shared -= 2; /* as it was said */
+}
+
+/* hostile: B49 */
+static void exchange_takes_nothing_from_a_stuck_device(void **state)
+{
+	rig_each(&adder_options, stuck_body);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -236,6 +272,7 @@ int main(void)
 		cmocka_unit_test(caesar_configuration_has_two_masters),
 		cmocka_unit_test(rng_gives_what_the_device_gave),
 		cmocka_unit_test(exchange_judges_first),
+		cmocka_unit_test(exchange_takes_nothing_from_a_stuck_device),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
