@@ -3,6 +3,7 @@
 
 static const struct use *const uses[] = {
 	&use_blk,
+	&use_console,
 	&use_ring,
 	&use_rng,
 };

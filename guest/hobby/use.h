@@ -14,6 +14,7 @@ struct use {
 };
 
 extern const struct use use_blk;
+extern const struct use use_console;
 extern const struct use use_ring;
 extern const struct use use_rng;
 

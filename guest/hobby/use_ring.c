@@ -8,6 +8,7 @@
 #define REQUESTS     70000u
 #define SLOTS        64u
 #define ELEMENTS_MAX 4u
+#define RESET_EVERY  5000u /* where the device can reset a queue */
 #define ANSWER_NS    UINT64_C(5000000000)
 
 struct load {
@@ -75,20 +76,46 @@ static int drain(struct load *load, unsigned *count)
 	return 0;
 }
 
+/* Takes the ring away from the device with all that is in it, and gives it back empty. */
+static int reset_queue(struct vio_dev *dev, struct load *load, unsigned *added)
+{
+	uint32_t(*words)[ELEMENTS_MAX];
+	int error = vio_dev_reset_queue(dev, 0);
+
+	if (error)
+		return error;
+	while ((words = vio_drvq_detach_unused(load->q))) {
+		load->busy[words - load->words] = false;
+		--*added;
+	}
+	return vio_dev_reenable_queue(dev, 0);
+}
+
 static int use(struct os *os, struct vio_dev *dev, unsigned *count)
 {
 	struct load *load = dev->driver_state;
-	unsigned added = 0;
+	unsigned added = 0, resets = 0, done = 0;
 	int error = 0;
 
 	while (!error && *count < REQUESTS) {
 		error = fill(load, &added);
 		vio_drvq_kick(load->q);
+		if (!error && vio_dev_has_feature(dev, VIRTIO_F_RING_RESET) && added / RESET_EVERY > resets) {
+			resets++;
+			error = reset_queue(dev, load, &added);
+			if (!error) {
+				done++;
+				continue;
+			}
+			if (error == -VIO_ENOTSUP) /* offered, and not there: QEMU's virtio-mmio */
+				error = 0;
+		}
 		if (!error)
 			error = vio_dev_wait(dev, load->q, ANSWER_NS);
 		if (!error)
 			error = drain(load, count);
 	}
+	os_print("ring: %u queue resets\n", done);
 	return error;
 }
 
