@@ -96,6 +96,8 @@ void rig_each(const struct rig_options *options, void (*body)(struct rig *rig))
 	for (transport = rig_transports; *transport; transport++) {
 		if ((*transport)->legacy && VIO_LE16_RAW(1) != 1)
 			continue;
+		if ((*transport)->remote && !options->remote)
+			continue;
 		print_message("# over %s\n", (*transport)->name);
 		rig_make(rig, options, *transport);
 		body(rig);

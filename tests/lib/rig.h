@@ -33,7 +33,7 @@ struct rig;
 struct rig_transport {
 	const char *name;
 	bool legacy; /* left out on big-endian machines */
-	bool remote; /* the device works in another thread or process: rig->device isn't to be looked at */
+	bool remote; /* between device and driver are messages: what one does the other sees later */
 	bool config_padded;      /* more may be read than the configuration has: zeros */
 	unsigned platform_flags; /* TEST_PLATFORM_... */
 	size_t state_bytes;      /* of rig->transport_state, zeroed */
@@ -54,6 +54,7 @@ struct rig_options {
 	const struct vio_device_class *class;
 	const char *const *properties; /* "name=value", NULL at the end; may be NULL */
 	uint64_t withhold;             /* features, bits 0..63, that the device doesn't offer for once */
+	bool remote; /* remote transports, too: the body looks at nothing but what a driver sees */
 	/* Gives the device what it stands on, before realize; may be NULL. */
 	void (*furnish)(struct vio_device *device, void *context);
 	void *context;

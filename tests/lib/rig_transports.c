@@ -1,7 +1,13 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "lib/rig.h"
 
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <vireo/loop.h>
 #include <vireo/loopback.h>
+#include <vireo/vhost_user.h>
+#include <vireo/vhost_user_frontend.h>
 
 #define QUEUES_MAX 64u
 
@@ -43,15 +49,14 @@ static void legacy_join(struct rig *rig)
 static void pci_join_as(struct rig *rig, enum vio_pci_kind kind, uint16_t vectors)
 {
 	struct loopback_state *state = rig->transport_state;
-	struct vio_loopback_pci pci = { .kind = kind,
-					.vectors = vectors,
-					.queues = state->pci_queues,
-					.vector_states = state->vectors };
+	struct vio_loopback_pci pci = {
+		.kind = kind, .vectors = vectors, .queues = state->pci_queues, .vector_states = state->vectors
+	};
 
 	assert_true(rig->device.queue_count <= QUEUES_MAX);
-	assert_int_equal(vio_loopback_pci_probe(&state->loopback, &rig->device, &rig->platform.mem, &pci,
-						&rig->dev),
-			 0);
+	assert_int_equal(
+		vio_loopback_pci_probe(&state->loopback, &rig->device, &rig->platform.mem, &pci, &rig->dev),
+		0);
 }
 
 static void pci_join(struct rig *rig)
@@ -157,6 +162,118 @@ static const struct rig_transport pci_legacy_messages = {
 	.part = loopback_part,
 };
 
+/* Both ends of vhost-user in one thread: the front end lets the back end work whenever it has to wait. */
+struct vhost_user_state {
+	struct vio_loop *loop;
+	struct vio_watcher watcher;
+	struct vio_vhost_user *backend;
+};
+
+static bool vhost_user_work(struct rig *rig)
+{
+	return vio_loop_step(((struct vhost_user_state *)rig->transport_state)->loop, 0) > 0;
+}
+
+static void vhost_user_waiting(void *context)
+{
+	while (vhost_user_work(context))
+		continue;
+}
+
+static void vhost_user_closed(void *context, int reason)
+{
+}
+
+static const struct vio_vhost_user_events vhost_user_events = { .closed = vhost_user_closed };
+
+static void vhost_user_join_without(struct rig *rig, uint64_t withhold)
+{
+	struct vhost_user_state *state = rig->transport_state;
+	const struct vio_vhost_user_memory memory = {
+		.fd = rig->platform.fd,
+		.bytes = TEST_PLATFORM_BYTES,
+		.addr = vio_addr_make(TEST_PLATFORM_BASE),
+	};
+	const struct vio_vhost_user_frontend_options options = {
+		.id = rig->device.id,
+		.withhold = withhold,
+		.queue_size = rig->device.queue_size,
+		.memory = &memory,
+		.waiting = vhost_user_waiting,
+		.context = rig,
+	};
+	int ends[2], error;
+
+	state->loop = vio_loop_create(VIO_LOOP_NO_URING, &error);
+	assert_non_null(state->loop);
+	state->watcher = vio_loop_watcher(state->loop);
+	state->backend = vio_vhost_user_create(&rig->device, &state->watcher, &vhost_user_events, rig);
+	assert_non_null(state->backend);
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends), 0);
+	assert_int_equal(vio_vhost_user_start(state->backend, ends[0]), 0);
+	assert_int_equal(vio_vhost_user_frontend_open(ends[1], &options, &rig->dev, NULL), 0);
+}
+
+static void vhost_user_join(struct rig *rig)
+{
+	vhost_user_join_without(rig, 0);
+}
+
+/* As with back ends that know nothing of a status, nor answer what they needn't. */
+static void vhost_user_plain_join(struct rig *rig)
+{
+	vhost_user_join_without(rig, UINT64_C(1) << VHOST_USER_PROTOCOL_F_STATUS |
+					     UINT64_C(1) << VHOST_USER_PROTOCOL_F_RESET_DEVICE |
+					     UINT64_C(1) << VHOST_USER_PROTOCOL_F_REPLY_ACK |
+					     UINT64_C(1) << VHOST_USER_PROTOCOL_F_MQ);
+}
+
+static bool vhost_user_run(struct rig *rig)
+{
+	bool done = vhost_user_work(rig);
+
+	return vio_dev_interrupt(&rig->dev) || done;
+}
+
+static void vhost_user_pull_out(struct rig *rig)
+{
+	vio_vhost_user_stop(((struct vhost_user_state *)rig->transport_state)->backend);
+}
+
+static void vhost_user_part(struct rig *rig)
+{
+	struct vhost_user_state *state = rig->transport_state;
+
+	vio_vhost_user_destroy(state->backend);
+	vio_loop_destroy(state->loop);
+}
+
+static const struct rig_transport vhost_user = {
+	.name = "vhost-user",
+	.remote = true,
+	.config_padded = true,
+	.platform_flags = TEST_PLATFORM_WHOLE,
+	.state_bytes = sizeof(struct vhost_user_state),
+	.join = vhost_user_join,
+	.run = vhost_user_run,
+	.pull_out = vhost_user_pull_out,
+	.part = vhost_user_part,
+};
+
+static const struct rig_transport vhost_user_plain = {
+	.name = "vhost-user-plain",
+	.remote = true,
+	.config_padded = true,
+	.platform_flags = TEST_PLATFORM_WHOLE,
+	.state_bytes = sizeof(struct vhost_user_state),
+	.join = vhost_user_plain_join,
+	.run = vhost_user_run,
+	.pull_out = vhost_user_pull_out,
+	.part = vhost_user_part,
+};
+
 const struct rig_transport *const rig_transports[] = {
-	&direct, &mmio, &mmio_legacy, &pci, &pci_line, &pci_legacy, &pci_legacy_messages, NULL,
+	&direct,           &mmio,       &mmio_legacy,         &pci,
+	&pci_line,         &pci_legacy, &pci_legacy_messages, &vhost_user,
+	&vhost_user_plain, NULL,
 };
