@@ -6,9 +6,13 @@
 /* The device is the next of the table from here on. */
 void os_interrupt_line(struct os *os, struct os_device *device, int number)
 {
+	const bool pci = device->dev.transport->close != NULL;
+
 	device->interrupt = os->board.has_interrupts ? number : -1;
 	if (device->interrupt >= 0)
 		board_interrupt_enable(device->interrupt);
+	else if (!pci || !device->transport.pci.vectors) /* nobody may sleep while that one is at work */
+		os->board.has_interrupts = false;
 	os->device_count++;
 }
 

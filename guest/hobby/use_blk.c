@@ -93,7 +93,7 @@ static int transfer(struct os *os, struct vio_dev *dev, uint32_t type, uint64_t 
 {
 	struct flight *flight = os_pages_take(os, sizeof(*flight));
 	const uint64_t since = os_now_ns(os);
-	int error = 0, polled;
+	int error = 0, polled = 0;
 	unsigned at;
 
 	if (!flight)
@@ -112,13 +112,14 @@ static int transfer(struct os *os, struct vio_dev *dev, uint32_t type, uint64_t 
 	}
 	while (flight->in_flight && !error) {
 		vio_blk_kick(dev, 0);
-		polled = vio_blk_poll(dev, 0);
+		if (os->board.has_interrupts) /* what they bring is done when this returns */
+			os_wait(os, ANSWER_NS / 10);
+		else
+			polled = vio_blk_poll(dev, 0);
 		if (polled < 0)
 			error = polled;
-		else if (!polled && os_now_ns(os) - since > ANSWER_NS)
+		else if (flight->in_flight && os_now_ns(os) - since > ANSWER_NS)
 			error = -VIO_EAGAIN;
-		else if (!polled) /* what completes meanwhile interrupts, and is done when this returns */
-			os_wait(os, ANSWER_NS);
 	}
 	if (error)
 		(void)vio_blk_stop(dev); /* whoever still has memory of ours loses it */
