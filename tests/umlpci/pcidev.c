@@ -56,6 +56,7 @@ struct pcidev {
 	uint8_t kind; /* enum vio_pci_kind */
 	uint16_t vectors;
 	uint16_t queues;
+	uint8_t shift;
 	bool bar_64, notify_one;
 	uint64_t bytes;
 
@@ -359,6 +360,19 @@ static void pcidev_reset(struct vio_device *dev)
 
 /* --- What is in the slot. --- */
 
+/* The device's own configuration changes from outside. */
+static void pcidev_property_changed(struct vio_device *dev, const struct vio_property *property)
+{
+	struct pcidev *pcidev = vio_device_state(dev);
+	char text[8];
+
+	if (pcidev->type != INNER_CAESAR || strcmp(property->name, "shift") != 0)
+		return;
+	snprintf(text, sizeof(text), "%u", pcidev->shift);
+	if (vio_device_set_property(&pcidev->inner, "shift", strlen("shift"), text))
+		fprintf(stderr, "bad: shift=%s\n", text);
+}
+
 static int make_inner(struct pcidev *pcidev, const struct vio_device_class *class,
 		      struct vio_message *message)
 {
@@ -442,6 +456,8 @@ static const struct vio_property pcidev_properties[] = {
 	  .help = "interrupts by message; 0 for the line" },
 	{ MEMBER("queues", queues, VIO_PROPERTY_U16), .min = 1, .max = QUEUES_MAX, .initial = "1",
 	  .help = "queues of blk" },
+	{ MEMBER("shift", shift, VIO_PROPERTY_U8), .flags = VIO_PROPERTY_RUNTIME, .max = 25,
+	  .help = "of caesar, when it changes" },
 	{ MEMBER("bar-64", bar_64, VIO_PROPERTY_BOOL), .help = "a BAR of 64 bits" },
 	{ MEMBER("notify-one", notify_one, VIO_PROPERTY_BOOL), .help = "one address for all notifications" },
 	{ MEMBER("size", bytes, VIO_PROPERTY_BYTES), .initial = "64M", .help = "of blk's memory" },
@@ -458,6 +474,7 @@ static const struct vio_device_class pcidev_class = {
 	.kick = pcidev_kick,
 	.drain = pcidev_drain,
 	.reset = pcidev_reset,
+	.property_changed = pcidev_property_changed,
 };
 
 static const struct vio_daemon_type pcidev_type = {

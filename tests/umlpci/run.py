@@ -74,8 +74,8 @@ class Slot:
         with open(self.guest.path(name), mode) as file:  # pylint: disable=unspecified-encoding
             return file.read()
 
-    def run(self, text, *properties, modules=False):
-        """Runs the script to its end; what it wrote."""
+    def run(self, text, *properties, modules=False, meanwhile=None):
+        """Runs the script to its end; what it wrote. `meanwhile` is called when the script makes "ready"."""
         for name in ("verdict", "config", "interrupts", "lspci"):
             if os.path.exists(self.guest.path(name)):
                 os.unlink(self.guest.path(name))
@@ -86,6 +86,11 @@ class Slot:
             process = self.guest.start(WRAPPER.format(text=text), *arguments, "--append",
                                        f"virtio_uml.device={path}:{SLOT_ID}")
             try:
+                if meanwhile:
+                    boots.until(lambda: os.path.exists(self.guest.path("ready")) or
+                                os.path.exists(self.guest.path("verdict")) or process.poll() is not None,
+                                "the guest to be ready", TIMEOUT_S)
+                    meanwhile(path)
                 boots.until(lambda: os.path.exists(self.guest.path("verdict")) or
                             process.poll() is not None or daemon.poll() is not None, "the guest",
                             TIMEOUT_S)
@@ -203,9 +208,73 @@ def case_fio(slot):
     slot.run(f"""
         {common} --name=aio --ioengine=libaio --rw=randwrite --bs=4k
         {common} --name=ring --ioengine=io_uring --rw=randrw --bsrange=4k-64k
-        """, "type=blk", "bar-64=on", "notify-one=on", "vectors=2")
-    check_space(slot, 0x1042, BLK_CONFIG_BYTES, 1, 2, wide=True, one=True)
+        """, "type=blk", "bar-64=on", "notify-one=on", "vectors=2", "queues=4")
+    check_space(slot, 0x1042, BLK_CONFIG_BYTES, 4, 2, wide=True, one=True)
     assert interrupts(slot, "config", "req.0")["req.0"] > 100
+    check_log(slot)
+
+
+# Accesses by hand, as root may make them through sysfs, beside a driver at work.
+BY_HAND = """
+cat >by_hand.py <<'PYTHON'
+import glob, os, struct, subprocess, time
+space = os.open(glob.glob("/sys/bus/pci/devices/*/config")[0], os.O_RDWR)
+def get(at, size=4):
+    return int.from_bytes(os.pread(space, size, at), "little")
+def put(at, value, size=4):
+    os.pwrite(space, value.to_bytes(size, "little"), at)
+caps, at = {}, get(0x34, 1)
+while at:
+    caps[get(at, 1) if get(at, 1) != 9 else "virtio%d" % get(at + 3, 1)] = at
+    at = get(at + 1, 1)
+window, common, config = caps["virtio5"], caps["virtio1"], caps["virtio4"]
+
+def look(bar, offset, length, size=4):
+    put(window + 4, bar, 1)
+    put(window + 8, offset)
+    put(window + 12, length)
+    return get(window + 16, size)
+base = get(common + 8)
+assert look(4, base + 0x12, 2, 2) == 4, "num_queues"
+assert look(4, base + 0x14, 1, 1) == 0x0f, "device_status"
+assert look(4, get(config + 8), 4) == 131072, "capacity"
+# What isn't there, or no access, changes nothing.
+for bar, offset, length in ((0, 0, 4), (5, 0, 4), (6, 0, 4), (255, 0, 4), (4, 0xfffffffc, 4),
+                            (4, base + 1, 4), (4, base, 3), (4, base, 0), (4, base, 0xffffffff)):
+    look(bar, offset, length)
+    put(window + 16, 0xffffffff)
+assert look(4, base + 0x14, 1, 1) == 0x0f, "device_status"
+
+def waits(at, size, bits, value):
+    # The request is done, but nobody hears of it until the register is as it was.
+    before = get(at, size)
+    put(at, before & ~bits | value, size)
+    words = ["dd", "if=/dev/vda", "of=/dev/null", "bs=4096", "count=1", "iflag=direct"]
+    dd = subprocess.Popen(words, stderr=subprocess.DEVNULL)
+    time.sleep(0.5)
+    assert dd.poll() is None, "a message came through"
+    put(at, before, size)
+    assert dd.wait(20) == 0
+waits(4, 2, 4, 0)                         # no mastering of the bus
+waits(caps[0x11] + 2, 2, 0, 0x4000)       # all messages masked
+# Read-only registers stay what they are.
+before = os.pread(space, 4, 0) + os.pread(space, 8, 0x2c)
+put(0, 0xffffffff)
+put(0x2c, 0)
+put(common + 8, 0xffffffff)
+assert os.pread(space, 4, 0) + os.pread(space, 8, 0x2c) == before and get(common + 8) == base
+print("by hand")
+PYTHON
+python3 by_hand.py
+"""
+
+
+def case_by_hand(slot):
+    """The window in the configuration space, and messages that have to wait. spec: DEV-PCI-054 DEV-PCI-055"""
+    boots.need("mke2fs", "e2fsck")
+    out = slot.run(BY_HAND + DISK, "type=blk", "queues=4")
+    assert "by hand" in out and "served" in out, out
+    check_space(slot, 0x1042, BLK_CONFIG_BYTES, 4, 4)
     check_log(slot)
 
 
@@ -229,7 +298,10 @@ def case_adder(slot):
 
 
 def case_caesar(slot):
-    """The driver writes the configuration, and text of any length goes through two ways."""
+    """Driver and device change the configuration, and text of any length goes through."""
+    def shift(path):
+        subprocess.run([boots.VIREO, "set", "--socket-path", path, "shift=5"], check=True)
+
     out = slot.run("""
         s=/sys/class/misc/caesar0
         echo 13 >$s/shift
@@ -242,8 +314,17 @@ def case_caesar(slot):
         head -c $(wc -c <plain) <&3 >cipher
         tr a-z n-za-m <plain | cmp - cipher
         echo same
-        """, "type=caesar", modules=True)
-    assert out.split("\n")[:2] == ["13", "Uryyb, Jbeyq!same"], out
+        touch ready
+        tries=0
+        while [ "$(cat $s/shift)" != 5 ] && [ $tries -lt 200 ]; do
+            sleep 0.1
+            tries=$((tries + 1))
+        done
+        cat $s/shift
+        """, "type=caesar", modules=True, meanwhile=shift)
+    assert out.split("\n")[:3] == ["13", "Uryyb, Jbeyq!same", "5"], out
+    counts = interrupts(slot, "config")
+    assert counts["config"] >= 1, counts
     check_log(slot)
 
 
