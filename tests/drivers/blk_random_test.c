@@ -237,6 +237,7 @@ static void over_every_transport(const char *const *properties, uint64_t withhol
 		struct fake_block fake;
 		const struct rig_options options = {
 			.class = &vio_blk_class,
+			.remote = true,
 			.properties = properties,
 			.withhold = withhold,
 			.furnish = furnish,

@@ -41,6 +41,7 @@ static void each(const char *const *properties, void (*body)(struct rig *rig),
 		struct fake_block fake;
 		const struct rig_options options = {
 			.class = &vio_blk_class,
+			.remote = true,
 			.properties = properties,
 			.furnish = furnish,
 			.context = &fake,

@@ -368,6 +368,40 @@ static void a_deaf_device_is_reset(void **state)
 	each(&plain, deaf_body);
 }
 
+static uint8_t never_reset(struct vio_dev *dev)
+{
+	return VIRTIO_CONFIG_S_NEEDS_RESET | VIRTIO_CONFIG_S_ACKNOWLEDGE;
+}
+
+static void stuck_body(struct rig *rig)
+{
+	const struct vio_transport_ops *honest = rig->dev.transport;
+	struct vio_transport_ops stuck = *honest;
+	uint8_t byte;
+	uint32_t got;
+
+	assert_int_equal(rig_bind(rig, &vio_console_driver), 0);
+	stuck.get_status = never_reset;
+	rig->dev.transport = &stuck;
+	assert_int_equal(vio_console_stop(&rig->dev), -VIO_EAGAIN);
+	assert_int_equal(rig->dev.phase, VIO_DEV_STUCK);
+	assert_int_equal(rig->platform.shared, VIO_CONSOLE_BUFFERS);
+	assert_int_equal(vio_console_start(&rig->dev), -VIO_EAGAIN);
+	assert_int_equal(vio_console_read(&rig->dev, &byte, 1, &got), -VIO_EPHASE);
+	assert_int_equal(vio_console_wait(&rig->dev, 0), -VIO_EPHASE);
+	rig->dev.transport = honest;
+	assert_int_equal(vio_console_stop(&rig->dev), 0);
+	assert_int_equal(rig->platform.shared, 0);
+	assert_int_equal(vio_console_start(&rig->dev), 0);
+	assert_int_equal(vio_console_write(&rig->dev, "abc", 3), 0);
+}
+
+/* hostile: B49 */
+static void gives_nothing_back_while_stuck(void **state)
+{
+	each(&plain, stuck_body);
+}
+
 static void stingy_body(struct rig *rig)
 {
 	uint8_t text[64];
@@ -424,7 +458,7 @@ int main(void)
 		cmocka_unit_test(has_a_last_word),          cmocka_unit_test(answers_control_messages),
 		cmocka_unit_test(ignores_nonsense),         cmocka_unit_test(a_flood_waits_for_its_answers),
 		cmocka_unit_test(a_deaf_device_is_reset),   cmocka_unit_test(lives_with_a_stingy_platform),
-		cmocka_unit_test(refuses_what_cannot_work),
+		cmocka_unit_test(refuses_what_cannot_work), cmocka_unit_test(gives_nothing_back_while_stuck),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

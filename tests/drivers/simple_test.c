@@ -12,7 +12,8 @@
 
 /* The drivers of one request at a time against Vireo's own devices, over every transport. */
 
-static const struct rig_options adder_options = { .class = &vio_adder_class };
+static const struct rig_options adder_options = { .class = &vio_adder_class, .remote = true };
+static const struct rig_options adder_here = { .class = &vio_adder_class };
 
 static void adder_body(struct rig *rig)
 {
@@ -44,7 +45,7 @@ static void adder_adds(void **state)
 	rig_each(&adder_options, adder_body);
 }
 
-static const struct rig_options caesar_options = { .class = &vio_caesar_class };
+static const struct rig_options caesar_options = { .class = &vio_caesar_class, .remote = true };
 
 static void caesar_changed(struct vio_dev *dev)
 {
@@ -173,6 +174,7 @@ static void rng_gives_what_the_device_gave(void **state)
 	static const char *const properties[] = { "max-bytes=1000", NULL };
 	const struct rig_options options = {
 		.class = &vio_rng_class,
+		.remote = true,
 		.properties = properties,
 		.furnish = furnish_counter,
 		.context = &counter,
@@ -261,7 +263,7 @@ static void stuck_body(struct rig *rig)
 /* hostile: B49 */
 static void exchange_takes_nothing_from_a_stuck_device(void **state)
 {
-	rig_each(&adder_options, stuck_body);
+	rig_each(&adder_here, stuck_body);
 }
 
 int main(void)

@@ -155,9 +155,8 @@ int vio_console_wait(struct vio_dev *dev, uint64_t timeout_ns)
 
 /* Bytes that leave. */
 
-static int write_piece(struct vio_dev *dev, const uint8_t *from, uint32_t length)
+static int write_piece(struct vio_dev *dev, struct vio_console *console, const uint8_t *from, uint32_t length)
 {
-	struct vio_console *console = vio_console_of(dev);
 	struct vio_part part = { console->out, length };
 	int error;
 
@@ -185,7 +184,7 @@ int vio_console_write(struct vio_dev *dev, const void *from, uint32_t length)
 	while (!error && length) {
 		uint32_t piece = length < sizeof(console->out) ? length : (uint32_t)sizeof(console->out);
 
-		error = console->present ? write_piece(dev, at, piece) : -VIO_ENOENT;
+		error = console->present ? write_piece(dev, console, at, piece) : -VIO_ENOENT;
 		at += piece;
 		length -= piece;
 	}
