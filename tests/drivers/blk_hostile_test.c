@@ -156,7 +156,7 @@ static const struct {
 	uint64_t value;
 	int expected; /* of binding */
 } configs[] = {
-	{ AT(size_max), 0, -VIO_EPEER },
+	{ AT(size_max), 0, 0 }, /* no limit */
 	{ AT(seg_max), 0, -VIO_EPEER },
 	{ AT(seg_max), UINT32_MAX, 0 },
 	{ AT(blk_size), 0, -VIO_EPEER },

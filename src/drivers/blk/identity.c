@@ -63,8 +63,7 @@ static int read_field(struct vio_dev *dev, const struct blk_field *field, uint32
 /* hostile: B38 B42, numbers that nothing can be done with */
 static bool makes_sense(const struct vio_blk_identity *identity)
 {
-	return identity->part_bytes_max && identity->parts_max && identity->queue_count &&
-	       vio_is_power_of_two(identity->block_bytes) &&
+	return identity->parts_max && identity->queue_count && vio_is_power_of_two(identity->block_bytes) &&
 	       identity->block_bytes >= VIRTIO_BLK_SECTOR_BYTES &&
 	       identity->physical_exponent <= BLOCK_EXPONENT_MAX &&
 	       (uint64_t)identity->block_bytes << identity->physical_exponent <= UINT32_MAX;
@@ -109,5 +108,8 @@ int vio_blk_identify(struct vio_dev *dev, struct vio_blk_identity *identity)
 	if (error)
 		return error;
 	identity->read_only = vio_dev_has_feature(dev, VIRTIO_BLK_F_RO); /* spec: DRV-BLK-010 */
+	/* qemu-storage-daemon offers SIZE_MAX and says 0, meaning that it doesn't mind. */
+	if (!identity->part_bytes_max)
+		identity->part_bytes_max = UINT32_MAX;
 	return makes_sense(identity) ? 0 : -VIO_EPEER;
 }
