@@ -123,8 +123,8 @@ static int plug(struct machine *machine, void *storage)
 					.rights = VIO_MEM_READ | VIO_MEM_WRITE };
 	int error;
 
-	machine->platform = (struct vio_platform){ machine, false,   take,   give_back,
-						   share,   unshare, now_ns, wait_some };
+	machine->platform =
+		(struct vio_platform){ machine, false, take, give_back, share, unshare, now_ns, wait_some };
 	vio_mem_init(&machine->mem, &machine->region, 1);
 	error = vio_mem_add(&machine->mem, &all);
 	if (error)

@@ -136,8 +136,8 @@ VIO_API int vio_linux_driver_init(struct vio_linux_driver *driver, struct virtio
 				  u16 queue_max);
 
 /* Makes the driver known to the program under the name NAME_entry. */
-#define module_virtio_driver(name)                                                                          \
-	VIO_LINUX_DRIVER(name);                                                                              \
+#define module_virtio_driver(name) \
+	VIO_LINUX_DRIVER(name);    \
 	struct virtio_driver *const name##_entry = &(name)
 /* Declares it for the program. */
 #define VIO_LINUX_DRIVER(name) extern struct virtio_driver *const name##_entry

@@ -138,10 +138,10 @@ VIO_API void vio_linux_free(void *memory);
 
 typedef unsigned int gfp_t;
 
-#define GFP_KERNEL  0u
-#define GFP_ATOMIC  1u
-#define GFP_NOWAIT  2u
-#define __GFP_ZERO  0x100u
+#define GFP_KERNEL 0u
+#define GFP_ATOMIC 1u
+#define GFP_NOWAIT 2u
+#define __GFP_ZERO 0x100u
 
 static inline void *kmalloc(size_t bytes, gfp_t gfp)
 {

@@ -52,27 +52,27 @@ VIO_API void vio_linux_write_field(struct virtio_device *vdev, unsigned int offs
 				   unsigned int length, enum vio_linux_order order);
 
 /* The length of a member, which must be that of *pointer. */
-#define __vio_linux_length(type, member, pointer)                                                            \
-	(sizeof(((type *)0)->member) +                                                                       \
+#define __vio_linux_length(type, member, pointer) \
+	(sizeof(((type *)0)->member) +            \
 	 0 * sizeof(char[sizeof(((type *)0)->member) == sizeof(*(pointer)) ? 1 : -1]))
 
-#define virtio_cread(vdev, type, member, pointer)                                                            \
-	vio_linux_read_field(vdev, offsetof(type, member), pointer,                                          \
+#define virtio_cread(vdev, type, member, pointer)                   \
+	vio_linux_read_field(vdev, offsetof(type, member), pointer, \
 			     __vio_linux_length(type, member, pointer), VIO_LINUX_ORDER_VIRTIO)
-#define virtio_cwrite(vdev, type, member, pointer)                                                           \
-	vio_linux_write_field(vdev, offsetof(type, member), pointer,                                         \
+#define virtio_cwrite(vdev, type, member, pointer)                   \
+	vio_linux_write_field(vdev, offsetof(type, member), pointer, \
 			      __vio_linux_length(type, member, pointer), VIO_LINUX_ORDER_VIRTIO)
-#define virtio_cread_le(vdev, type, member, pointer)                                                         \
-	vio_linux_read_field(vdev, offsetof(type, member), pointer,                                          \
+#define virtio_cread_le(vdev, type, member, pointer)                \
+	vio_linux_read_field(vdev, offsetof(type, member), pointer, \
 			     __vio_linux_length(type, member, pointer), VIO_LINUX_ORDER_LITTLE)
-#define virtio_cwrite_le(vdev, type, member, pointer)                                                        \
-	vio_linux_write_field(vdev, offsetof(type, member), pointer,                                         \
+#define virtio_cwrite_le(vdev, type, member, pointer)                \
+	vio_linux_write_field(vdev, offsetof(type, member), pointer, \
 			      __vio_linux_length(type, member, pointer), VIO_LINUX_ORDER_LITTLE)
 
 /* 0, or -ENOENT where the feature that brings the field wasn't accepted. */
-#define virtio_cread_feature(vdev, bit, type, member, pointer)                                               \
+#define virtio_cread_feature(vdev, bit, type, member, pointer) \
 	(virtio_has_feature(vdev, bit) ? (virtio_cread(vdev, type, member, pointer), 0) : -ENOENT)
-#define virtio_cread_le_feature(vdev, bit, type, member, pointer)                                            \
+#define virtio_cread_le_feature(vdev, bit, type, member, pointer) \
 	(virtio_has_feature(vdev, bit) ? (virtio_cread_le(vdev, type, member, pointer), 0) : -ENOENT)
 
 static inline void virtio_cread_bytes(struct virtio_device *vdev, unsigned int offset, void *to,

@@ -209,8 +209,7 @@ static bool released(const struct virtqueue *vq)
 {
 	const struct vio_dev *dev = vq->vdev->vio;
 
-	return dev->phase == VIO_DEV_RESET || dev->phase == VIO_DEV_GONE ||
-	       dev->queues[vq->index].was_reset;
+	return dev->phase == VIO_DEV_RESET || dev->phase == VIO_DEV_GONE || dev->queues[vq->index].was_reset;
 }
 
 void *vio_linux_detach(struct virtqueue *vq)

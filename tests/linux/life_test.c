@@ -206,7 +206,8 @@ static void config_body(struct rig *rig)
 	assert_int_equal(virtio_cread16(vdev, 6), 0xfedc);
 	assert_true(virtio_cread64(vdev, 8) == 0x0123456789abcdef);
 	large = 0;
-	assert_int_equal(virtio_cread_feature(vdev, ECHO_F_OTHER, struct echo_config, large, &large), -ENOENT);
+	assert_int_equal(virtio_cread_feature(vdev, ECHO_F_OTHER, struct echo_config, large, &large),
+			 -ENOENT);
 	assert_int_equal(large, 0);
 	assert_int_equal(virtio_cread_feature(vdev, ECHO_F_TABLED, struct echo_config, large, &large), 0);
 	assert_int_equal(large, 0xfedcba98);
@@ -291,8 +292,7 @@ static void memory_and_lists(void **state)
 	assert_int_equal(PTR_ERR_OR_ZERO(bytes), 0);
 
 	sg_init_table(list, 3);
-	for_each_sg(list, sg, 3, i)
-		sg_set_buf(sg, bytes + 4 * i, 4);
+	for_each_sg(list, sg, 3, i) sg_set_buf(sg, bytes + 4 * i, 4);
 	for (sg = list; sg; sg = sg_next(sg))
 		assert_ptr_equal(sg_virt(sg), bytes + 4 * seen++);
 	assert_int_equal(seen, 3);

@@ -57,7 +57,8 @@ static void exchange(struct rig *rig, const unsigned elements[4])
 static void sgs_body(struct rig *rig)
 {
 	static const unsigned shapes[][4] = {
-		{ 1, 1, 1, 1 }, { 3, 1, 1, 2 }, { 2, 1, 4, 1 }, { 4, 4, 4, 4 }, { 1, 7, 7, 1 }, { 6, 1, 1, 1 },
+		{ 1, 1, 1, 1 }, { 3, 1, 1, 2 }, { 2, 1, 4, 1 },
+		{ 4, 4, 4, 4 }, { 1, 7, 7, 1 }, { 6, 1, 1, 1 },
 	};
 
 	begin(rig);
@@ -112,7 +113,8 @@ static void refused_body(struct rig *rig)
 	begin(rig);
 	sg_init_table(sg, 2);
 	sg_set_buf(&sg[0], bytes, 4);
-	assert_int_equal(virtqueue_add_inbuf(echo.vqs[0], sg, 2, bytes, GFP_KERNEL), -EINVAL); /* an empty one */
+	assert_int_equal(virtqueue_add_inbuf(echo.vqs[0], sg, 2, bytes, GFP_KERNEL),
+			 -EINVAL); /* an empty one */
 	sg_set_buf(&sg[1], bytes + 4, 4);
 	assert_int_equal(virtqueue_add_inbuf(echo.vqs[0], sg, 2, NULL, GFP_KERNEL), -EINVAL);
 	assert_int_equal(virtqueue_add_inbuf(echo.vqs[0], sg, 0, bytes, GFP_KERNEL), -EINVAL);
