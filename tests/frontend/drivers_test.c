@@ -112,6 +112,33 @@ static void a_disk_keeps_what_was_written(void **state)
 	fake_block_free(&fake);
 }
 
+/* A ring that the driver broke is heard of, with STATUS and without; a reset mends it. */
+static void broken_body(struct rig *rig)
+{
+	struct vio_sg nowhere = { vio_addr_make(8), 4 };
+	struct vio_adder *adder;
+	uint32_t sum;
+	int token;
+
+	assert_int_equal(rig_bind(rig, &vio_adder_driver), 0);
+	adder = rig->dev.driver_state;
+	assert_int_equal(vio_drvq_add(adder->q, &nowhere, 1, 0, &token), 0);
+	vio_drvq_kick(adder->q);
+	rig_run(rig);
+	assert_true(vio_dev_broken(&rig->dev));
+	assert_int_equal(vio_dev_reset(&rig->dev), 0);
+	assert_ptr_equal(vio_drvq_detach_unused(adder->q), &token);
+	assert_int_equal(vio_adder_start(&rig->dev), 0);
+	assert_false(vio_dev_broken(&rig->dev));
+	assert_int_equal(vio_adder_add(&rig->dev, 6, &sum), 0);
+	assert_int_equal(sum, 7);
+}
+
+static void a_broken_ring_is_heard_of(void **state)
+{
+	rig_each(&(struct rig_options){ .class = &vio_adder_class, .remote = true }, broken_body);
+}
+
 static void gone_body(struct rig *rig)
 {
 	uint32_t sum;
@@ -167,6 +194,7 @@ int main(void)
 		cmocka_unit_test(the_adder_adds),
 		cmocka_unit_test(the_configuration_changes_on_both_sides),
 		cmocka_unit_test(a_disk_keeps_what_was_written),
+		cmocka_unit_test(a_broken_ring_is_heard_of),
 		cmocka_unit_test(a_back_end_may_go),
 		cmocka_unit_test(a_back_end_says_what_it_is),
 	};
