@@ -268,6 +268,42 @@ static void answers_control_messages(void **state)
 	each(&of_several_ports, ports_body);
 }
 
+/* The device works while the driver waits, and nobody hears its interrupts. */
+static bool works_unheard(void *context)
+{
+	struct rig *rig = context;
+	struct console_device *device = device_of(rig);
+	uint16_t queue;
+
+	for (queue = 0; queue < rig->device.queue_count; queue++)
+		vio_device_kick(&rig->device, queue);
+	if (device->heard_count == 1 && !device->message_count)
+		console_device_control(&rig->device, 0, VIRTIO_CONSOLE_DEVICE_ADD, 0, NULL, 0);
+	if (device->heard_count == 3 && !device->input_bytes)
+		console_device_say(&rig->device, "hi", 2);
+	return false;
+}
+
+static void polled_body(struct rig *rig)
+{
+	char text[4];
+	uint32_t got;
+
+	assert_int_equal(rig_bind(rig, &vio_console_driver), 0);
+	rig->platform.run = works_unheard;
+	rig->platform.run_context = rig;
+	assert_int_equal(vio_console_wait(&rig->dev, 1000000000), 0);
+	assert_int_equal(vio_console_read(&rig->dev, text, sizeof(text), &got), 0);
+	assert_int_equal(got, 2);
+	assert_int_equal(vio_console_wait(&rig->dev, 1000000000), -VIO_EAGAIN);
+	assert_at_rest(rig);
+}
+
+static void needs_no_interrupts(void **state)
+{
+	each(&of_several_ports, polled_body);
+}
+
 static void nonsense_body(struct rig *rig)
 {
 	static const uint16_t cuts[] = { 1, 4, 7, 8 };
@@ -296,7 +332,9 @@ static void nonsense_body(struct rig *rig)
 		device_of(rig)->messages[device_of(rig)->message_count].cut = cuts[i];
 		control(rig, 0, VIRTIO_CONSOLE_PORT_OPEN, 1, NULL, 0);
 	}
-	assert_int_equal(console->ignored, 13);
+	device_of(rig)->messages[device_of(rig)->message_count].cut = 2;
+	control(rig, 0, VIRTIO_CONSOLE_CONSOLE_PORT, 1, NULL, 0);
+	assert_int_equal(console->ignored, 14);
 	assert_false(console->device_open);
 	assert_int_equal(device_of(rig)->heard_count, heard);
 	/* A name without end, and one without beginning. */
@@ -366,6 +404,64 @@ static void deaf_body(struct rig *rig)
 static void a_deaf_device_is_reset(void **state)
 {
 	each(&plain, deaf_body);
+}
+
+/* What the device does, it does while the driver sleeps. */
+static bool say_and_listen(void *context)
+{
+	struct rig *rig = context;
+	struct console_device *device = device_of(rig);
+
+	if (device->deaf) {
+		console_device_say(&rig->device, "?", 1);
+		rig_run(rig);
+		device->deaf = false;
+		vio_device_kick(&rig->device, VIRTIO_CONSOLE_TRANSMITQ);
+	} else if (device->input_bytes < 2) {
+		console_device_say(&rig->device, "!", 1);
+	}
+	return rig->transport->run(rig);
+}
+
+static void write_at_once(struct vio_dev *dev)
+{
+	++*(unsigned *)dev->owner;
+	assert_int_equal(vio_console_write(dev, "xyz", 3), -VIO_EBUSY);
+}
+
+static void sleep_body(struct rig *rig)
+{
+	struct console_device *device = device_of(rig);
+	unsigned readable = 0;
+	char text[4];
+	uint32_t got;
+	uint64_t since;
+
+	assert_int_equal(rig_bind(rig, &vio_console_driver), 0);
+	rig->dev.owner = &readable;
+	driver_of(rig)->readable = write_at_once;
+	rig->platform.run = say_and_listen;
+	since = rig->platform.now_ns;
+	device->deaf = true;
+	assert_int_equal(vio_console_write(&rig->dev, "abc", 3), 0);
+	assert_int_equal(readable, 1);
+	assert_int_equal(device->output_bytes, 3);
+	assert_memory_equal(device->output, "abc", 3);
+	assert_int_equal(vio_console_wait(&rig->dev, 0), 0);
+	assert_int_equal(vio_console_read(&rig->dev, text, sizeof(text), &got), 0);
+	assert_int_equal(got, 1);
+	/* An interrupt that wakes a wait doesn't take away what it waits for. */
+	driver_of(rig)->readable = NULL;
+	assert_int_equal(vio_console_wait(&rig->dev, UINT64_C(3000000000)), 0);
+	assert_in_range(rig->platform.now_ns - since, 0, 1000000000);
+	assert_int_equal(vio_console_read(&rig->dev, text, sizeof(text), &got), 0);
+	assert_int_equal(text[0], '!');
+	assert_at_rest(rig);
+}
+
+static void sleeps_no_longer_than_it_must(void **state)
+{
+	each(&plain, sleep_body);
 }
 
 static uint8_t never_reset(struct vio_dev *dev)
@@ -458,6 +554,7 @@ int main(void)
 		cmocka_unit_test(has_a_last_word),          cmocka_unit_test(answers_control_messages),
 		cmocka_unit_test(ignores_nonsense),         cmocka_unit_test(a_flood_waits_for_its_answers),
 		cmocka_unit_test(a_deaf_device_is_reset),   cmocka_unit_test(lives_with_a_stingy_platform),
+		cmocka_unit_test(needs_no_interrupts),      cmocka_unit_test(sleeps_no_longer_than_it_must),
 		cmocka_unit_test(refuses_what_cannot_work), cmocka_unit_test(gives_nothing_back_while_stuck),
 	};
 

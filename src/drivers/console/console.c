@@ -121,11 +121,14 @@ int vio_console_read(struct vio_dev *dev, void *to, uint32_t length, uint32_t *g
 	return 0;
 }
 
+/* Bytes may come only after control messages were answered, which without interrupts nobody else does. */
+#define SLICE_NS UINT64_C(10000000)
+
 int vio_console_wait(struct vio_dev *dev, uint64_t timeout_ns)
 {
 	const struct vio_platform *platform = dev->platform;
 	struct vio_console *console = vio_console_of(dev);
-	uint64_t since, passed;
+	uint64_t since, passed, slice;
 	bool outer;
 	int error;
 
@@ -145,8 +148,9 @@ int vio_console_wait(struct vio_dev *dev, uint64_t timeout_ns)
 			error = -VIO_EAGAIN;
 			break;
 		}
-		error = vio_dev_wait(dev, console->receive, timeout_ns ? timeout_ns - passed : 0);
-		if (error)
+		slice = timeout_ns && timeout_ns - passed < SLICE_NS ? timeout_ns - passed : SLICE_NS;
+		error = vio_dev_wait(dev, console->receive, slice);
+		if (error && error != -VIO_EAGAIN)
 			break;
 	}
 	console->waiting = outer;
