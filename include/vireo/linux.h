@@ -199,24 +199,28 @@ VIO_API void *vio_linux_detach(struct virtqueue *vq);
 static inline int virtqueue_add_sgs(struct virtqueue *vq, struct scatterlist *sgs[], unsigned int out_sgs,
 				    unsigned int in_sgs, void *data, gfp_t gfp)
 {
+	(void)gfp;
 	return vio_linux_add(vq, sgs, out_sgs, in_sgs, UINT32_MAX, data, NULL);
 }
 
 static inline int virtqueue_add_outbuf(struct virtqueue *vq, struct scatterlist *sg, unsigned int num,
 				       void *data, gfp_t gfp)
 {
+	(void)gfp;
 	return vio_linux_add(vq, &sg, 1, 0, num, data, NULL);
 }
 
 static inline int virtqueue_add_inbuf(struct virtqueue *vq, struct scatterlist *sg, unsigned int num,
 				      void *data, gfp_t gfp)
 {
+	(void)gfp;
 	return vio_linux_add(vq, &sg, 0, 1, num, data, NULL);
 }
 
 static inline int virtqueue_add_inbuf_ctx(struct virtqueue *vq, struct scatterlist *sg, unsigned int num,
 					  void *data, void *ctx, gfp_t gfp)
 {
+	(void)gfp;
 	return vio_linux_add(vq, &sg, 0, 1, num, data, ctx);
 }
 

@@ -244,6 +244,7 @@ int VIO_LINUX_PRINT(const char *format, ...);
 
 __attribute__((format(printf, 1, 2))) static inline int vio_linux_print_nothing(const char *format, ...)
 {
+	(void)format;
 	return 0;
 }
 #endif
