@@ -18,6 +18,10 @@ struct scene {
 	struct liar liar;
 	struct fake_block fake;
 	uint32_t config_bytes; /* 0: all of it */
+	uint64_t withhold;
+	const char *queue_size;       /* "queue-size=..." */
+	struct virtio_blk_req header; /* of the last request that answer() saw */
+	unsigned answered;
 };
 
 static void furnish(struct vio_device *device, void *context)
@@ -32,10 +36,11 @@ static void furnish(struct vio_device *device, void *context)
 
 static void each(struct scene *scene, void (*body)(struct rig *rig))
 {
-	static const char *const properties[] = { "num-queues=2", "size-max=65536", NULL };
+	const char *const properties[] = { "num-queues=2", "size-max=65536", scene->queue_size, NULL };
 	const struct rig_options options = {
 		.class = &vio_blk_class,
 		.properties = properties,
+		.withhold = scene->withhold,
 		.furnish = furnish,
 		.context = scene,
 	};
@@ -60,14 +65,17 @@ static struct scene *scene_of(struct rig *rig)
 static void answer(struct vio_devq *q, uint16_t head)
 {
 	struct vio_device *device = q->interrupt_context;
-	const struct liar *liar =
-		(const struct liar *)((uintptr_t)device->class - offsetof(struct liar, class));
+	struct scene *scene = (struct scene *)((uintptr_t)device->class - offsetof(struct scene, liar.class));
+	const struct liar *liar = &scene->liar;
 	static const uint8_t data[2 * SECTOR] = { DATA, DATA };
 	struct vio_buf buf;
 
 	while (vio_devq_pop(q, &buf)) {
 		uint8_t *status = vio_buf_take_last(&buf);
 
+		scene->answered++;
+		assert_int_equal(vio_read(&buf, &scene->header, sizeof(scene->header)),
+				 sizeof(scene->header));
 		if (liar->value & WRITES_STATUS)
 			*status = STATUS(liar->value);
 		if (liar->value & WRITES_DATA)
@@ -147,6 +155,87 @@ static void judges_the_used_length(void **state)
 	each(&scene, length_body);
 }
 
+static int (*honest_share)(void *, void *, size_t, unsigned, struct vio_addr *);
+
+/* Memory that is only to be written looks as the answer to an earlier request did: all is well. */
+static int share_stale(void *context, void *host, size_t length, unsigned rights, struct vio_addr *addr)
+{
+	int error = honest_share(context, host, length, rights, addr);
+
+	if (!error && !(rights & VIO_MEM_READ))
+		memset(test_platform_at(context, *addr), 0, length);
+	return error;
+}
+
+static void stale_body(struct rig *rig)
+{
+	uint8_t to[2 * SECTOR];
+
+	assert_int_equal(rig_bind(rig, &vio_blk_driver), 0);
+	honest_share = rig->platform.platform.share;
+	rig->platform.platform.share = share_stale;
+	assert_int_equal(ask(rig, OF_LENGTH(2 * SECTOR + 1) | WRITES_DATA, to), -VIO_EPEER);
+	assert_int_equal(ask(rig, OF_LENGTH(2 * SECTOR + 1) | WRITES_DATA | WRITES_STATUS, to), 0);
+}
+
+/* hostile: B56 */
+static void takes_no_stale_status(void **state)
+{
+	struct scene scene = { .liar.queue = 0 };
+
+	each(&scene, stale_body);
+}
+
+static void header_body(struct rig *rig)
+{
+	struct scene *scene = scene_of(rig);
+	struct vio_blk_io io = { .type = VIRTIO_BLK_T_FLUSH, .sector = 77 };
+
+	assert_int_equal(rig_bind(rig, &vio_blk_driver), 0);
+	scene->liar.lie = answer;
+	scene->liar.value = OF_LENGTH(1) | WRITES_STATUS;
+	assert_int_equal(vio_blk_submit(&rig->dev, &io), 0);
+	vio_blk_kick(&rig->dev, 0);
+	rig_run(rig);
+	assert_false(io.busy);
+	assert_int_equal(vio_le32_get(scene->header.type), VIRTIO_BLK_T_FLUSH);
+	assert_int_equal(vio_le32_get(scene->header.reserved), 0);
+	assert_int_equal(vio_le64_get(scene->header.sector), 0);
+	assert_int_equal(vio_blk_write_zeroes(&rig->dev, 8, 8, 0), 0);
+	assert_int_equal(vio_le64_get(scene->header.sector), 0);
+}
+
+/* spec: DRV-BLK-011 */
+static void leaves_what_has_no_sector_without(void **state)
+{
+	struct scene scene = { .liar.queue = 0 };
+
+	each(&scene, header_body);
+}
+
+static void no_flush_body(struct rig *rig)
+{
+	struct scene *scene = scene_of(rig);
+	struct vio_blk_io io = { .type = VIRTIO_BLK_T_FLUSH };
+
+	assert_int_equal(rig_bind(rig, &vio_blk_driver), 0);
+	assert_false(vio_dev_has_feature(&rig->dev, VIRTIO_BLK_F_CONFIG_WCE));
+	assert_int_equal(((struct vio_blk *)rig->dev.driver_state)->identity.writeback, 0);
+	scene->liar.lie = answer;
+	scene->answered = 0;
+	assert_int_equal(vio_blk_flush(&rig->dev), 0);
+	assert_int_equal(vio_blk_submit(&rig->dev, &io), -VIO_ENOTSUP);
+	assert_int_equal(scene->answered, 0);
+}
+
+/* spec: DRV-BLK-001 */
+static void flushes_nothing_unasked(void **state)
+{
+	struct scene scene = { .withhold = UINT64_C(1) << VIRTIO_BLK_F_FLUSH };
+
+	each(&scene, no_flush_body);
+}
+
 /* Configurations. */
 
 #define AT(field) offsetof(struct virtio_blk_config, field), sizeof(((struct virtio_blk_config *)0)->field)
@@ -217,6 +306,42 @@ static void judges_the_configuration(void **state)
 	struct scene scene = { .liar.queue = 0 };
 
 	each(&scene, config_body);
+}
+
+static void small_queue_body(struct rig *rig)
+{
+	struct liar *liar = &scene_of(rig)->liar;
+
+	liar->offset = offsetof(struct virtio_blk_config, seg_max);
+	liar->width = 4;
+	liar->value = UINT32_MAX;
+	assert_int_equal(rig_bind(rig, &vio_blk_driver), 0);
+	assert_int_equal(((struct vio_blk *)rig->dev.driver_state)->identity.parts_max, 6);
+}
+
+static void huge_body(struct rig *rig)
+{
+	struct liar *liar = &scene_of(rig)->liar;
+	struct vio_part parts[VIO_BLK_PARTS_MAX];
+	struct vio_blk_io io = { .parts = parts, .part_count = 2 };
+
+	liar->offset = offsetof(struct virtio_blk_config, capacity);
+	liar->width = 8;
+	liar->value = UINT64_MAX;
+	assert_int_equal(rig_bind(rig, &vio_blk_driver), 0);
+	parts[0] = parts[1] = (struct vio_part){ parts, UINT32_C(1) << 31 };
+	assert_int_equal(vio_blk_submit(&rig->dev, &io), -VIO_ERANGE);
+	assert_int_equal(rig->platform.shared, 0);
+}
+
+/* What the ring can't carry is beyond the limits, too. */
+static void the_ring_has_limits_of_its_own(void **state)
+{
+	struct scene small = { .queue_size = "queue-size=8" };
+	struct scene huge = { .withhold = UINT64_C(1) << VIRTIO_BLK_F_SIZE_MAX };
+
+	each(&small, small_queue_body);
+	each(&huge, huge_body);
 }
 
 static void short_body(struct rig *rig)
@@ -323,6 +448,10 @@ static void gives_nothing_back_while_stuck(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(takes_no_stale_status),
+		cmocka_unit_test(leaves_what_has_no_sector_without),
+		cmocka_unit_test(flushes_nothing_unasked),
+		cmocka_unit_test(the_ring_has_limits_of_its_own),
 		cmocka_unit_test(judges_the_status),
 		cmocka_unit_test(judges_the_used_length),
 		cmocka_unit_test(judges_the_configuration),

@@ -415,6 +415,68 @@ static void a_reset_cancels_everything(void **state)
 	each(NULL, cancel_body, make_later);
 }
 
+static void start_at_once(struct vio_dev *dev, struct vio_blk_io *io)
+{
+	assert_int_equal(vio_blk_start(dev), -VIO_EBUSY);
+	assert_int_equal(vio_blk_submit(dev, io), -VIO_EPHASE);
+	count_done(dev, io);
+}
+
+static void rash_body(struct rig *rig)
+{
+	uint8_t data[SECTOR];
+	const struct vio_part part = { data, SECTOR };
+	unsigned done = 0;
+	struct vio_blk_io io = { .parts = &part, .part_count = 1, .done = start_at_once, .owner = &done };
+
+	assert_int_equal(rig_bind(rig, &vio_blk_driver), 0);
+	assert_int_equal(vio_blk_submit(&rig->dev, &io), 0);
+	assert_int_equal(vio_blk_stop(&rig->dev), 0);
+	assert_int_equal(done, 1);
+	assert_int_equal(vio_blk_start(&rig->dev), 0);
+}
+
+static void no_life_begins_inside_of_a_stop(void **state)
+{
+	each(NULL, rash_body, NULL);
+}
+
+/* What the device does, it does while the driver sleeps. */
+static bool complete_one(void *context)
+{
+	struct rig *rig = context;
+
+	if (fake_of(rig)->pending_count)
+		fake_block_complete(fake_of(rig), 0);
+	return rig->transport->run(rig);
+}
+
+static void sleep_body(struct rig *rig)
+{
+	uint8_t data[2][SECTOR];
+	const struct vio_part part = { data[0], SECTOR };
+	unsigned done = 0;
+	struct vio_blk_io io = { .parts = &part, .part_count = 1, .done = count_done, .owner = &done };
+	uint64_t since;
+
+	assert_int_equal(rig_bind(rig, &vio_blk_driver), 0);
+	rig->platform.run = complete_one;
+	since = rig->platform.now_ns;
+	for (unsigned i = 1; i <= 20; i++) {
+		assert_int_equal(vio_blk_submit(&rig->dev, &io), 0);
+		assert_int_equal(vio_blk_read(&rig->dev, i, data[1], SECTOR), 0);
+		assert_memory_equal(data[1], fake_of(rig)->data + i * SECTOR, SECTOR);
+		assert_int_equal(done, i);
+	}
+	assert_in_range(rig->platform.now_ns - since, 0, 1000000000);
+}
+
+/* An interrupt that wakes a wait doesn't take away what it waits for. */
+static void sleeps_no_longer_than_it_must(void **state)
+{
+	each(NULL, sleep_body, make_later);
+}
+
 static void pull_out_body(struct rig *rig)
 {
 	uint8_t data[SECTOR];
@@ -477,6 +539,8 @@ int main(void)
 		cmocka_unit_test(takes_no_for_an_answer),
 		cmocka_unit_test(follows_the_capacity),
 		cmocka_unit_test(a_reset_cancels_everything),
+		cmocka_unit_test(no_life_begins_inside_of_a_stop),
+		cmocka_unit_test(sleeps_no_longer_than_it_must),
 		cmocka_unit_test(a_device_may_be_pulled_out),
 		cmocka_unit_test(lives_with_a_stingy_platform),
 	};

