@@ -3,9 +3,9 @@
 
 #include <string.h>
 
-#define QUEUE_SIZE      64u
-#define LINK_BYTES      18u /* an Ethernet header with a VLAN tag */
-#define BUFFER_ALIGN    64u
+#define QUEUE_SIZE   64u
+#define LINK_BYTES   18u /* an Ethernet header with a VLAN tag */
+#define BUFFER_ALIGN 64u
 
 VIO_STATIC_ASSERT(sizeof(struct virtio_net_hdr) == 12, "the packet header has holes");
 
@@ -46,7 +46,7 @@ void vio_net_give_back(struct vio_dev *dev, struct vio_net_frame *frame)
 
 	if (!net || dev->phase != VIO_DEV_READY || !frame->taken)
 		return;
-	if (!lend(dev, net, frame))
+	if (!lend(dev, net, frame) && !net->taking)
 		vio_drvq_kick(net->receive);
 }
 
@@ -89,7 +89,8 @@ static void deliver(struct vio_dev *dev, struct vio_net *net, struct vio_net_fra
 }
 
 /* The first buffer of a frame: how many more belong to it. */
-static void take_first(struct vio_dev *dev, struct vio_net *net, struct vio_net_frame *frame, uint32_t written)
+static void take_first(struct vio_dev *dev, struct vio_net *net, struct vio_net_frame *frame,
+		       uint32_t written)
 {
 	struct virtio_net_hdr header;
 	uint32_t buffers = 1;
@@ -135,7 +136,8 @@ static void take_frames(struct vio_dev *dev, struct vio_net *net)
 	struct vio_net_frame *frame;
 	uint32_t written;
 
-	/* hostile: B17; ends, as what is lent again is shown to the device behind the loop, or by a caller */
+	/* hostile: B17; ends, as what is lent again meanwhile is shown to the device behind the loop */
+	net->taking = true;
 	while (!net->lied && dev->phase == VIO_DEV_READY && (frame = vio_drvq_get(net->receive, &written))) {
 		frame->lent = false;
 		if (net->partial)
@@ -143,6 +145,7 @@ static void take_frames(struct vio_dev *dev, struct vio_net *net)
 		else
 			take_first(dev, net, frame, written);
 	}
+	net->taking = false;
 	if (dev->phase == VIO_DEV_READY)
 		vio_drvq_kick(net->receive);
 }
@@ -181,6 +184,15 @@ static int share(struct vio_dev *dev, struct vio_net_io *io, uint32_t header_byt
 	return 0;
 }
 
+/* spec: DRV-NET-009: the longest frame; a VLAN tag doesn't count. */
+static uint32_t frame_max(const struct vio_net *net, const struct vio_net_io *io)
+{
+	const uint8_t *head = io->parts[0].host;
+	bool tagged = io->parts[0].length >= VIO_NET_FRAME_LEAST && head[12] == 0x81 && !head[13];
+
+	return net->mtu + (tagged ? LINK_BYTES : VIO_NET_FRAME_LEAST);
+}
+
 static int judge_io(const struct vio_dev *dev, const struct vio_net *net, const struct vio_net_io *io)
 {
 	uint64_t length = 0;
@@ -195,7 +207,7 @@ static int judge_io(const struct vio_dev *dev, const struct vio_net *net, const 
 	}
 	if (length < VIO_NET_FRAME_LEAST)
 		return -VIO_EINVAL;
-	if (length > (uint64_t)net->mtu + LINK_BYTES) /* spec: DRV-NET-009 */
+	if (length > frame_max(net, io))
 		return -VIO_ERANGE;
 	if (io->csum_partial && !vio_dev_has_feature(dev, VIRTIO_NET_F_CSUM)) /* spec: DRV-NET-018 */
 		return -VIO_ENOTSUP;
