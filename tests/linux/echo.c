@@ -70,6 +70,7 @@ int echo_find(struct virtio_device *vdev)
 static int validate(struct virtio_device *vdev)
 {
 	assert_true(virtio_has_feature(vdev, ECHO_F_TABLED));
+	assert_false(virtio_has_feature(vdev, 9));
 	echo.validated++;
 	if (echo.clear_tabled)
 		__virtio_clear_bit(vdev, ECHO_F_TABLED);
@@ -123,7 +124,8 @@ static const struct virtio_device_id ids[] = {
 	{ 0 },
 };
 
-static const unsigned int features[] = { ECHO_F_TABLED, 77 };
+/* The second isn't offered, the third is more than is seen. */
+static const unsigned int features[] = { ECHO_F_TABLED, 9, 77 };
 
 void echo_init(void)
 {
