@@ -48,6 +48,7 @@ struct vio_drvq_config {
 	uint16_t size;                  /* entries: a power of two, 1..32768 */
 	struct vio_features features;   /* as negotiated */
 	struct vio_shared ring;         /* vio_drvq_ring_bytes(size), 16 bytes aligned */
+	uint32_t device_align;          /* bytes, of the device area in the ring: a power of two; 0: 64 */
 	void *storage;                  /* vio_drvq_storage_bytes(size), aligned for pointers */
 	/* For VIRTIO_F_INDIRECT_DESC: `size` tables of indirect_max descriptors each; 0: not used. */
 	struct vio_shared indirect;
@@ -79,8 +80,9 @@ struct vio_drvq {
 	struct vio_fault fault;
 };
 
-/* Bytes of ring memory for `size` entries, all three areas. */
+/* Bytes of ring memory for `size` entries, all three areas; the second with a device_align other than 0. */
 VIO_API size_t vio_drvq_ring_bytes(uint16_t size);
+VIO_API size_t vio_drvq_ring_bytes_aligned(uint16_t size, uint32_t device_align);
 
 /* Bytes of private storage for `size` entries. */
 VIO_API size_t vio_drvq_storage_bytes(uint16_t size);
@@ -144,6 +146,9 @@ VIO_API bool vio_drvq_pending(const struct vio_drvq *q);
  * Only after the device or the queue was reset.
  */
 VIO_API void *vio_drvq_detach_unused(struct vio_drvq *q);
+
+/* What a transport says with VIRTIO_F_NOTIFICATION_DATA: the next offset in 15 bits, its wrap bit on top. */
+VIO_API uint16_t vio_drvq_notification_data(const struct vio_drvq *q);
 
 static inline bool vio_drvq_broken(const struct vio_drvq *q)
 {

@@ -36,6 +36,9 @@ enum vio_fault_kind {
 	VIO_FAULT_USED_NOT_IN_FLIGHT,/* id isn't the head of a buffer in flight; value: id */
 	VIO_FAULT_USED_LENGTH,       /* more written than the buffer has writable; value: len */
 
+	/* Nobody's fault: the device or the queue was reset, and what is left is to detach buffers. */
+	VIO_FAULT_STOPPED,
+
 	VIO_FAULT_KIND_COUNT
 };
 

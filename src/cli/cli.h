@@ -44,10 +44,17 @@ int cli_set(int argc, char **argv);
 int cli_get(int argc, char **argv);
 int cli_status(int argc, char **argv);
 int cli_boot(int argc, char **argv);
+int cli_probe(int argc, char **argv);
+int cli_blk(int argc, char **argv);
+int cli_rng(int argc, char **argv);
+int cli_adder(int argc, char **argv);
+int cli_caesar(int argc, char **argv);
 int cli_document(int argc, char **argv);
 
 const struct vio_option_table *cli_list_options(void);
 const struct vio_option_table *cli_control_options(void);
 const struct vio_option_table *cli_boot_options(void);
+const struct vio_option_table *cli_probe_options(void);
+const struct vio_option_table *cli_blk_options(void);
 
 #endif

@@ -160,7 +160,9 @@ static bool features_acceptable(struct vio_device *dev)
 
 	if (!vio_features_empty(vio_features_minus(features, vio_device_features(dev))))
 		return false;
-	if (!vio_features_has(&features, VIRTIO_F_VERSION_1))
+	/* spec: DEV-BASIC-009, who can't be offered it is a legacy driver. */
+	if (vio_features_has(&dev->features_carried, VIRTIO_F_VERSION_1) &&
+	    !vio_features_has(&features, VIRTIO_F_VERSION_1))
 		return false;
 	return !dev->class->validate_features || !dev->class->validate_features(dev, &features);
 }

@@ -22,6 +22,7 @@ static const char *const names[VIO_FAULT_KIND_COUNT] = {
 	[VIO_FAULT_USED_ID] = "used id beyond the descriptor table",
 	[VIO_FAULT_USED_NOT_IN_FLIGHT] = "used id is not in flight",
 	[VIO_FAULT_USED_LENGTH] = "used length beyond the buffer",
+	[VIO_FAULT_STOPPED] = "queue was reset",
 };
 
 const char *vio_fault_name(enum vio_fault_kind kind)

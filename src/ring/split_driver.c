@@ -35,15 +35,22 @@ static inline size_t driver_area_offset(uint16_t size)
 	return 16u * (size_t)size;
 }
 
-/* On cache lines of its own, as the device writes it. */
-static inline size_t device_area_offset(uint16_t size)
+/* On cache lines of its own, as the device writes it, or as a legacy transport has it. */
+static inline size_t device_area_offset(uint16_t size, uint32_t device_align)
 {
-	return (driver_area_offset(size) + 6 + 2u * (size_t)size + CACHE_LINE - 1) / CACHE_LINE * CACHE_LINE;
+	size_t align = device_align ? device_align : CACHE_LINE;
+
+	return (driver_area_offset(size) + 6 + 2u * (size_t)size + align - 1) & ~(align - 1);
 }
 
 size_t vio_drvq_ring_bytes(uint16_t size)
 {
-	return device_area_offset(size) + 6 + 8u * (size_t)size;
+	return vio_drvq_ring_bytes_aligned(size, CACHE_LINE);
+}
+
+size_t vio_drvq_ring_bytes_aligned(uint16_t size, uint32_t device_align)
+{
+	return device_area_offset(size, device_align) + 6 + 8u * (size_t)size;
 }
 
 size_t vio_drvq_storage_bytes(uint16_t size)
@@ -63,7 +70,14 @@ struct vio_addr vio_drvq_driver_area(const struct vio_drvq *q)
 
 struct vio_addr vio_drvq_device_area(const struct vio_drvq *q)
 {
-	return vio_addr_make(q->ring_addr.raw + device_area_offset(q->size));
+	size_t offset = (size_t)((const uint8_t *)q->used - (const uint8_t *)q->desc);
+
+	return vio_addr_make(q->ring_addr.raw + offset);
+}
+
+uint16_t vio_drvq_notification_data(const struct vio_drvq *q)
+{
+	return q->avail_visible;
 }
 
 static bool config_legal(const struct vio_drvq_config *config)
@@ -73,6 +87,9 @@ static bool config_legal(const struct vio_drvq_config *config)
 	/* spec: DRV-SPLIT-001 */
 	if (!config->ring.host || (uintptr_t)config->ring.host % VIRTQ_DESC_ALIGN ||
 	    config->ring.addr.raw % VIRTQ_DESC_ALIGN || !config->storage)
+		return false;
+	if (config->device_align && (!vio_is_power_of_two(config->device_align) ||
+				     config->device_align < VIRTQ_USED_ALIGN))
 		return false;
 	if (!config->indirect_max)
 		return true;
@@ -89,13 +106,13 @@ int vio_drvq_start(struct vio_drvq *q, const struct vio_drvq_config *config)
 	if (!config_legal(config))
 		return -VIO_EINVAL;
 	memset(q, 0, sizeof(*q));
-	memset(ring, 0, vio_drvq_ring_bytes(size)); /* spec: DRV-SPLIT-019 */
+	memset(ring, 0, vio_drvq_ring_bytes_aligned(size, config->device_align)); /* spec: DRV-SPLIT-019 */
 	q->index = config->index;
 	q->size = size;
 	q->event_idx = vio_features_has(&config->features, VIRTIO_F_EVENT_IDX);
 	q->desc = (struct virtq_desc *)(void *)ring;
 	q->avail = (struct virtq_avail *)(void *)(ring + driver_area_offset(size));
-	q->used = (struct virtq_used *)(void *)(ring + device_area_offset(size));
+	q->used = (struct virtq_used *)(void *)(ring + device_area_offset(size, config->device_align));
 	q->ring_addr = config->ring.addr;
 	q->indirect = config->indirect;
 	q->indirect_max = config->indirect_max;

@@ -26,6 +26,8 @@ BELOW = {
     "ring": ["spec", "base", "memory"],
     "driver": RINGS,
     "device": RINGS,
+    # The kernel's names of headers, for drivers that include them.
+    "linux-compat": ["spec", "driver"],
     "transport": RINGS + ["driver", "device"],
     "link": RINGS + ["driver", "device"],
     "drivers": RINGS + ["driver"],
@@ -42,7 +44,7 @@ ROLE_FILES = {"device.c": "driver", "backend.c": "driver", "driver.c": "device",
 WINGS = ["transport", "link", "drivers", "devices"]
 
 # The layer of each public header; those in these folders are of the layer of that name.
-PUBLIC_FOLDERS = ["spec", "devices", "drivers"]
+PUBLIC_FOLDERS = ["spec", "devices", "drivers", "linux-compat"]
 PUBLIC = {
     "base.h": "base",
     "fault.h": "base",
@@ -54,12 +56,20 @@ PUBLIC = {
     "devq.h": "ring",
     "driver.h": "driver",
     "platform.h": "driver",
+    "linux.h": "driver",
+    "linux_base.h": "driver",
+    "linux_config.h": "driver",
     "device.h": "device",
     # What a device asks of the system under it, as tables of operations that host fills in.
     "block.h": "device",
     "entropy.h": "base",
     "watch.h": "base",
+    "mmio.h": "transport",
+    "pci.h": "transport",
+    "pci_bus.h": "transport",
+    "loopback.h": "transport",
     "vhost_user.h": "link",
+    "vhost_user_frontend.h": "link",
     "loop.h": "host",
     "host.h": "host",
     "options.h": "daemon",

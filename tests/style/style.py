@@ -26,7 +26,7 @@ NAMES = [
     (r"\bhost_features\b", "features_offered", ()),
     (r"\b\w*?_?(?:master|slave)(?:_\w*)?\b", "driver or device, by role", ("guest/linux/",)),
     (r"\bstruct (?:vq|vring|virtqueue)\b", "struct vio_drvq or struct vio_devq, by role",
-     ("guest/linux/", "include/vireo/linux.h", "examples/")),
+     ("guest/linux/", "include/vireo/linux", "src/driver/linux", "tests/linux/", "examples/")),
     (r"\b(?:\w+_)?avail(?:_\w+)?\b", "driver area (available ring only inside src/ring)",
      ("src/ring/", "src/link/", "include/vireo/spec/", "include/vireo/devq.h", "include/vireo/drvq.h",
       "src/device/saved.c", "tests/", "fuzz/", "proofs/", "bench/", "guest/")),
@@ -46,7 +46,7 @@ NOT_IN_CORE = [
 
 def check_spdx(file):
     first = file.lines[1] if file.text.startswith("#!") and len(file.lines) > 1 else file.lines[0]
-    if file.path.startswith("guest/linux/") and GUEST_SPDX in first:
+    if file.path.startswith(("guest/linux/", "examples/dummy/")) and GUEST_SPDX in first:
         return
     if file.is_c:
         if first != f"/* {SPDX} */":

@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "os.h"
+
+#define LATE_NS UINT64_C(20000000) /* after that an interrupt is lost */
+
+/* The device is the next of the table from here on. */
+void os_interrupt_line(struct os *os, struct os_device *device, int number)
+{
+	const bool pci = device->dev.transport->close != NULL;
+
+	device->interrupt = os->board.has_interrupts ? number : -1;
+	if (device->interrupt >= 0)
+		board_interrupt_enable(device->interrupt);
+	else if (!pci || !device->transport.pci.vectors) /* nobody may sleep while that one is at work */
+		os->board.has_interrupts = false;
+	os->device_count++;
+}
+
+int os_message(void *context, unsigned vector, uint64_t *address, uint32_t *data)
+{
+	struct os *os = context;
+
+	if (os->messages_used == os->board.messages)
+		return -VIO_ENOSPC;
+	*address = os->board.message_address;
+	*data = (uint32_t)os->board.first_message + os->messages_used++;
+	board_interrupt_enable((int)*data);
+	return 0;
+}
+
+/* The bridge that leads to a bus; 0: none, as bus 0 is reached without. */
+static uint16_t bridge_to(const struct os *os, unsigned bus)
+{
+	unsigned address;
+
+	for (address = 0; address < bus << 8; address += 8)
+		if (vio_pci_config_read(&os->board.pci, (uint16_t)address, PCI_VENDOR_ID, 2) != UINT16_MAX &&
+		    (vio_pci_config_read(&os->board.pci, (uint16_t)address, PCI_HEADER_TYPE, 1) &
+		     PCI_HEADER_TYPE_MASK) == PCI_HEADER_TYPE_BRIDGE &&
+		    vio_pci_config_read(&os->board.pci, (uint16_t)address, PCI_BRIDGE_SECONDARY, 1) == bus)
+			return (uint16_t)address;
+	return 0;
+}
+
+/* Pins turn by the number of the device at each bridge. */
+int os_pci_interrupt(const struct os *os, const struct vio_pci_function *function)
+{
+	unsigned address = function->address, pin = function->interrupt_pin;
+
+	if (!os->board.pci_interrupt || !pin || pin > 4)
+		return -1;
+	for (pin--; address >> 8; address = bridge_to(os, address >> 8))
+		pin += address >> 3 & 31;
+	return os->board.pci_interrupt + (int)((pin + (address >> 3 & 31)) % 4);
+}
+
+static void deliver(struct os *os, int number)
+{
+	struct os_device *device;
+	bool pci;
+
+	for (device = os->devices; device < os->devices + os->device_count; device++) {
+		pci = device->dev.transport->close != NULL;
+		if (pci && device->transport.pci.vectors && number >= device->first_message &&
+		    number < device->first_message + device->transport.pci.vectors)
+			vio_pci_driver_interrupt(&device->dev, (unsigned)(number - device->first_message));
+		else if (device->interrupt == number)
+			vio_dev_interrupt(&device->dev);
+	}
+}
+
+static bool deliver_all(struct os *os)
+{
+	int number = board_interrupt_take();
+	bool any = number >= 0;
+
+	for (; number >= 0; number = board_interrupt_take()) {
+		os->interrupts++;
+		deliver(os, number);
+		board_interrupt_done(number);
+	}
+	return any;
+}
+
+/* Something was used where the driver wants to hear of it. */
+static bool pending(const struct os *os)
+{
+	const struct os_device *device;
+	uint16_t queue;
+
+	for (device = os->devices; device < os->devices + os->device_count; device++)
+		for (queue = 0; queue < device->dev.queue_max; queue++)
+			if (device->dev.queues[queue].enabled && !device->dev.queues[queue].q.callbacks_off &&
+			    vio_drvq_pending(&device->dev.queues[queue].q))
+				return true;
+	return false;
+}
+
+static void sleep_ns(const struct os *os, uint64_t time_ns)
+{
+	board_sleep(time_ns * (os->board.ticks_per_second / 1000000) / 1000);
+}
+
+void os_wait(struct os *os, uint64_t timeout_ns)
+{
+	if (!os->board.has_interrupts)
+		return;
+	sleep_ns(os, timeout_ns);
+	if (deliver_all(os) || !pending(os))
+		return;
+	/* Maybe it comes a moment after what it tells of. */
+	sleep_ns(os, LATE_NS);
+	if (!deliver_all(os))
+		os->interrupts_lost++;
+}

@@ -1,0 +1,7 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#ifndef VIREO_COMPAT_LINUX_ERR_H
+#define VIREO_COMPAT_LINUX_ERR_H
+
+#include <vireo/linux_base.h>
+
+#endif

@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#ifndef CLI_CLIENT_H
+#define CLI_CLIENT_H
+
+#include <vireo/driver.h>
+
+#include "cli/cli.h"
+
+/*
+ * Commands that drive a device which somebody else serves: client.c connects, clients.c has one command a
+ * device type, probe.c looks at any, names.c knows what bits and fields are called.
+ */
+
+struct client {
+	const char *program;
+	const char *path; /* of the socket */
+	struct vio_dev dev;
+	void *state; /* of the driver */
+};
+
+/* Connects, and binds a driver if there is one. CLI_OK, or a complaint's status; then nothing is open. */
+int client_open(struct client *client, uint32_t id, const struct vio_driver *driver);
+/* CLI_FAILED after a complaint that names what failed, with a code and what the connection knows of it. */
+int client_complain(struct client *client, const char *what, int error);
+void client_close(struct client *client);
+
+/* A decimal or hexadecimal number up to `max`; false when the text is none. */
+bool client_number(const char *text, uint64_t max, uint64_t *number);
+
+struct client_bit {
+	unsigned bit;
+	const char *name;
+};
+
+struct client_field {
+	const char *name;
+	uint32_t offset;
+	uint32_t width; /* bytes: 1, 2, 4 or 8 are a little-endian number, others are shown one by one */
+	int feature;    /* bit that it hangs on; -1: none */
+};
+
+struct client_type {
+	const char *name;
+	uint32_t id;
+	const struct client_bit *bits;     /* ended by one without a name */
+	const struct client_field *fields; /* likewise; NULL: nobody knows them */
+};
+
+const struct client_type *client_type_by_name(const char *name);
+/* NULL when the id isn't known. */
+const struct client_type *client_type_by_id(uint32_t id);
+/* The names of all types that have one, by index; NULL at the end. */
+const char *client_type_name(unsigned index);
+
+/* What a feature bit is called, of the type (NULL: not known) or of all; NULL when it has no name. */
+const char *client_feature_name(const struct client_type *type, unsigned bit);
+const char *client_protocol_name(unsigned bit);
+
+#endif

@@ -1,0 +1,478 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "drivers/blk/blk.h"
+
+#include <string.h>
+
+#define QUEUE_SIZE         128u
+#define QUEUE_SIZE_LEAST   3u  /* header, data, status */
+#define INDIRECT_MAX       10u /* longer requests are rare, and chained */
+#define STATUS_NOT_WRITTEN 0xffu
+
+VIO_STATIC_ASSERT(sizeof(struct virtio_blk_req) == 16, "the request header has holes");
+VIO_STATIC_ASSERT(sizeof(struct virtio_blk_config) == 96, "the configuration has holes");
+
+/* Requests. A request's elements are its header, its data, its status: DRV-BLK-035 has them apart. */
+
+static bool device_writes(const struct vio_blk_io *io)
+{
+	return io->type == VIRTIO_BLK_T_IN || io->type == VIRTIO_BLK_T_GET_ID;
+}
+
+/* What element `index` of a request is; returns the device's rights to it. */
+static unsigned element(struct vio_blk_io *io, unsigned index, struct vio_part *part)
+{
+	if (!index) {
+		*part = (struct vio_part){ &io->header, sizeof(io->header) };
+		return VIO_MEM_READ;
+	}
+	if (index <= io->part_count) {
+		*part = io->parts[index - 1];
+		return device_writes(io) ? VIO_MEM_WRITE : VIO_MEM_READ;
+	}
+	/* Readable, so that where memory is copied the device's side begins with STATUS_NOT_WRITTEN, too. */
+	*part = (struct vio_part){ &io->status, 1 };
+	return VIO_MEM_READ | VIO_MEM_WRITE;
+}
+
+static void unshare(struct vio_dev *dev, struct vio_blk_io *io, unsigned count)
+{
+	while (count--) {
+		struct vio_part part;
+		unsigned rights = element(io, count, &part);
+
+		dev->platform->unshare(dev->platform->context, part.host, part.length, rights,
+				       io->sg[count].addr);
+	}
+}
+
+/* All of its elements, or none. */
+static int share(struct vio_dev *dev, struct vio_blk_io *io)
+{
+	unsigned i;
+
+	for (i = 0; i < io->part_count + 2; i++) {
+		struct vio_part part;
+		unsigned rights = element(io, i, &part);
+		int error = dev->platform->share(dev->platform->context, part.host, part.length, rights,
+						 &io->sg[i].addr);
+
+		if (error) {
+			unshare(dev, io, i);
+			return error;
+		}
+		io->sg[i].length = part.length;
+	}
+	return 0;
+}
+
+int vio_blk_submit(struct vio_dev *dev, struct vio_blk_io *io)
+{
+	bool transfer = io->type == VIRTIO_BLK_T_IN || io->type == VIRTIO_BLK_T_OUT;
+	int error = vio_blk_judge(dev, io);
+	unsigned readable, i;
+
+	if (error)
+		return error;
+	/* spec: DRV-BLK-011; little-endian for legacy devices as well, as those are refused elsewhere */
+	io->header = (struct virtio_blk_req){
+		.type = vio_le32_make(io->type),
+		.sector = vio_le64_make(transfer ? io->sector : 0),
+	};
+	io->status = STATUS_NOT_WRITTEN;
+	io->answer_bytes = 1;
+	for (i = 0; device_writes(io) && i < io->part_count; i++)
+		io->answer_bytes += io->parts[i].length;
+	error = share(dev, io);
+	if (error)
+		return error;
+	readable = device_writes(io) ? 1 : io->part_count + 1;
+	error = vio_drvq_add(vio_blk_of(dev)->q[io->queue], io->sg, readable, io->part_count + 2 - readable,
+			     io);
+	if (error)
+		unshare(dev, io, io->part_count + 2);
+	else
+		io->busy = true;
+	return error;
+}
+
+void vio_blk_kick(struct vio_dev *dev, uint16_t queue)
+{
+	const struct vio_blk *blk = vio_blk_of(dev);
+
+	if (blk && dev->phase == VIO_DEV_READY && queue < blk->identity.queue_count)
+		vio_drvq_kick(blk->q[queue]);
+}
+
+/* hostile: B10 B56 */
+static int outcome(const struct vio_dev *dev, const struct vio_blk_io *io, uint32_t written)
+{
+	/* Once, as it may be in memory that the device still reaches. */
+	uint8_t status = __atomic_load_n(&io->status, __ATOMIC_RELAXED);
+
+	if (dev->legacy) /* spec: DRV-BLK-031 */
+		written = io->answer_bytes;
+	if (!written)
+		return -VIO_EPEER;
+	switch (status) {
+	case VIRTIO_BLK_S_OK:
+		return written < io->answer_bytes ? -VIO_EPEER : 0;
+	case VIRTIO_BLK_S_IOERR: /* spec: DRV-BLK-022 */
+		return -VIO_EIO;
+	case VIRTIO_BLK_S_UNSUPP:
+		return -VIO_ENOTSUP;
+	default:
+		return -VIO_EPEER;
+	}
+}
+
+static void finish(struct vio_dev *dev, struct vio_blk_io *io, int result)
+{
+	io->result = result;
+	io->busy = false;
+	if (io->done)
+		io->done(dev, io);
+}
+
+int vio_blk_poll(struct vio_dev *dev, uint16_t queue)
+{
+	const struct vio_blk *blk = vio_blk_of(dev);
+	struct vio_blk_io *io;
+	struct vio_drvq *q;
+	uint32_t written;
+	int count = 0;
+
+	if (!blk)
+		return -VIO_EINVAL;
+	if (queue >= blk->identity.queue_count)
+		return -VIO_ERANGE;
+	q = blk->q[queue];
+	/* hostile: B17, ends when what is in flight does */
+	while ((io = vio_drvq_get(q, &written))) {
+		unshare(dev, io, io->part_count + 2);
+		finish(dev, io, outcome(dev, io, written));
+		count++;
+	}
+	return vio_drvq_broken(q) ? -VIO_EPEER : count;
+}
+
+static void blk_used(struct vio_dev *dev, struct vio_drvq *q)
+{
+	const struct vio_blk *blk = dev->driver_state;
+
+	if (blk->waiting && q == blk->q[0])
+		return;
+	if (vio_blk_poll(dev, q->index) < 0 && blk->changed)
+		blk->changed(dev);
+}
+
+/* Requests that are waited for. */
+
+/* Waits for something to happen on queue 0 and completes it. */
+static int wait_for_some(struct vio_dev *dev, uint64_t since)
+{
+	const struct vio_platform *platform = dev->platform;
+	const struct vio_blk *blk = vio_blk_of(dev);
+	uint64_t passed = platform->now_ns(platform->context) - since;
+	int result;
+
+	if (blk->timeout_ns && passed >= blk->timeout_ns)
+		return -VIO_EAGAIN;
+	result = vio_dev_wait(dev, blk->q[0], blk->timeout_ns ? blk->timeout_ns - passed : 0);
+	if (!result)
+		result = vio_blk_poll(dev, 0);
+	return result < 0 ? result : 0;
+}
+
+static int submit_waiting(struct vio_dev *dev, struct vio_blk_io *io, uint64_t since)
+{
+	int error;
+
+	while ((error = vio_blk_submit(dev, io)) == -VIO_ENOSPC) {
+		vio_blk_kick(dev, 0);
+		error = wait_for_some(dev, since);
+		if (error)
+			break;
+	}
+	return error;
+}
+
+/* The request blk->sync from beginning to end. */
+static int run(struct vio_dev *dev)
+{
+	struct vio_blk *blk = vio_blk_of(dev);
+	uint64_t since = dev->platform->now_ns(dev->platform->context);
+	bool outer = blk->waiting;
+	int error, stopped;
+
+	blk->waiting = true;
+	error = submit_waiting(dev, &blk->sync, since);
+	if (error) {
+		blk->waiting = outer;
+		return error;
+	}
+	vio_blk_kick(dev, 0);
+	while (blk->sync.busy && !error)
+		error = wait_for_some(dev, since);
+	blk->waiting = outer;
+	if (blk->sync.busy) {
+		stopped = vio_blk_stop(dev); /* hostile: B29 */
+		return stopped == -VIO_EHANGUP ? stopped : error;
+	}
+	vio_blk_poll(dev, 0); /* an interrupt may have been left to us */
+	return blk->sync.result;
+}
+
+/* Readies blk->sync, if it is free. */
+static int prepare(struct vio_dev *dev, uint32_t type, struct vio_part part)
+{
+	struct vio_blk *blk = vio_blk_of(dev);
+
+	if (!blk)
+		return -VIO_EINVAL;
+	if (blk->sync.busy)
+		return dev->phase == VIO_DEV_READY ? -VIO_EBUSY : -VIO_EPHASE;
+	blk->sync_part = part;
+	blk->sync.type = type;
+	blk->sync.queue = 0;
+	blk->sync.sector = 0;
+	blk->sync.parts = &blk->sync_part;
+	blk->sync.part_count = part.host ? 1 : 0;
+	return 0;
+}
+
+static int transfer(struct vio_dev *dev, uint32_t type, uint64_t sector, struct vio_part part)
+{
+	int error = prepare(dev, type, part);
+
+	if (error)
+		return error;
+	vio_blk_of(dev)->sync.sector = sector;
+	return run(dev);
+}
+
+int vio_blk_read(struct vio_dev *dev, uint64_t sector, void *to, uint32_t length)
+{
+	return transfer(dev, VIRTIO_BLK_T_IN, sector, (struct vio_part){ to, length });
+}
+
+int vio_blk_write(struct vio_dev *dev, uint64_t sector, const void *from, uint32_t length)
+{
+	return transfer(dev, VIRTIO_BLK_T_OUT, sector, vio_part_readable(from, length));
+}
+
+int vio_blk_flush(struct vio_dev *dev)
+{
+	int error = prepare(dev, VIRTIO_BLK_T_FLUSH, (struct vio_part){ NULL, 0 });
+
+	if (error)
+		return error;
+	if (dev->phase == VIO_DEV_READY && !vio_dev_has_feature(dev, VIRTIO_BLK_F_FLUSH))
+		return 0;
+	return run(dev);
+}
+
+static int on_range(struct vio_dev *dev, uint32_t type, uint64_t sector, uint32_t sectors, uint32_t flags)
+{
+	struct vio_blk *blk = vio_blk_of(dev);
+	int error = prepare(dev, type,
+			    (struct vio_part){ blk ? &blk->sync_range : NULL, sizeof(blk->sync_range) });
+
+	if (error)
+		return error;
+	blk->sync_range = (struct virtio_blk_discard_write_zeroes){
+		.sector = vio_le64_make(sector),
+		.num_sectors = vio_le32_make(sectors),
+		.flags = vio_le32_make(flags),
+	};
+	return run(dev);
+}
+
+int vio_blk_discard(struct vio_dev *dev, uint64_t sector, uint32_t sectors)
+{
+	return on_range(dev, VIRTIO_BLK_T_DISCARD, sector, sectors, 0);
+}
+
+int vio_blk_write_zeroes(struct vio_dev *dev, uint64_t sector, uint32_t sectors, uint32_t flags)
+{
+	return on_range(dev, VIRTIO_BLK_T_WRITE_ZEROES, sector, sectors, flags);
+}
+
+int vio_blk_get_id(struct vio_dev *dev, char id[VIRTIO_BLK_ID_BYTES + 1])
+{
+	struct vio_blk *blk = vio_blk_of(dev);
+	int error = prepare(dev, VIRTIO_BLK_T_GET_ID,
+			    (struct vio_part){ blk ? blk->id : NULL, VIRTIO_BLK_ID_BYTES });
+
+	if (!error)
+		error = run(dev);
+	if (error)
+		return error;
+	memcpy(id, blk->id, VIRTIO_BLK_ID_BYTES);
+	id[VIRTIO_BLK_ID_BYTES] = 0;
+	return 0;
+}
+
+int vio_blk_set_cache(struct vio_dev *dev, enum vio_blk_cache cache)
+{
+	const uint32_t offset = offsetof(struct virtio_blk_config, writeback);
+	struct vio_blk *blk = vio_blk_of(dev);
+	uint8_t wish = cache == VIO_BLK_WRITE_BACK, seen = 0;
+	int error;
+
+	if (!blk)
+		return -VIO_EINVAL;
+	if (dev->phase != VIO_DEV_READY)
+		return -VIO_EPHASE;
+	if (!vio_dev_has_feature(dev, VIRTIO_BLK_F_CONFIG_WCE))
+		return -VIO_ENOTSUP;
+	error = vio_dev_write_config8(dev, offset, wish);
+	if (!error)
+		error = vio_dev_read_config8(dev, offset, &seen);
+	if (error)
+		return error;
+	if (seen != wish)
+		return -VIO_EPEER;
+	blk->identity.writeback = wish;
+	return wish ? 0 : vio_blk_flush(dev); /* spec: DRV-BLK-019 */
+}
+
+/* Life. */
+
+int vio_blk_stop(struct vio_dev *dev)
+{
+	struct vio_blk *blk = vio_blk_of(dev);
+	struct vio_blk_io *io;
+	unsigned queue;
+	int error;
+
+	if (!blk)
+		return -VIO_EINVAL;
+	error = dev->phase == VIO_DEV_FOUND ? 0 : vio_dev_reset(dev);
+	if (error && error != -VIO_EHANGUP)
+		return error;
+	blk->stopping = true;
+	for (queue = 0; queue < blk->identity.queue_count; queue++) {
+		while ((io = vio_drvq_detach_unused(blk->q[queue]))) {
+			unshare(dev, io, io->part_count + 2);
+			finish(dev, io, error ? error : -VIO_EAGAIN);
+		}
+	}
+	blk->stopping = false;
+	return error;
+}
+
+/* spec: DRV-BLK-001 DRV-BLK-004 DRV-BLK-010: what this driver can use of an offer */
+static struct vio_features wanted_of(const struct vio_dev *dev)
+{
+	static const uint8_t bits[] = {
+		VIRTIO_BLK_F_SIZE_MAX, VIRTIO_BLK_F_SEG_MAX,      VIRTIO_BLK_F_GEOMETRY,
+		VIRTIO_BLK_F_RO,       VIRTIO_BLK_F_BLK_SIZE,     VIRTIO_BLK_F_FLUSH,
+		VIRTIO_BLK_F_TOPOLOGY, VIRTIO_BLK_F_CONFIG_WCE,   VIRTIO_BLK_F_MQ,
+		VIRTIO_BLK_F_DISCARD,  VIRTIO_BLK_F_WRITE_ZEROES,
+	};
+	static const int wce_needs[] = { VIRTIO_BLK_F_FLUSH, -1 };
+	struct vio_features wanted = vio_dev_ring_features();
+	unsigned i;
+
+	for (i = 0; i < sizeof(bits); i++)
+		vio_features_set(&wanted, bits[i]);
+	wanted = vio_features_and(wanted, dev->offered);
+	/* A cache mode that couldn't be left safely. */
+	vio_features_require(&wanted, VIRTIO_BLK_F_CONFIG_WCE, wce_needs);
+	return wanted;
+}
+
+static uint32_t least(uint32_t a, uint32_t b)
+{
+	return a < b ? a : b;
+}
+
+static int add_queues(struct vio_dev *dev, struct vio_blk *blk, struct vio_blk_identity *identity)
+{
+	const struct vio_queue_wish wish = { .size = QUEUE_SIZE,
+					     .indirect_max = INDIRECT_MAX,
+					     .used = blk_used };
+	uint16_t queue;
+	int error;
+
+	identity->queue_count = least(identity->queue_count, VIO_BLK_QUEUES_MAX);
+	identity->parts_max = least(identity->parts_max, VIO_BLK_PARTS_MAX);
+	for (queue = 0; queue < identity->queue_count; queue++) {
+		error = vio_dev_add_queue(dev, queue, &wish, &blk->q[queue]); /* hostile: B42 */
+		if (error)
+			return error;
+		if (blk->q[queue]->size < QUEUE_SIZE_LEAST)
+			return -VIO_ENOTSUP;
+		identity->parts_max = least(identity->parts_max, blk->q[queue]->size - 2u);
+	}
+	return 0;
+}
+
+static int begin(struct vio_dev *dev, struct vio_blk *blk)
+{
+	struct vio_blk_identity identity;
+	struct vio_features wanted;
+	int error = vio_dev_begin(dev, blk->queues, VIO_BLK_QUEUES_MAX);
+
+	if (error)
+		return error;
+	wanted = wanted_of(dev);
+	error = vio_dev_accept(dev, &wanted);
+	if (!error)
+		error = vio_blk_identify(dev, &identity);
+	if (!error)
+		error = add_queues(dev, blk, &identity);
+	if (!error)
+		error = vio_dev_ready(dev);
+	if (!error)
+		blk->identity = identity;
+	return error;
+}
+
+int vio_blk_start(struct vio_dev *dev)
+{
+	struct vio_blk *blk = vio_blk_of(dev);
+	int error;
+
+	if (!blk)
+		return -VIO_EINVAL;
+	if (blk->stopping)
+		return -VIO_EBUSY;
+	error = vio_blk_stop(dev);
+	if (error)
+		return error;
+	memset(&blk->identity, 0, sizeof(blk->identity)); /* no queues unless it succeeds */
+	return begin(dev, blk);
+}
+
+static int blk_probe(struct vio_dev *dev)
+{
+	struct vio_blk *blk = dev->driver_state;
+
+	blk->timeout_ns = VIO_BLK_TIMEOUT_NS;
+	return vio_blk_start(dev);
+}
+
+static void blk_remove(struct vio_dev *dev)
+{
+	vio_blk_stop(dev);
+}
+
+/* spec: DRV-BLK-008 */
+static void blk_config_changed(struct vio_dev *dev)
+{
+	struct vio_blk *blk = dev->driver_state;
+
+	(void)vio_blk_identify_again(dev, &blk->identity); /* what can't be read stays as it was */
+	if (blk->changed)
+		blk->changed(dev);
+}
+
+const struct vio_driver vio_blk_driver = {
+	.name = "blk",
+	.ids = (const uint32_t[]){ VIRTIO_ID_BLOCK, 0 },
+	.state_bytes = sizeof(struct vio_blk),
+	.probe = blk_probe,
+	.remove = blk_remove,
+	.config_changed = blk_config_changed,
+};

@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#ifndef VIO_DRIVERS_BLK_H
+#define VIO_DRIVERS_BLK_H
+
+#include <vireo/drivers/blk.h>
+
+/* What the files of this driver share. */
+
+/* NULL when another driver is bound, or none. */
+static inline struct vio_blk *vio_blk_of(const struct vio_dev *dev)
+{
+	return dev->driver == &vio_blk_driver ? dev->driver_state : NULL;
+}
+
+/* Whether the device can be shown this request; the codes of vio_blk_submit(). */
+int vio_blk_judge(const struct vio_dev *dev, const struct vio_blk_io *io);
+
+/* Fills the identity from an accepted device but for what depends on its queues. */
+int vio_blk_identify(struct vio_dev *dev, struct vio_blk_identity *identity);
+
+/* Reads again what a device changes by itself. */
+int vio_blk_identify_again(struct vio_dev *dev, struct vio_blk_identity *identity);
+
+#endif

@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include <string.h>
+
+#include "drivers/blk/blk.h"
+
+static bool in_capacity(const struct vio_blk_identity *identity, uint64_t sector, uint64_t sectors)
+{
+	uint64_t end;
+
+	return vio_add_u64(sector, sectors, &end) && end <= identity->capacity; /* spec: DRV-BLK-009 */
+}
+
+/* Each part, and in *total their sum. */
+static int judge_parts(const struct vio_blk_identity *identity, const struct vio_blk_io *io, uint64_t *total)
+{
+	unsigned i;
+
+	*total = 0;
+	if (io->part_count > identity->parts_max)
+		return -VIO_ERANGE;
+	for (i = 0; i < io->part_count; i++) {
+		if (!io->parts[i].length)
+			return -VIO_EINVAL;
+		if (io->parts[i].length > identity->part_bytes_max)
+			return -VIO_ERANGE;
+		*total += io->parts[i].length;
+	}
+	return 0;
+}
+
+static int judge_transfer(const struct vio_blk_identity *identity, const struct vio_blk_io *io)
+{
+	uint64_t total;
+	int error = judge_parts(identity, io, &total);
+
+	if (error)
+		return error;
+	if (!total || total % VIRTIO_BLK_SECTOR_BYTES) /* spec: DRV-BLK-013 */
+		return -VIO_EINVAL;
+	/* The used length has 32 bits, for the status too. */
+	return total < UINT32_MAX && in_capacity(identity, io->sector, total / VIRTIO_BLK_SECTOR_BYTES)
+		       ? 0
+		       : -VIO_ERANGE;
+}
+
+/* spec: DRV-BLK-014 DRV-BLK-016 DRV-BLK-018 DRV-BLK-020 */
+static int judge_ranges(const struct vio_blk_identity *identity, const struct vio_blk_io *io,
+			uint32_t ranges_max, uint32_t sectors_max, uint32_t flags_known)
+{
+	struct virtio_blk_discard_write_zeroes range;
+	const uint8_t *at;
+	uint32_t i, count;
+	uint64_t total;
+	int error;
+
+	if (identity->read_only)
+		return -VIO_EACCES;
+	if (!ranges_max || !sectors_max)
+		return -VIO_ENOTSUP;
+	error = judge_parts(identity, io, &total);
+	if (error)
+		return error;
+	if (io->part_count != 1 || total % sizeof(range))
+		return -VIO_EINVAL;
+	count = (uint32_t)(total / sizeof(range));
+	if (count > ranges_max)
+		return -VIO_ERANGE;
+	for (i = 0, at = io->parts[0].host; i < count; i++, at += sizeof(range)) {
+		memcpy(&range, at, sizeof(range));
+		if (vio_le32_get(range.flags) & ~flags_known)
+			return -VIO_EINVAL;
+		if (vio_le32_get(range.num_sectors) > sectors_max ||
+		    !in_capacity(identity, vio_le64_get(range.sector), vio_le32_get(range.num_sectors)))
+			return -VIO_ERANGE;
+	}
+	return 0;
+}
+
+static int judge_type(const struct vio_dev *dev, const struct vio_blk_identity *identity,
+		      const struct vio_blk_io *io)
+{
+	switch (io->type) {
+	case VIRTIO_BLK_T_IN:
+		return judge_transfer(identity, io);
+	case VIRTIO_BLK_T_OUT:
+		return identity->read_only ? -VIO_EACCES : judge_transfer(identity, io);
+	case VIRTIO_BLK_T_FLUSH: /* spec: DRV-BLK-001 DRV-BLK-012 */
+		if (!vio_dev_has_feature(dev, VIRTIO_BLK_F_FLUSH))
+			return -VIO_ENOTSUP;
+		return io->part_count ? -VIO_EINVAL : 0;
+	case VIRTIO_BLK_T_GET_ID: /* spec: DRV-BLK-015 */
+		return io->part_count == 1 && io->parts[0].length == VIRTIO_BLK_ID_BYTES ? 0 : -VIO_EINVAL;
+	case VIRTIO_BLK_T_DISCARD:
+		return judge_ranges(identity, io, identity->discard_ranges_max, identity->discard_sectors_max,
+				    0);
+	case VIRTIO_BLK_T_WRITE_ZEROES:
+		return judge_ranges(identity, io, identity->zeroes_ranges_max, identity->zeroes_sectors_max,
+				    VIRTIO_BLK_WRITE_ZEROES_FLAG_UNMAP);
+	default: /* what needs a feature that wasn't accepted, too */
+		return -VIO_EINVAL;
+	}
+}
+
+int vio_blk_judge(const struct vio_dev *dev, const struct vio_blk_io *io)
+{
+	const struct vio_blk *blk = vio_blk_of(dev);
+
+	if (!blk)
+		return -VIO_EINVAL;
+	if (io->busy)
+		return -VIO_EBUSY;
+	if (dev->phase != VIO_DEV_READY)
+		return -VIO_EPHASE;
+	if (io->queue >= blk->identity.queue_count)
+		return -VIO_ERANGE;
+	if (vio_drvq_broken(blk->q[io->queue]))
+		return -VIO_EPEER;
+	return judge_type(dev, &blk->identity, io);
+}

@@ -1,0 +1,209 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-3-Clause
+"""The commands that drive a served device, against Vireo's daemons or against qemu-storage-daemon.
+
+  tests/frontend/clients.py VIREO own | qemu
+
+Prints TAP; ends with 77 where QEMU's daemon isn't there.
+"""
+
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import traceback
+
+VIREO = os.path.abspath(sys.argv[1])
+WAIT_S = 30
+QEMU = "qemu-storage-daemon"
+EXPORT = "type=vhost-user-blk,id=e,addr.type=unix,addr.path=socket"
+
+
+def run(*arguments, status=0, **more):
+    """What the command says on standard output, as bytes; or on standard error if it was to fail."""
+    more = more or {"stdin": subprocess.DEVNULL}
+    done = subprocess.run([VIREO, *arguments], capture_output=True, timeout=WAIT_S, check=False, **more)
+    assert done.returncode == status, f"{arguments}: status {done.returncode}: {done.stderr}"
+    return done.stderr.decode() if status else done.stdout
+
+
+def listens(path):
+    """There is a moment between a socket's coming into being and its being served."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as client:
+        try:
+            client.connect(path)
+        except OSError:
+            return False
+    return True
+
+
+class Server:
+    """A daemon, from the moment that its socket is served."""
+
+    def __init__(self, path, *words):
+        self.process = subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                                        stderr=subprocess.DEVNULL)
+        for _ in range(WAIT_S * 100):
+            if listens(path):
+                return
+            assert self.process.poll() is None, f"{words} ended"
+            time.sleep(0.01)
+        raise AssertionError(f"{words}: no socket")
+
+    def __enter__(self):
+        return self.process
+
+    def __exit__(self, *_):
+        self.process.kill()
+        self.process.wait()
+
+
+def serve(kind, *more):
+    return Server("socket", VIREO, "serve", kind, "--socket-path", "socket", *more)
+
+
+def drive_disk():
+    """Writes, reads back, and sees that nothing else changed."""
+    pattern = os.urandom(200 * 1024)
+    run("blk", "socket", "write", "--offset", "4096", input=pattern)
+    assert run("blk", "socket", "read", "--offset", "4K", "--length", "200K") == pattern
+    whole = run("blk", "socket", "read")
+    assert whole == bytes(4096) + pattern + bytes((1 << 20) - 4096 - len(pattern))
+    with open("disk.img", "rb") as file:
+        assert file.read() == whole
+    run("blk", "socket", "write", "--offset", "1044480", input=b"x" * 4096)
+    assert b"1048576" in run("blk", "socket", "info")
+    said = run("blk", "socket", "write", "--offset", "1044480", input=b"x" * 8192, status=1)
+    assert "write: value out of range" in said, said
+    said = run("blk", "socket", "write", input=b"x" * 513, status=1)
+    assert "1 bytes that are no whole sector" in said, said
+    said = run("blk", "socket", "write", "--length", "1024", input=b"x" * 512, status=1)
+    assert "512 bytes early" in said, said
+
+
+def probe_disk():
+    report = json.loads(run("probe", "socket", "--type", "blk", "--json"))
+    assert report["type"] == "blk" and report["id"] == 2 and report["config"]["capacity"] == 2048, report
+    assert "VERSION_1" in report["features"] and "FLUSH" in report["features"], report
+    assert "CONFIG" in report["protocol-features"], report
+    return report
+
+
+def make_disk():
+    with open("disk.img", "wb") as file:
+        file.truncate(1 << 20)
+
+
+def own_disk():
+    make_disk()
+    with serve("blk", "path=disk.img"):
+        probe_disk()
+        drive_disk()
+
+
+def own_adder():
+    with serve("adder"):
+        assert run("adder", "socket", "41") == b"42\n"
+        assert run("adder", "socket", "0xffffffff") == b"0\n"
+        text = run("probe", "socket", "--id", "60").decode()
+        assert text.splitlines()[0].split() == ["type", "adder"], text
+        assert ["status", "99"] in [line.split() for line in text.splitlines()], text
+        # Without a type the bits that all types share have names, and there are no fields.
+        report = json.loads(run("probe", "--json", "socket"))
+        assert "id" not in report and "config" not in report and report["queues"] == 1, report
+
+
+def own_caesar():
+    with serve("caesar"):
+        text = b"Hello, World! " * 1000
+        secret = run("caesar", "socket", "encipher", "5", input=text)
+        assert secret[:13] == b"Mjqqt, Btwqi!", secret[:13]
+        assert run("caesar", "socket", "decipher", "5", input=secret) == text
+
+
+def own_rng():
+    with serve("rng"):
+        one, two = run("rng", "socket", "10000"), run("rng", "socket", "10000")
+        assert len(one) == len(two) == 10000 and one != two
+        assert run("rng", "socket", "0") == b""
+
+
+def own_refusals():
+    for arguments, text in [
+            (["adder", "nowhere", "1"], "socket 'nowhere': No such file or directory"),
+            (["probe", "x" * 200], "is no path of a socket"),
+            (["probe"], "give one SOCKET"),
+            (["probe", "s", "--type", "blc"], "did you mean 'blk'?"),
+            (["probe", "s", "--type", "blk", "--id", "2"], "give one of them"),
+            (["blk", "s", "erase"], "'erase' is none of read, write and info"),
+            (["blk", "s", "read", "--offset", "5"], "must be multiples of 512"),
+            (["adder", "s", "-1"], "'-1' is no number from 0 to 4294967295"),
+            (["adder", "s", "4294967296"], "is no number"),
+            (["rng", "s", "many"], "'many' is no number of bytes"),
+            (["caesar", "s", "encipher", "26"], "'26' is no shift from 0 to 25"),
+            (["caesar", "s", "guess", "1"], "'guess' is neither encipher nor decipher")]:
+        said = run(*arguments, status=1 if "nowhere" in arguments else 2)
+        assert text in said, f"{arguments}: {said!r}"
+
+
+def own_other_device():
+    """A driver of another type than what is served finds that out."""
+    with serve("rng"):
+        assert "socket" in run("blk", "socket", "info", status=1)
+        assert run("rng", "socket", "5")
+
+
+def own_stopped_daemon():
+    """A back end that doesn't answer is waited for so long and no longer."""
+    with serve("adder") as process:
+        process.send_signal(signal.SIGSTOP)
+        since = time.monotonic()
+        said = run("adder", "socket", "1", status=1)
+        assert "no whole reply within 5000 ms" in said and time.monotonic() - since < 20, said
+
+
+def qemu_disk():
+    make_disk()
+    with Server("socket", QEMU, "--blockdev", "driver=file,node-name=f,filename=disk.img", "--export",
+                EXPORT + ",node-name=f,writable=on,num-queues=2"):
+        assert probe_disk()["queues"] == 2
+        drive_disk()
+
+
+def qemu_null():
+    with Server("socket", QEMU, "--blockdev", "driver=null-co,node-name=n,size=67108864,read-zeroes=on",
+                "--export", EXPORT + ",node-name=n"):
+        assert run("blk", "socket", "read", "--length", "1M") == bytes(1 << 20)
+        assert "not allowed" in run("blk", "socket", "write", input=bytes(512), status=1)
+
+
+def main():
+    if sys.argv[2] == "qemu" and not shutil.which(QEMU):
+        print(f"{QEMU} is absent")
+        return 77
+    cases = [(name, case) for name, case in globals().items() if name.startswith(sys.argv[2] + "_")]
+    failed = 0
+    print(f"1..{len(cases)}")
+    for number, (name, case) in enumerate(cases, 1):
+        here = os.getcwd()
+        with tempfile.TemporaryDirectory(prefix="vireo-clients-") as directory:
+            os.chdir(directory)
+            try:
+                case()
+                print(f"ok {number} {name}", flush=True)
+            except Exception:  # pylint: disable=broad-except
+                failed += 1
+                print("".join(f"# {line}\n" for line in traceback.format_exc().splitlines()), end="")
+                print(f"not ok {number} {name}", flush=True)
+            finally:
+                os.chdir(here)
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
