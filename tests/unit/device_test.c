@@ -116,7 +116,7 @@ static void test_properties(void **state)
 	toy_close(&w);
 }
 
-/* spec: DEV-BASIC-004 DEV-BASIC-007 DEV-BASIC-025 DEV-BASIC-030 DEV-BASIC-029 */
+/* spec: DEV-BASIC-004 DEV-BASIC-007 DEV-BASIC-025 DEV-BASIC-030 */
 static void test_offer(void **state)
 {
 	static const unsigned offered[] = { TOY_F_BASE,         TOY_F_MORE,         TOY_F_HIGH,
