@@ -45,7 +45,7 @@ static int use(struct os *os, struct vio_dev *dev, unsigned *count)
 			line[at] = (char)(line[at] - 'a' + 'A');
 	for (times = 0; !error && times < TIMES; times++)
 		error = vio_console_write(dev, line, length);
-	*count = error ? 0 : length;
+	*count = length;
 	os_pages_give_back(os, line, LINE_MAX);
 	return error;
 }

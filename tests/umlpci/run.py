@@ -19,7 +19,15 @@ import guest as boots  # pylint: disable=wrong-import-position
 
 PCIDEV = os.path.abspath(sys.argv[2])
 SLOT_ID = 1234
-TIMEOUT_S = 150
+TIMEOUT_S = 60
+# This kernel waits 40 ms for the answer to a read, then goes on without it and uses its buffer again. On a
+# busy machine that happens, and nothing that follows can be judged: such a run is made again.
+ATTEMPTS = 3
+
+
+class Late(Exception):
+    """The kernel didn't wait for an answer, or stands still."""
+
 
 # Capabilities of virtio: type -> name and bytes of the capability.
 CAPABILITIES = {1: ("common", 16), 2: ("notify", 20), 3: ("isr", 16), 4: ("device", 16), 5: ("pci", 20)}
@@ -33,6 +41,7 @@ verdict() {{
     status=$?
     set +e
     cat /proc/interrupts >interrupts
+    dmesg | grep 'um virt-pci delay' >late
     sync
     echo $status >verdict.new
     mv verdict.new verdict
@@ -53,7 +62,9 @@ dd if="$(echo /sys/bus/pci/devices/*/config)" of=config bs=256 2>/dev/null
 def serve(log, *words):
     """The slot's daemon, with what it says in a file; ended by force if need be."""
     with open(log, "w", encoding="utf-8") as file:
-        daemon = subprocess.Popen([PCIDEV, *words], stderr=file)  # pylint: disable=consider-using-with
+        # Ahead of others, as far as we may, for the sake of those 40 ms.
+        daemon = subprocess.Popen(  # pylint: disable=consider-using-with
+            ["nice", "-n", "-10", PCIDEV, *words], stderr=file)
     try:
         boots.until(lambda: daemon.poll() is not None or boots.answers(words[1]), "the slot to be ready")
         yield daemon
@@ -76,7 +87,7 @@ class Slot:
 
     def run(self, text, *properties, modules=False, meanwhile=None):
         """Runs the script to its end; what it wrote. `meanwhile` is called when the script makes "ready"."""
-        for name in ("verdict", "config", "interrupts", "lspci"):
+        for name in ("verdict", "config", "interrupts", "lspci", "late", "ready"):
             if os.path.exists(self.guest.path(name)):
                 os.unlink(self.guest.path(name))
         path = self.guest.path("slot.sock")
@@ -94,12 +105,16 @@ class Slot:
                 boots.until(lambda: os.path.exists(self.guest.path("verdict")) or
                             process.poll() is not None or daemon.poll() is not None, "the guest",
                             TIMEOUT_S)
+            except AssertionError as error:
+                raise Late(f"{error}\n{self.guest.said()}") from error
             finally:
                 process.terminate()
                 process.wait(60)
             daemon.terminate()
             assert daemon.wait(60) == 0
         assert os.path.exists(self.guest.path("verdict")), self.guest.said()
+        if self.read("late"):
+            raise Late(self.read("late"))
         assert self.read("verdict").strip() == "0", self.guest.said()
         return self.guest.said()
 
@@ -359,8 +374,14 @@ def main():
     if boots.KERNEL is None:
         boots.absent("the test kernel isn't built; run scripts/guest-kernel")
     boots.need("busybox")
-    with tempfile.TemporaryDirectory(prefix="vireo-umlpci-") as directory:
-        CASES[sys.argv[3]](Slot(directory))
+    for attempt in range(1, ATTEMPTS + 1):
+        with tempfile.TemporaryDirectory(prefix="vireo-umlpci-") as directory:
+            try:
+                CASES[sys.argv[3]](Slot(directory))
+                return
+            except Late as late:
+                print(f"attempt {attempt}: {late}", file=sys.stderr)
+    sys.exit(1)
 
 
 if __name__ == "__main__":
