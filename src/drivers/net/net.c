@@ -295,8 +295,12 @@ int vio_net_send_buffer(struct vio_dev *dev, const void *from, uint32_t length)
 			error = vio_net_poll(dev);
 	}
 	net->waiting = false;
-	if (!net->sync.busy)
+	if (!net->sync.busy) {
+		/* An interrupt for frames that came while this waited was left to it. */
+		if (vio_net_poll(dev) && net->changed)
+			net->changed(dev);
 		return net->sync.result;
+	}
 	vio_net_stop(dev);
 	return error;
 }
