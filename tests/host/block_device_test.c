@@ -46,7 +46,7 @@ static void make(void **state, uint32_t block_bytes, uint32_t flags)
 	struct vio_loop *loop = engine_loop(state);
 	int backing;
 
-	drive_make_file(&drive, loop, "/tmp", 4 * MIB);
+	drive_make_file(&drive, loop, "/var/tmp", 4 * MIB);
 	backing = open(drive.options.path, O_RDWR | O_CLOEXEC);
 	assert_true(backing >= 0);
 	unlink(drive.options.path);

@@ -120,7 +120,7 @@ static int setup(void **state)
 	memset(&faults, 0, sizeof(faults));
 	faults.times = -1;
 	engine_setup_epoll(state);
-	drive_make_file(&drive, engine_loop(state), "/tmp", 4 * MIB);
+	drive_make_file(&drive, engine_loop(state), "/var/tmp", 4 * MIB);
 	drive_open(&drive);
 	return 0;
 }
