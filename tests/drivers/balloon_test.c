@@ -432,7 +432,7 @@ static void poison_body(struct rig *rig)
 		blocks[i] = (struct vio_part){ memory[10 * i], 8192 };
 	assert_int_equal(rig_bind(rig, &vio_balloon_driver), 0);
 	assert_int_equal(device->poison_writes, 0);
-	/* spec: DRV-BALLOON-031 DRV-BALLOON-035: the driver touches nothing, so what comes back is the bounce's */
+	/* spec: DRV-BALLOON-031 DRV-BALLOON-035: the driver writes nothing there */
 	assert_int_equal(vio_balloon_report(&rig->dev, blocks, 2), 0);
 	assert_int_equal(memory[0][0], TEST_PLATFORM_POISON);
 	assert_int_equal(device->seen_count, 1);
