@@ -71,6 +71,8 @@ PUBLIC = {
     "loopback.h": "transport",
     "vhost_user.h": "link",
     "vhost_user_frontend.h": "link",
+    "vhost_kernel.h": "link",
+    "vdpa.h": "link",
     "loop.h": "host",
     "host.h": "host",
     "options.h": "daemon",
