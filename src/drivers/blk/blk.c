@@ -11,87 +11,88 @@
 VIO_STATIC_ASSERT(sizeof(struct virtio_blk_req) == 16, "the request header has holes");
 VIO_STATIC_ASSERT(sizeof(struct virtio_blk_config) == 96, "the configuration has holes");
 
-/* Requests. A request's elements are its header, its data, its status: DRV-BLK-035 has them apart. */
+/* Requests. What the device is shown is a header, the data, a status: DRV-BLK-035 has them apart. */
+
+#define FRAME_BYTES (sizeof(struct virtio_blk_req) + 1)
+#define FRAME_RIGHTS \
+	(VIO_MEM_READ | VIO_MEM_WRITE) /* where memory is copied, STATUS_NOT_WRITTEN goes there, too */
+
+static bool moves_sectors(const struct vio_blk_io *io)
+{
+	return io->type == VIRTIO_BLK_T_IN || io->type == VIRTIO_BLK_T_OUT;
+}
 
 static bool device_writes(const struct vio_blk_io *io)
 {
 	return io->type == VIRTIO_BLK_T_IN || io->type == VIRTIO_BLK_T_GET_ID;
 }
 
-/* What element `index` of a request is; returns the device's rights to it. */
-static unsigned element(struct vio_blk_io *io, unsigned index, struct vio_part *part)
+static unsigned data_rights(const struct vio_blk_io *io)
 {
-	if (!index) {
-		*part = (struct vio_part){ &io->header, sizeof(io->header) };
-		return VIO_MEM_READ;
-	}
-	if (index <= io->part_count) {
-		*part = io->parts[index - 1];
-		return device_writes(io) ? VIO_MEM_WRITE : VIO_MEM_READ;
-	}
-	/* Readable, so that where memory is copied the device's side begins with STATUS_NOT_WRITTEN, too. */
-	*part = (struct vio_part){ &io->status, 1 };
-	return VIO_MEM_READ | VIO_MEM_WRITE;
+	return device_writes(io) ? VIO_MEM_WRITE : VIO_MEM_READ;
 }
 
+/* The frame and `count` parts. */
 static void unshare(struct vio_dev *dev, struct vio_blk_io *io, unsigned count)
 {
-	while (count--) {
-		struct vio_part part;
-		unsigned rights = element(io, count, &part);
+	const struct vio_platform *platform = dev->platform;
 
-		dev->platform->unshare(dev->platform->context, part.host, part.length, rights,
-				       io->sg[count].addr);
-	}
+	while (count--)
+		platform->unshare(platform->context, io->parts[count].host, io->parts[count].length,
+				  data_rights(io), io->sg[count + 1].addr);
+	platform->unshare(platform->context, &io->frame, FRAME_BYTES, FRAME_RIGHTS, io->sg[0].addr);
 }
 
-/* All of its elements, or none. */
+/* All of it, or nothing. */
 static int share(struct vio_dev *dev, struct vio_blk_io *io)
 {
+	const struct vio_platform *platform = dev->platform;
+	struct vio_sg *sg = io->sg;
 	unsigned i;
+	int error = platform->share(platform->context, &io->frame, FRAME_BYTES, FRAME_RIGHTS, &sg->addr);
 
-	for (i = 0; i < io->part_count + 2; i++) {
-		struct vio_part part;
-		unsigned rights = element(io, i, &part);
-		int error = dev->platform->share(dev->platform->context, part.host, part.length, rights,
-						 &io->sg[i].addr);
+	if (error)
+		return error;
+	sg->length = sizeof(io->frame.header);
+	for (i = 0; i < io->part_count; i++) {
+		const struct vio_part *part = &io->parts[i];
 
+		sg++;
+		sg->length = part->length;
+		error = platform->share(platform->context, part->host, part->length, data_rights(io),
+					&sg->addr);
 		if (error) {
 			unshare(dev, io, i);
 			return error;
 		}
-		io->sg[i].length = part.length;
 	}
+	sg[1] = (struct vio_sg){ vio_addr_make(io->sg[0].addr.raw + sizeof(io->frame.header)), 1 };
 	return 0;
 }
 
 int vio_blk_submit(struct vio_dev *dev, struct vio_blk_io *io)
 {
-	bool transfer = io->type == VIRTIO_BLK_T_IN || io->type == VIRTIO_BLK_T_OUT;
-	int error = vio_blk_judge(dev, io);
-	unsigned readable, i;
+	const struct vio_blk *blk = vio_blk_of(dev);
+	unsigned readable;
+	uint64_t total;
+	int error = blk ? vio_blk_judge(dev, blk, io, &total) : -VIO_EINVAL;
 
 	if (error)
 		return error;
 	/* spec: DRV-BLK-011; little-endian for legacy devices as well, as those are refused elsewhere */
-	io->header = (struct virtio_blk_req){
-		.type = vio_le32_make(io->type),
-		.sector = vio_le64_make(transfer ? io->sector : 0),
-	};
-	io->status = STATUS_NOT_WRITTEN;
-	io->answer_bytes = 1;
-	for (i = 0; device_writes(io) && i < io->part_count; i++)
-		io->answer_bytes += io->parts[i].length;
+	io->frame.header.type = vio_le32_make(io->type);
+	io->frame.header.reserved = vio_le32_make(0);
+	io->frame.header.sector = vio_le64_make(moves_sectors(io) ? io->sector : 0);
+	io->frame.status = STATUS_NOT_WRITTEN;
+	readable = device_writes(io) ? 0 : io->part_count;
+	io->answer_bytes = readable || !total ? 1 : (uint32_t)total + 1;
 	error = share(dev, io);
 	if (error)
 		return error;
-	readable = device_writes(io) ? 1 : io->part_count + 1;
-	error = vio_drvq_add(vio_blk_of(dev)->q[io->queue], io->sg, readable, io->part_count + 2 - readable,
-			     io);
+	error = vio_drvq_add(blk->q[io->queue], io->sg, 1 + readable, io->part_count - readable + 1, io);
 	if (error)
-		unshare(dev, io, io->part_count + 2);
-	else
-		io->busy = true;
+		unshare(dev, io, io->part_count);
+	io->busy = !error;
 	return error;
 }
 
@@ -107,9 +108,9 @@ void vio_blk_kick(struct vio_dev *dev, uint16_t queue)
 static int outcome(const struct vio_dev *dev, const struct vio_blk_io *io, uint32_t written)
 {
 	/* Once, as it may be in memory that the device still reaches. */
-	uint8_t status = __atomic_load_n(&io->status, __ATOMIC_RELAXED);
+	uint8_t status = __atomic_load_n(&io->frame.status, __ATOMIC_RELAXED);
 
-	if (dev->legacy) /* spec: DRV-BLK-031 */
+	if (vio_dev_is_legacy(dev)) /* spec: DRV-BLK-031 */
 		written = io->answer_bytes;
 	if (!written)
 		return -VIO_EPEER;
@@ -125,9 +126,11 @@ static int outcome(const struct vio_dev *dev, const struct vio_blk_io *io, uint3
 	}
 }
 
-static void finish(struct vio_dev *dev, struct vio_blk_io *io, int result)
+/* Takes a request back that the device has used, or `cancelled` by that error. */
+static void finish(struct vio_dev *dev, struct vio_blk_io *io, uint32_t written, int cancelled)
 {
-	io->result = result;
+	unshare(dev, io, io->part_count);
+	io->result = cancelled ? cancelled : outcome(dev, io, written);
 	io->busy = false;
 	if (io->done)
 		io->done(dev, io);
@@ -147,11 +150,8 @@ int vio_blk_poll(struct vio_dev *dev, uint16_t queue)
 		return -VIO_ERANGE;
 	q = blk->q[queue];
 	/* hostile: B17, ends when what is in flight does */
-	while ((io = vio_drvq_get(q, &written))) {
-		unshare(dev, io, io->part_count + 2);
-		finish(dev, io, outcome(dev, io, written));
-		count++;
-	}
+	for (; (io = vio_drvq_get(q, &written)); count++)
+		finish(dev, io, written, 0);
 	return vio_drvq_broken(q) ? -VIO_EPEER : count;
 }
 
@@ -352,34 +352,26 @@ int vio_blk_stop(struct vio_dev *dev)
 		return error;
 	blk->stopping = true;
 	for (queue = 0; queue < blk->identity.queue_count; queue++) {
-		while ((io = vio_drvq_detach_unused(blk->q[queue]))) {
-			unshare(dev, io, io->part_count + 2);
-			finish(dev, io, error ? error : -VIO_EAGAIN);
-		}
+		while ((io = vio_drvq_detach_unused(blk->q[queue])))
+			finish(dev, io, 0, error ? error : -VIO_EAGAIN);
 	}
 	blk->stopping = false;
 	return error;
 }
 
+#define BIT(name) (UINT64_C(1) << VIRTIO_BLK_F_##name)
+
 /* spec: DRV-BLK-001 DRV-BLK-004 DRV-BLK-010: what this driver can use of an offer */
 static struct vio_features wanted_of(const struct vio_dev *dev)
 {
-	static const uint8_t bits[] = {
-		VIRTIO_BLK_F_SIZE_MAX, VIRTIO_BLK_F_SEG_MAX,      VIRTIO_BLK_F_GEOMETRY,
-		VIRTIO_BLK_F_RO,       VIRTIO_BLK_F_BLK_SIZE,     VIRTIO_BLK_F_FLUSH,
-		VIRTIO_BLK_F_TOPOLOGY, VIRTIO_BLK_F_CONFIG_WCE,   VIRTIO_BLK_F_MQ,
-		VIRTIO_BLK_F_DISCARD,  VIRTIO_BLK_F_WRITE_ZEROES,
-	};
-	static const int wce_needs[] = { VIRTIO_BLK_F_FLUSH, -1 };
-	struct vio_features wanted = vio_dev_ring_features();
-	unsigned i;
+	const struct vio_features ring = vio_dev_ring_features();
+	uint64_t bits = BIT(SIZE_MAX) | BIT(SEG_MAX) | BIT(GEOMETRY) | BIT(RO) | BIT(BLK_SIZE) | BIT(FLUSH) |
+			BIT(TOPOLOGY) | BIT(MQ) | BIT(DISCARD) | BIT(WRITE_ZEROES);
 
-	for (i = 0; i < sizeof(bits); i++)
-		vio_features_set(&wanted, bits[i]);
-	wanted = vio_features_and(wanted, dev->offered);
-	/* A cache mode that couldn't be left safely. */
-	vio_features_require(&wanted, VIRTIO_BLK_F_CONFIG_WCE, wce_needs);
-	return wanted;
+	/* Without flushes a cache mode couldn't be left safely. */
+	if (vio_features_has(&dev->offered, VIRTIO_BLK_F_FLUSH))
+		bits |= BIT(CONFIG_WCE);
+	return vio_features_or(ring, vio_features_low(bits));
 }
 
 static uint32_t least(uint32_t a, uint32_t b)
@@ -387,11 +379,10 @@ static uint32_t least(uint32_t a, uint32_t b)
 	return a < b ? a : b;
 }
 
-static int add_queues(struct vio_dev *dev, struct vio_blk *blk, struct vio_blk_identity *identity)
+static int add_queues(struct vio_dev *dev, struct vio_blk *blk)
 {
-	const struct vio_queue_wish wish = { .size = QUEUE_SIZE,
-					     .indirect_max = INDIRECT_MAX,
-					     .used = blk_used };
+	static const struct vio_queue_wish wish = { QUEUE_SIZE, INDIRECT_MAX, blk_used };
+	struct vio_blk_identity *identity = &blk->identity;
 	uint16_t queue;
 	int error;
 
@@ -410,7 +401,6 @@ static int add_queues(struct vio_dev *dev, struct vio_blk *blk, struct vio_blk_i
 
 static int begin(struct vio_dev *dev, struct vio_blk *blk)
 {
-	struct vio_blk_identity identity;
 	struct vio_features wanted;
 	int error = vio_dev_begin(dev, blk->queues, VIO_BLK_QUEUES_MAX);
 
@@ -419,14 +409,16 @@ static int begin(struct vio_dev *dev, struct vio_blk *blk)
 	wanted = wanted_of(dev);
 	error = vio_dev_accept(dev, &wanted);
 	if (!error)
-		error = vio_blk_identify(dev, &identity);
+		error = vio_blk_identify(dev, &blk->identity);
 	if (!error)
-		error = add_queues(dev, blk, &identity);
-	if (!error)
-		error = vio_dev_ready(dev);
-	if (!error)
-		blk->identity = identity;
-	return error;
+		error = add_queues(dev, blk);
+	return error ? error : vio_dev_ready(dev);
+}
+
+/* No queues unless it succeeds. */
+static void forget(struct vio_blk *blk)
+{
+	memset(&blk->identity, 0, sizeof(blk->identity));
 }
 
 int vio_blk_start(struct vio_dev *dev)
@@ -441,8 +433,11 @@ int vio_blk_start(struct vio_dev *dev)
 	error = vio_blk_stop(dev);
 	if (error)
 		return error;
-	memset(&blk->identity, 0, sizeof(blk->identity)); /* no queues unless it succeeds */
-	return begin(dev, blk);
+	forget(blk);
+	error = begin(dev, blk);
+	if (error)
+		forget(blk);
+	return error;
 }
 
 static int blk_probe(struct vio_dev *dev)

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
+#include "transport/field.h"
 #include "transport/pci/access.h"
 #include "transport/pci/probe.h"
 
@@ -22,52 +23,37 @@ void vio_pci_place_write(const struct vio_pci_driver *pci, const struct vio_pci_
 		vio_pci_memory_write(access, place->base + offset, width, value);
 }
 
-/* spec: DRV-PCI-004, the width of the accesses for a field; see struct vio_transport_ops. */
-static unsigned field_width(uint32_t offset, uint32_t length)
-{
-	if (length != 2 && length != 4 && length != 8)
-		return 1;
-	return offset % length ? 1 : length == 2 ? 2 : 4;
-}
-
 static bool holds(const struct vio_pci_place *place, uint32_t offset, uint32_t length)
 {
 	return offset <= place->length && length <= place->length - offset; /* hostile: B38 */
 }
 
-int vio_pci_place_get(const struct vio_pci_driver *pci, const struct vio_pci_place *place, uint32_t offset,
-		      void *to, uint32_t length)
+/* Bytes of a configuration, each field by its width. spec: DRV-PCI-004 */
+static int access_place(const struct vio_pci_driver *pci, const struct vio_pci_place *place, uint32_t offset,
+			uint8_t *bytes, uint32_t length, bool write)
 {
-	unsigned width = field_width(offset, length), byte;
-	uint8_t *bytes = to;
-	uint32_t at, value;
+	unsigned width = vio_field_width(offset, length);
 
 	if (!holds(place, offset, length))
 		return -VIO_ERANGE;
-	for (at = 0; at < length; at += width) {
-		value = vio_pci_place_read(pci, place, offset + at, width);
-		for (byte = 0; byte < width; byte++)
-			bytes[at + byte] = (uint8_t)(value >> (8 * byte));
-	}
+	for (; length; offset += width, bytes += width, length -= width)
+		if (write)
+			vio_pci_place_write(pci, place, offset, width, vio_field_load(bytes, width));
+		else
+			vio_field_store(bytes, width, vio_pci_place_read(pci, place, offset, width));
 	return 0;
+}
+
+int vio_pci_place_get(const struct vio_pci_driver *pci, const struct vio_pci_place *place, uint32_t offset,
+		      void *to, uint32_t length)
+{
+	return access_place(pci, place, offset, to, length, false);
 }
 
 int vio_pci_place_put(const struct vio_pci_driver *pci, const struct vio_pci_place *place, uint32_t offset,
 		      const void *from, uint32_t length)
 {
-	unsigned width = field_width(offset, length), byte;
-	const uint8_t *bytes = from;
-	uint32_t at, value;
-
-	if (!holds(place, offset, length))
-		return -VIO_ERANGE;
-	for (at = 0; at < length; at += width) {
-		value = 0;
-		for (byte = 0; byte < width; byte++)
-			value |= (uint32_t)bytes[at + byte] << (8 * byte);
-		vio_pci_place_write(pci, place, offset + at, width, value);
-	}
-	return 0;
+	return access_place(pci, place, offset, (uint8_t *)(uintptr_t)from, length, true);
 }
 
 static bool any_pending(const struct vio_dev *dev)

@@ -177,8 +177,8 @@ static int choose_interface(struct vio_pci_driver *pci, struct vio_dev *dev)
 		return all_placed(pci, false) ? -VIO_EPEER : -VIO_ENOSPC;
 	if (!pci->bars[0].io || bytes < VIRTIO_PCI_LEGACY_MSIX_BYTES || bytes > UINT16_MAX + 1u)
 		return -VIO_EPEER;
-	/* Rings in the driver's own order are more than vio_drvq can do. */
-	if (!pci->access.port_read || VIO_LE16_RAW(1) != 1)
+	/* Rings in the order of a big-endian driver are more than vio_drvq can do. */
+	if (!VIO_CONFIG_LEGACY || !pci->access.port_read || VIO_LE16_RAW(1) != 1)
 		return -VIO_ENOTSUP;
 	if (!vio_pci_place_map(pci, 0, 0, (uint32_t)bytes, &pci->legacy))
 		return -VIO_ENOSPC;
