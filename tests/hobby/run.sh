@@ -41,8 +41,7 @@ pc | q35 | microvm)
 	machine=x86_64
 	good_exit=33
 	arguments=(-M "$board" -device isa-debug-exit,iobase=0xf4,iosize=4)
-	# By messages only.
-	[ "$board" = q35 ] && [[ $options != *vectors=0* ]] && interrupts=yes
+	interrupts=yes
 	# Without a BIOS that places the BARs the guest has to.
 	[ "$board" = q35 ] && [ -f /usr/share/qemu/qboot.rom ] && [ "$transport" != pci-port ] &&
 		arguments+=(-bios /usr/share/qemu/qboot.rom)
