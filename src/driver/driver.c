@@ -29,12 +29,9 @@ int vio_driver_bind(struct vio_dev *dev, const struct vio_driver *driver, const 
 	dev->driver = driver;
 	dev->driver_state = state;
 	error = driver->probe(dev);
-	if (!error)
-		return 0;
-	dev->driver = NULL;
-	if (!vio_dev_end(dev)) {
-		dev->driver_state = NULL;
-		dev->platform = NULL;
+	if (error) {
+		dev->driver = NULL;
+		(void)vio_driver_unbind(dev);
 	}
 	return error;
 }

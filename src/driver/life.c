@@ -31,19 +31,21 @@ static struct vio_features read_offer(struct vio_dev *dev)
 	return vio_features_and(dev->transport->get_features(dev), dev->transport->carried);
 }
 
-/* What the device shows; all ones means that there is none. */
-static uint8_t see_status(struct vio_dev *dev)
+/* What the device shows, or -VIO_EHANGUP, as all ones mean that there is none. hostile: B45 */
+static int look(struct vio_dev *dev)
 {
-	return dev->transport->get_status(dev);
+	uint8_t seen = dev->transport->get_status(dev);
+
+	return seen == STATUS_GONE ? vio_dev_lose(dev) : seen;
 }
 
 /* spec: DRV-BASIC-001 DRV-BASIC-002, also of the one bit that the device sets by itself. */
 static int add_status(struct vio_dev *dev, uint8_t bits)
 {
-	uint8_t seen = see_status(dev);
+	int seen = look(dev);
 
-	if (seen == STATUS_GONE) /* hostile: B45 */
-		return vio_dev_lose(dev);
+	if (seen < 0)
+		return seen;
 	dev->status |= bits;
 	dev->transport->set_status(dev, dev->status | (seen & VIRTIO_CONFIG_S_NEEDS_RESET));
 	return 0;
@@ -82,17 +84,15 @@ bool vio_dev_nap(struct vio_dev *dev, uint64_t since)
 static int reset(struct vio_dev *dev)
 {
 	uint64_t since = dev->platform->now_ns(dev->platform->context);
-	uint8_t seen;
+	int seen;
 
 	dev->transport->set_status(dev, 0);
 	dev->status = 0;
 	vio_dev_stop_queues(dev); /* spec: DRV-BASIC-029; hostile: B31 */
 	do {                      /* spec: DRV-BASIC-014; hostile: B49 */
-		seen = see_status(dev);
-		if (!seen)
-			return 0;
-		if (seen == STATUS_GONE)
-			return vio_dev_lose(dev);
+		seen = look(dev);
+		if (seen <= 0)
+			return seen;
 	} while (vio_dev_nap(dev, since));
 	dev->phase = VIO_DEV_STUCK;
 	return -VIO_EAGAIN;
@@ -149,14 +149,12 @@ static struct vio_features choose(const struct vio_dev *dev, const struct vio_fe
 /* Adds status bits and sees whether the device shows them; if not, gives up with `refused`. */
 static int advance(struct vio_dev *dev, uint8_t bits, int refused)
 {
-	int error = bits ? add_status(dev, bits) : 0;
-	uint8_t seen;
+	int seen = bits ? add_status(dev, bits) : 0;
 
-	if (error)
-		return error;
-	seen = see_status(dev);
-	if (seen == STATUS_GONE)
-		return vio_dev_lose(dev);
+	if (!seen)
+		seen = look(dev);
+	if (seen < 0)
+		return seen;
 	if (seen & VIRTIO_CONFIG_S_NEEDS_RESET) /* hostile: B37 */
 		return vio_dev_fail(dev, -VIO_EPEER);
 	return (seen & bits) == bits ? 0 : vio_dev_fail(dev, refused);
@@ -207,14 +205,9 @@ int vio_dev_reset(struct vio_dev *dev)
 
 bool vio_dev_stuck(struct vio_dev *dev)
 {
-	uint8_t seen;
-
 	if (dev->phase != VIO_DEV_STUCK)
 		return false;
-	seen = see_status(dev);
-	if (seen == STATUS_GONE)
-		vio_dev_lose(dev);
-	else if (!seen)
+	if (!look(dev))
 		dev->phase = VIO_DEV_RESET;
 	return dev->phase == VIO_DEV_STUCK && vio_dev_holds_memory(dev);
 }
@@ -237,16 +230,12 @@ int vio_dev_end(struct vio_dev *dev)
 
 bool vio_dev_broken(struct vio_dev *dev)
 {
-	uint16_t queue;
-	uint8_t seen;
+	unsigned queue;
 
 	if (dev->phase == VIO_DEV_FOUND || dev->phase == VIO_DEV_RESET)
 		return false;
-	if (dev->phase >= VIO_DEV_FAILED)
-		return true;
-	seen = see_status(dev);
-	if (seen == STATUS_GONE ||
-	    (seen & VIRTIO_CONFIG_S_NEEDS_RESET)) /* spec: DRV-BASIC-004; hostile: B37 B45 */
+	/* spec: DRV-BASIC-004; hostile: B37 B45, in the status of a device that is gone it stands, too. */
+	if (dev->phase >= VIO_DEV_FAILED || (dev->transport->get_status(dev) & VIRTIO_CONFIG_S_NEEDS_RESET))
 		return true;
 	for (queue = 0; queue < dev->queue_max; queue++)
 		if (dev->queues[queue].enabled && vio_drvq_broken(&dev->queues[queue].q))

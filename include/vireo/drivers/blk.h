@@ -93,13 +93,13 @@ struct vio_blk {
 	void (*changed)(struct vio_dev *dev);
 	struct vio_drvq *q[VIO_BLK_QUEUES_MAX]; /* for vio_drvq_disable_cb() and its like */
 
-	struct vio_dev_queue queues[VIO_BLK_QUEUES_MAX];
-	struct vio_blk_io sync;
+	bool waiting; /* on queue 0: its interrupts find somebody at work already */
+	bool stopping;
 	struct vio_part sync_part;
 	struct virtio_blk_discard_write_zeroes sync_range;
 	uint8_t id[VIRTIO_BLK_ID_BYTES];
-	bool waiting; /* on queue 0: its interrupts find somebody at work already */
-	bool stopping;
+	struct vio_blk_io sync;
+	struct vio_dev_queue queues[VIO_BLK_QUEUES_MAX]; /* last, as it is large */
 };
 
 /*

@@ -100,7 +100,7 @@ void vio_blk_kick(struct vio_dev *dev, uint16_t queue)
 {
 	const struct vio_blk *blk = vio_blk_of(dev);
 
-	if (blk && dev->phase == VIO_DEV_READY && queue < blk->identity.queue_count)
+	if (blk && queue < blk->identity.queue_count)
 		vio_drvq_kick(blk->q[queue]);
 }
 
@@ -168,123 +168,107 @@ static void blk_used(struct vio_dev *dev, struct vio_drvq *q)
 /* Requests that are waited for. */
 
 /* Waits for something to happen on queue 0 and completes it. */
-static int wait_for_some(struct vio_dev *dev, uint64_t since)
+static int wait_for_some(struct vio_dev *dev, const struct vio_blk *blk, uint64_t since)
 {
 	const struct vio_platform *platform = dev->platform;
-	const struct vio_blk *blk = vio_blk_of(dev);
-	uint64_t passed = platform->now_ns(platform->context) - since;
+	uint64_t left = 0;
 	int result;
 
-	if (blk->timeout_ns && passed >= blk->timeout_ns)
-		return -VIO_EAGAIN;
-	result = vio_dev_wait(dev, blk->q[0], blk->timeout_ns ? blk->timeout_ns - passed : 0);
+	if (blk->timeout_ns) {
+		uint64_t passed = platform->now_ns(platform->context) - since;
+
+		if (passed >= blk->timeout_ns)
+			return -VIO_EAGAIN;
+		left = blk->timeout_ns - passed;
+	}
+	result = vio_dev_wait(dev, blk->q[0], left);
 	if (!result)
 		result = vio_blk_poll(dev, 0);
 	return result < 0 ? result : 0;
 }
 
-static int submit_waiting(struct vio_dev *dev, struct vio_blk_io *io, uint64_t since)
+/* Shows the device blk->sync, when there is room, and waits for the answer. */
+static int run(struct vio_dev *dev, struct vio_blk *blk)
 {
+	uint64_t since = dev->platform->now_ns(dev->platform->context);
+	bool shown = false;
 	int error;
 
-	while ((error = vio_blk_submit(dev, io)) == -VIO_ENOSPC) {
-		vio_blk_kick(dev, 0);
-		error = wait_for_some(dev, since);
-		if (error)
-			break;
-	}
-	return error;
-}
-
-/* The request blk->sync from beginning to end. */
-static int run(struct vio_dev *dev)
-{
-	struct vio_blk *blk = vio_blk_of(dev);
-	uint64_t since = dev->platform->now_ns(dev->platform->context);
-	bool outer = blk->waiting;
-	int error, stopped;
-
-	blk->waiting = true;
-	error = submit_waiting(dev, &blk->sync, since);
-	if (error) {
-		blk->waiting = outer;
-		return error;
-	}
-	vio_blk_kick(dev, 0);
-	while (blk->sync.busy && !error)
-		error = wait_for_some(dev, since);
-	blk->waiting = outer;
+	do {
+		if (!shown) {
+			error = vio_blk_submit(dev, &blk->sync);
+			if (error && error != -VIO_ENOSPC)
+				return error;
+			shown = !error;
+			vio_blk_kick(dev, 0);
+		}
+		error = wait_for_some(dev, blk, since);
+	} while (!error && (!shown || blk->sync.busy));
 	if (blk->sync.busy) {
-		stopped = vio_blk_stop(dev); /* hostile: B29 */
+		int stopped = vio_blk_stop(dev); /* hostile: B29 */
+
 		return stopped == -VIO_EHANGUP ? stopped : error;
 	}
-	vio_blk_poll(dev, 0); /* an interrupt may have been left to us */
-	return blk->sync.result;
+	return shown ? blk->sync.result : error;
 }
 
-/* Readies blk->sync, if it is free. */
-static int prepare(struct vio_dev *dev, uint32_t type, struct vio_part part)
+/* One request with one part, or none where `host` is NULL, from beginning to end. */
+static int request(struct vio_dev *dev, uint32_t type, uint64_t sector, void *host, uint32_t length)
 {
 	struct vio_blk *blk = vio_blk_of(dev);
+	bool outer;
+	int error;
 
 	if (!blk)
 		return -VIO_EINVAL;
 	if (blk->sync.busy)
 		return dev->phase == VIO_DEV_READY ? -VIO_EBUSY : -VIO_EPHASE;
-	blk->sync_part = part;
+	blk->sync_part = (struct vio_part){ host, length };
 	blk->sync.type = type;
-	blk->sync.queue = 0;
-	blk->sync.sector = 0;
+	blk->sync.sector = sector;
 	blk->sync.parts = &blk->sync_part;
-	blk->sync.part_count = part.host ? 1 : 0;
-	return 0;
-}
-
-static int transfer(struct vio_dev *dev, uint32_t type, uint64_t sector, struct vio_part part)
-{
-	int error = prepare(dev, type, part);
-
-	if (error)
-		return error;
-	vio_blk_of(dev)->sync.sector = sector;
-	return run(dev);
+	blk->sync.part_count = host != NULL;
+	outer = blk->waiting;
+	blk->waiting = true;
+	error = run(dev, blk);
+	blk->waiting = outer;
+	vio_blk_poll(dev, 0); /* an interrupt may have been left to us */
+	return error;
 }
 
 int vio_blk_read(struct vio_dev *dev, uint64_t sector, void *to, uint32_t length)
 {
-	return transfer(dev, VIRTIO_BLK_T_IN, sector, (struct vio_part){ to, length });
+	return request(dev, VIRTIO_BLK_T_IN, sector, to, length);
 }
 
 int vio_blk_write(struct vio_dev *dev, uint64_t sector, const void *from, uint32_t length)
 {
-	return transfer(dev, VIRTIO_BLK_T_OUT, sector, vio_part_readable(from, length));
+	return request(dev, VIRTIO_BLK_T_OUT, sector, (void *)(uintptr_t)from, length);
 }
 
 int vio_blk_flush(struct vio_dev *dev)
 {
-	int error = prepare(dev, VIRTIO_BLK_T_FLUSH, (struct vio_part){ NULL, 0 });
+	struct vio_blk *blk = vio_blk_of(dev);
 
-	if (error)
-		return error;
-	if (dev->phase == VIO_DEV_READY && !vio_dev_has_feature(dev, VIRTIO_BLK_F_FLUSH))
+	if (blk && !blk->sync.busy && dev->phase == VIO_DEV_READY &&
+	    !vio_dev_has_feature(dev, VIRTIO_BLK_F_FLUSH))
 		return 0;
-	return run(dev);
+	return request(dev, VIRTIO_BLK_T_FLUSH, 0, NULL, 0);
 }
 
 static int on_range(struct vio_dev *dev, uint32_t type, uint64_t sector, uint32_t sectors, uint32_t flags)
 {
 	struct vio_blk *blk = vio_blk_of(dev);
-	int error = prepare(dev, type,
-			    (struct vio_part){ blk ? &blk->sync_range : NULL, sizeof(blk->sync_range) });
 
-	if (error)
-		return error;
-	blk->sync_range = (struct virtio_blk_discard_write_zeroes){
-		.sector = vio_le64_make(sector),
-		.num_sectors = vio_le32_make(sectors),
-		.flags = vio_le32_make(flags),
-	};
-	return run(dev);
+	if (!blk)
+		return -VIO_EINVAL;
+	if (!blk->sync.busy)
+		blk->sync_range = (struct virtio_blk_discard_write_zeroes){
+			.sector = vio_le64_make(sector),
+			.num_sectors = vio_le32_make(sectors),
+			.flags = vio_le32_make(flags),
+		};
+	return request(dev, type, 0, &blk->sync_range, sizeof(blk->sync_range));
 }
 
 int vio_blk_discard(struct vio_dev *dev, uint64_t sector, uint32_t sectors)
@@ -300,11 +284,11 @@ int vio_blk_write_zeroes(struct vio_dev *dev, uint64_t sector, uint32_t sectors,
 int vio_blk_get_id(struct vio_dev *dev, char id[VIRTIO_BLK_ID_BYTES + 1])
 {
 	struct vio_blk *blk = vio_blk_of(dev);
-	int error = prepare(dev, VIRTIO_BLK_T_GET_ID,
-			    (struct vio_part){ blk ? blk->id : NULL, VIRTIO_BLK_ID_BYTES });
+	int error;
 
-	if (!error)
-		error = run(dev);
+	if (!blk)
+		return -VIO_EINVAL;
+	error = request(dev, VIRTIO_BLK_T_GET_ID, 0, blk->id, VIRTIO_BLK_ID_BYTES);
 	if (error)
 		return error;
 	memcpy(id, blk->id, VIRTIO_BLK_ID_BYTES);
@@ -383,13 +367,13 @@ static int add_queues(struct vio_dev *dev, struct vio_blk *blk)
 {
 	static const struct vio_queue_wish wish = { QUEUE_SIZE, INDIRECT_MAX, blk_used };
 	struct vio_blk_identity *identity = &blk->identity;
-	uint16_t queue;
+	unsigned queue;
 	int error;
 
 	identity->queue_count = least(identity->queue_count, VIO_BLK_QUEUES_MAX);
 	identity->parts_max = least(identity->parts_max, VIO_BLK_PARTS_MAX);
 	for (queue = 0; queue < identity->queue_count; queue++) {
-		error = vio_dev_add_queue(dev, queue, &wish, &blk->q[queue]); /* hostile: B42 */
+		error = vio_dev_add_queue(dev, (uint16_t)queue, &wish, &blk->q[queue]); /* hostile: B42 */
 		if (error)
 			return error;
 		if (blk->q[queue]->size < QUEUE_SIZE_LEAST)
@@ -415,12 +399,6 @@ static int begin(struct vio_dev *dev, struct vio_blk *blk)
 	return error ? error : vio_dev_ready(dev);
 }
 
-/* No queues unless it succeeds. */
-static void forget(struct vio_blk *blk)
-{
-	memset(&blk->identity, 0, sizeof(blk->identity));
-}
-
 int vio_blk_start(struct vio_dev *dev)
 {
 	struct vio_blk *blk = vio_blk_of(dev);
@@ -433,10 +411,10 @@ int vio_blk_start(struct vio_dev *dev)
 	error = vio_blk_stop(dev);
 	if (error)
 		return error;
-	forget(blk);
+	memset(&blk->identity, 0, sizeof(blk->identity));
 	error = begin(dev, blk);
 	if (error)
-		forget(blk);
+		blk->identity.queue_count = 0; /* nothing may be asked of it */
 	return error;
 }
 

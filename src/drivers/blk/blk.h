@@ -9,7 +9,13 @@
 /* NULL when another driver is bound, or none. */
 static inline struct vio_blk *vio_blk_of(const struct vio_dev *dev)
 {
-	return dev->driver == &vio_blk_driver ? dev->driver_state : NULL;
+	struct vio_blk *blk = dev->driver_state;
+
+	if (dev->driver != &vio_blk_driver)
+		return NULL;
+	if (!blk) /* then there is one: spares whoever calls a second check */
+		__builtin_unreachable();
+	return blk;
 }
 
 /* Whether a request changes what is on the disk. */

@@ -46,7 +46,7 @@ static int read_fields(struct vio_dev *dev, struct vio_blk_identity *identity)
 	int error;
 
 	for (field = fields; field < fields + VIO_ARRAY_SIZE(fields); field++) {
-		if (!vio_dev_has_feature(dev, field->feature))
+		if (!(dev->accepted.word[0] >> field->feature & 1)) /* a device type's bits are low ones */
 			continue;
 		error = vio_dev_read_field(dev, field->offset, field->width, &value);
 		if (error)

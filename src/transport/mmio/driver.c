@@ -147,10 +147,8 @@ static void set_address(struct vio_dev *dev, uint32_t low_register, struct vio_a
 
 static int queue_enable(struct vio_dev *dev, uint16_t queue, const struct vio_queue_place *place)
 {
-	set(dev, VIRTIO_MMIO_QUEUE_SEL, queue);
-	if (get(dev, VIRTIO_MMIO_QUEUE_READY)) /* spec: DRV-MMIO-013 */
-		return -VIO_EPEER;
-	if (place->size > get(dev, VIRTIO_MMIO_QUEUE_SIZE_MAX)) /* spec: DRV-MMIO-012; hostile: B42 */
+	/* spec: DRV-MMIO-012 DRV-MMIO-013; hostile: B42 */
+	if (place->size > queue_size_max(dev, queue) || get(dev, VIRTIO_MMIO_QUEUE_READY))
 		return -VIO_EPEER;
 	set(dev, VIRTIO_MMIO_QUEUE_SIZE, place->size);
 	set_address(dev, VIRTIO_MMIO_QUEUE_DESC_LOW, place->descriptor_area);
@@ -223,10 +221,12 @@ static unsigned take_interrupts(struct vio_dev *dev)
 	uint32_t status =
 		get(dev, VIRTIO_MMIO_INTERRUPT_STATUS) & (VIRTIO_MMIO_INT_VRING | VIRTIO_MMIO_INT_CONFIG);
 
+	VIO_STATIC_ASSERT(VIRTIO_MMIO_INT_VRING == VIO_INTERRUPT_QUEUE &&
+				  VIRTIO_MMIO_INT_CONFIG == VIO_INTERRUPT_CONFIG,
+			  "the register's bits are the core's");
 	if (status)
 		set(dev, VIRTIO_MMIO_INTERRUPT_ACK, status);
-	return (status & VIRTIO_MMIO_INT_VRING ? VIO_INTERRUPT_QUEUE : 0) |
-	       (status & VIRTIO_MMIO_INT_CONFIG ? VIO_INTERRUPT_CONFIG : 0);
+	return status;
 }
 
 /* Everything but what belongs to PCI, and the longer notifications, which gain nothing here. */
