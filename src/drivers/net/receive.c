@@ -97,6 +97,7 @@ static bool judge(const struct vio_dev *dev, struct vio_net_frame *frame,
 	frame->csum_partial =
 		header->flags & VIRTIO_NET_HDR_F_NEEDS_CSUM && !(header->flags & VIRTIO_NET_HDR_F_RSC_INFO);
 	frame->csum_valid = trusted && header->flags & VIRTIO_NET_HDR_F_DATA_VALID; /* spec: DRV-NET-064 */
+	frame->csum_start = frame->csum_offset = 0;
 	if (!frame->csum_partial)
 		return true;
 	frame->csum_start = vio_le16_get(header->csum_start);
