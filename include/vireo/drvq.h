@@ -62,6 +62,7 @@ struct vio_drvq {
 	uint16_t size;
 	bool event_idx;
 	bool callbacks_off;
+	bool lengths_ignored; /* what the device says of used lengths may be wrong, and is cut */
 	uint16_t indirect_max;
 	uint16_t free_count;  /* descriptors not in use */
 	uint16_t free_head;

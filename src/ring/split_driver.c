@@ -358,6 +358,8 @@ void *vio_drvq_get(struct vio_drvq *q, uint32_t *written)
 		fault(q, VIO_FAULT_USED_NOT_IN_FLIGHT, slot, id);
 		return NULL;
 	}
+	if (length > shadow->writable && q->lengths_ignored)
+		length = shadow->writable;
 	if (length > shadow->writable) {
 		fault(q, VIO_FAULT_USED_LENGTH, slot, length);
 		return NULL;
