@@ -21,7 +21,7 @@
 
 #define OS_PAGE_BYTES  4096u
 #define OS_PAGES       2048u
-#define OS_DEVICES_MAX 12u
+#define OS_DEVICES_MAX 16u
 
 /* What a board says about itself. */
 struct board {
@@ -90,6 +90,8 @@ _Noreturn void os_trap(unsigned long cause, unsigned long at, unsigned long valu
 
 /* Understands %s %u %d %x, l before the last three, and a width: spaces behind, for %x zeros before. */
 void os_print(const char *format, ...) __attribute__((format(printf, 1, 2)));
+/* The same behind the text in `size` bytes, as far as it fits. */
+void os_append(char *text, size_t size, const char *format, ...) __attribute__((format(printf, 3, 4)));
 
 uint64_t os_now_ns(const struct os *os);
 

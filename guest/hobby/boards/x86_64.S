@@ -7,7 +7,6 @@
 #define PRESENT_WRITE 0x3
 #define LARGE         0x83
 #define UNCACHED      0x18
-#define REGISTERS     0xc0000000
 
 	.section .note.Xen, "a", @note
 	.balign	4
@@ -53,7 +52,7 @@ raised:	iretq				/* the APIC keeps which one it was */
 directories:
 	.set	page, 0
 	.rept	4 * 512
-	.quad	page + LARGE - (page >= REGISTERS) * UNCACHED	/* true is -1 */
+	.quad	page + LARGE - (page >= 0xc0000000) * UNCACHED	/* true is -1 */
 	.set	page, page + 0x200000
 	.endr
 directory_pointers:
