@@ -23,8 +23,9 @@
  */
 
 struct vio_vdpa_options {
-	size_t arena_bytes; /* 0: 16 MiB */
-	uint64_t withhold;  /* features of the back end (1 << VHOST_BACKEND_F_...) not to accept */
+	/* 0: 16 MiB, or less where RLIMIT_MEMLOCK says so: the kernel may lock it. */
+	size_t arena_bytes;
+	uint64_t withhold; /* features of the back end (1 << VHOST_BACKEND_F_...) not to accept */
 };
 
 /*
@@ -62,6 +63,12 @@ VIO_API int vio_vdpa_suspend(struct vio_dev *dev);
 VIO_API int vio_vdpa_resume(struct vio_dev *dev);
 /* Of a queue that was added: the next entry that the device takes. Steady while it is suspended. */
 VIO_API int vio_vdpa_queue_base(struct vio_dev *dev, uint16_t queue, uint32_t *base);
+
+/*
+ * Closes the file at once: the device is gone from now on. For one that doesn't finish its reset
+ * (VIO_DEV_STUCK): the kernel takes the memory from it, so that vio_dev_close() succeeds.
+ */
+VIO_API void vio_vdpa_hang_up(struct vio_dev *dev);
 
 /* The last call that the kernel refused, and why; "" if there was none. */
 VIO_API const char *vio_vdpa_mistake(struct vio_dev *dev);

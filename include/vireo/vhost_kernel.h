@@ -46,8 +46,9 @@ VIO_API enum vio_kernel_kind vio_kernel_kind(int fd);
 struct vio_vhost_net_options {
 	/*
 	 * A tap device (IFF_TAP | IFF_NO_PI, better with IFF_VNET_HDR, as there are checksum offloads only
-	 * with that), whose header length and offloads are set here; or a raw packet socket. It stays the
-	 * caller's and open until the device is closed. -1: there is none, and the device never gets ready.
+	 * with that), whose header length, offloads and send buffer are set here; or a raw packet socket. It
+	 * stays the caller's and open until the device is closed. -1: there is none, and the device never gets
+	 * ready.
 	 */
 	int tap_fd;
 	const uint8_t *mac; /* what the device says; NULL: nothing */
@@ -86,6 +87,12 @@ struct vio_vhost_kernel_info {
 
 /* Fills in *info from what was learned when it was opened; asks for nothing. */
 VIO_API void vio_vhost_kernel_get_info(struct vio_dev *dev, struct vio_vhost_kernel_info *info);
+
+/*
+ * Closes the file at once: the device is gone from now on. For one that doesn't finish its reset
+ * (VIO_DEV_STUCK): the kernel takes the memory from it, so that vio_dev_close() succeeds.
+ */
+VIO_API void vio_vhost_kernel_hang_up(struct vio_dev *dev);
 
 /* The last call that the kernel refused, and why; "" if there was none. */
 VIO_API const char *vio_vhost_kernel_mistake(struct vio_dev *dev);

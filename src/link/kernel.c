@@ -323,6 +323,13 @@ int kernel_make(struct kernel *kernel, int fd, size_t arena_bytes, const struct 
 	return error;
 }
 
+void kernel_hang_up(struct kernel *kernel)
+{
+	close_fd(&kernel->fd);
+	kernel->failed = -VIO_EHANGUP;
+	kernel_complain(kernel, -VIO_EHANGUP, "hung up");
+}
+
 void kernel_close(struct kernel *kernel)
 {
 	unsigned queue;

@@ -55,6 +55,8 @@ struct kernel {
 /* Takes over `fd`, also on failure; then there is nothing to close. */
 int kernel_make(struct kernel *kernel, int fd, size_t arena_bytes, const struct kernel_system *system);
 void kernel_close(struct kernel *kernel);
+/* Closes the file alone: the device is gone, its memory stays until kernel_close(). */
+void kernel_hang_up(struct kernel *kernel);
 
 /* `request`, where it may well be that the file doesn't know it: no complaint. */
 int kernel_try(struct kernel *kernel, unsigned long request, void *argument);

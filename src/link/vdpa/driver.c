@@ -158,9 +158,9 @@ static int queue_enable(struct vio_dev *dev, uint16_t queue, const struct vio_qu
 	bool packed = vio_features_has(&dev->accepted, VIRTIO_F_RING_PACKED);
 	int error = vdpa_map(vdpa);
 
-	if (!error)
-		error = kernel_show_queue(&vdpa->kernel, queue, place, packed ? PACKED_BASE : 0,
-					  KERNEL_OF_DEVICE);
+	if (error)
+		return error;
+	error = kernel_show_queue(&vdpa->kernel, queue, place, packed ? PACKED_BASE : 0, KERNEL_OF_DEVICE);
 	if (!error)
 		error = kernel_call(&vdpa->kernel, VHOST_VDPA_SET_VRING_ENABLE, &enabled,
 				    "VHOST_VDPA_SET_VRING_ENABLE");
@@ -210,6 +210,11 @@ const struct vio_platform *vio_vdpa_platform(struct vio_dev *dev)
 void vio_vdpa_get_info(struct vio_dev *dev, struct vio_vdpa_info *info)
 {
 	*info = vdpa_of(dev)->info;
+}
+
+void vio_vdpa_hang_up(struct vio_dev *dev)
+{
+	kernel_hang_up(kernel_of(dev));
 }
 
 const char *vio_vdpa_mistake(struct vio_dev *dev)

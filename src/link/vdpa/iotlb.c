@@ -1,8 +1,16 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include <errno.h>
 #include <string.h>
+#include <sys/resource.h>
 
 #include "link/vdpa/driver.h"
+
+static unsigned long long lockable_bytes(void)
+{
+	struct rlimit locked;
+
+	return getrlimit(RLIMIT_MEMLOCK, &locked) ? 0 : locked.rlim_cur;
+}
 
 /* One message, in the form that was agreed on. */
 static int tell(struct vdpa *vdpa, uint8_t type, const char *name)
@@ -25,8 +33,10 @@ static int tell(struct vdpa *vdpa, uint8_t type, const char *name)
 	};
 	if (system->tell(system->context, vdpa->kernel.fd, &message, sizeof(message)) >= 0)
 		return 0;
-	return kernel_complain(&vdpa->kernel, kernel_error(&vdpa->kernel), "%s of %zu bytes at %#llx: %s",
-			       name, arena->bytes, (unsigned long long)arena->addr.raw, strerror(errno));
+	/* The kernel says the same of everything that it can't do. */
+	return kernel_complain(&vdpa->kernel, kernel_error(&vdpa->kernel),
+			       "%s of %zu bytes at %#llx: %s, of %llu that may be locked", name, arena->bytes,
+			       (unsigned long long)arena->addr.raw, strerror(errno), lockable_bytes());
 }
 
 static int tell_batch(struct vdpa *vdpa, uint8_t type, const char *name)

@@ -1,16 +1,31 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "link/vdpa/driver.h"
 
 #define BIT(number) (UINT64_C(1) << (number))
+#define ARENA_LEAST ((size_t)256 << 10)
 
 /* What is accepted where it is offered. */
 #define BACKEND_WANTED                                                          \
 	(BIT(VHOST_BACKEND_F_IOTLB_MSG_V2) | BIT(VHOST_BACKEND_F_IOTLB_BATCH) | \
 	 BIT(VHOST_BACKEND_F_SUSPEND) | BIT(VHOST_BACKEND_F_RESUME) | BIT(VHOST_BACKEND_F_IOTLB_PERSIST))
+
+/* As much as is usual, and as may be locked: most devices' memory is pinned. */
+static size_t arena_bytes(const struct vio_vdpa_options *options)
+{
+	struct rlimit locked = { RLIM_INFINITY, RLIM_INFINITY };
+	size_t bytes = KERNEL_ARENA_BYTES;
+
+	if (options->arena_bytes)
+		return options->arena_bytes;
+	if (!getrlimit(RLIMIT_MEMLOCK, &locked) && locked.rlim_cur < bytes)
+		bytes = (size_t)locked.rlim_cur & ~(size_t)(VIO_ARENA_PAGE - 1);
+	return bytes < ARENA_LEAST ? ARENA_LEAST : bytes;
+}
 
 /* A kernel that has no such call (yet) leaves *value as it is. */
 static int ask_maybe(struct vdpa *vdpa, unsigned long request, void *value)
@@ -103,7 +118,7 @@ int vdpa_open(int fd, const struct vio_vdpa_options *options, const struct kerne
 	vdpa->info.config_bytes = UINT32_MAX;
 	vdpa->kernel.dev = dev;
 	*dev = (struct vio_dev){ .transport = &vdpa_ops, .transport_context = &vdpa->kernel };
-	error = kernel_make(&vdpa->kernel, fd, vdpa->options.arena_bytes, system);
+	error = kernel_make(&vdpa->kernel, fd, arena_bytes(&vdpa->options), system);
 	if (!error) {
 		/* Addresses are the arena's, wherever that lies for the device. */
 		vdpa->kernel.platform.translates = true;

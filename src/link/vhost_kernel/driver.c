@@ -249,9 +249,9 @@ enum vio_kernel_kind vhost_kernel_kind(int fd, const struct kernel_system *syste
 	kernel.failed = 0;
 	if (kernel_try(&kernel, VHOST_GET_FEATURES, &features))
 		return VIO_KERNEL_NONE;
-	if (vhost_net_recognize(&kernel, features))
-		return VIO_KERNEL_NET;
-	return vhost_vsock_recognize(&kernel, features) ? VIO_KERNEL_VSOCK : VIO_KERNEL_OTHER;
+	if (vhost_vsock_recognize(&kernel, features))
+		return VIO_KERNEL_VSOCK;
+	return vhost_net_recognize(&kernel, features) ? VIO_KERNEL_NET : VIO_KERNEL_OTHER;
 }
 
 /* Beside the transport. */
@@ -277,6 +277,11 @@ void vio_vhost_kernel_get_info(struct vio_dev *dev, struct vio_vhost_kernel_info
 		.queue_count = vhost->kind->queue_count,
 		.queue_size_max = QUEUE_SIZE_MAX,
 	};
+}
+
+void vio_vhost_kernel_hang_up(struct vio_dev *dev)
+{
+	kernel_hang_up(kernel_of(dev));
 }
 
 const char *vio_vhost_kernel_mistake(struct vio_dev *dev)

@@ -7,7 +7,7 @@
 #define CID_LEAST  3u /* those below are the machine's own and the one that runs it */
 #define CID_ANYONE UINT32_MAX
 
-/* A cid that nobody can have is refused by this kind alone; others don't know the call. */
+/* A cid that nobody can have is refused by this kind alone; others don't know the call, or want an owner. */
 bool vhost_vsock_recognize(struct kernel *kernel, uint64_t features)
 {
 	uint64_t nobody = 0;
