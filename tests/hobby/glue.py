@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Counts what guest/hobby says of itself: lines that are neither blank nor comments.
 
-A board is what the Makefile takes from guest/hobby/boards for it, with what it shares, at most BOARD_LINES. What
-a new operating system has to write is guest/hobby/platform.c: at most OS_LINES, and OS_FUNCTIONS functions that
-struct vio_platform points to.
+A board is what the Makefile takes from guest/hobby/boards for it, with what it shares: at most
+BOARD_LINES. What a new operating system has to write is guest/hobby/platform.c: at most OS_LINES, and the
+OS_FUNCTIONS functions that struct vio_platform points to.
 """
 
 import os

@@ -53,7 +53,8 @@ TRANSPORTS = {
 }
 
 # Ring features: property of QEMU's, bit, whether it is there when nothing is said.
-RING_BITS = (("indirect_desc", 28, True), ("event_idx", 29, True), ("packed", 34, False), ("in_order", 35, False))
+RING_BITS = (("indirect_desc", 28, True), ("event_idx", 29, True), ("packed", 34, False),
+             ("in_order", 35, False))
 RING_RESET = 40
 LINE = b"the quick brown fox " * 50 + b"\n"
 # QEMU has no legacy one of these.
@@ -223,7 +224,8 @@ class Machine:
             if file.read() != LINE.upper() * 20:
                 raise Failure("the console's output isn't its input in capitals, 20 times")
         row = self.rows("net")[0]
-        done = re.search(r" 10\.0\.2\.15, gateway 10\.0\.2\.2, 4 pings out, (\d+) in; link down 1, up 1 ", row)
+        done = re.search(r" 10\.0\.2\.15, gateway 10\.0\.2\.2, 4 pings out, (\d+) in; link down 1, up 1 ",
+                         row)
         if not done or int(done[1]) < len(peers.PING_BYTES):
             raise Failure(f"the network isn't as expected: {row}")
         heard = self.neighbour.dhcp
