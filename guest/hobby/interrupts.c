@@ -77,7 +77,10 @@ static bool deliver_all(struct os *os)
 	bool any = number >= 0;
 
 	for (; number >= 0; number = board_interrupt_take()) {
-		os->interrupts++;
+		if (os->board.messages && number >= os->board.first_message)
+			os->messages++;
+		else
+			os->lines++;
 		deliver(os, number);
 		board_interrupt_done(number);
 	}

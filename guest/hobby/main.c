@@ -60,7 +60,9 @@ int os_main(struct os *os)
 	}
 	bad += os_close_devices(os);
 	if (os->board.has_interrupts)
-		os_print("%u interrupts, %u lost\n", os->interrupts, os->interrupts_lost);
+		os_print("%u interrupts by lines, %u by messages, %u lost\n", os->lines, os->messages,
+			 os->interrupts_lost);
 	os_print("%u good, %u bad\n", good, bad);
-	return bad || !good || os->interrupts_lost || (os->board.has_interrupts && !os->interrupts);
+	return bad || !good || os->interrupts_lost ||
+	       (os->board.has_interrupts && !os->lines && !os->messages);
 }

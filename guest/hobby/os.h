@@ -80,7 +80,7 @@ struct os {
 	unsigned device_count;
 	unsigned complaints; /* of os_find_devices() */
 	unsigned messages_used;
-	unsigned interrupts, interrupts_lost;
+	unsigned lines, messages, interrupts_lost; /* that came, and that didn't */
 };
 
 /* Where each board's entry goes, with the OS_PAGES pages behind its image. */

@@ -33,7 +33,8 @@ def main():
     for part, size in found.items():
         print(f"{size:7} {part}")
     library = sum(size for part, size in found.items() if part in LIBRARY)
-    print(f"{library:7} bytes of Vireo's code and constants, {sum(found.values())} with program and glue", end="")
+    print(f"{library:7} bytes of Vireo's code and constants, {sum(found.values())} with program and glue",
+          end="")
     missed = len(sys.argv) > 3 and library > int(sys.argv[3])
     if len(sys.argv) > 3:
         print(f"; goal {sys.argv[3]}: {'missed' if missed else 'kept'}", end="")
