@@ -78,7 +78,7 @@ int vio_input_poll(struct vio_dev *dev)
 		unshare(dev, slot);
 		if (written != EVENT_BYTES) /* hostile: B10 B11 */
 			input->dropped++;
-		else if (input->event)
+		else if (input->event) /* spec: DRV-INPUT-008: nothing else happens */
 			input->event(dev, vio_le16_get(slot->event.type), vio_le16_get(slot->event.code),
 				     vio_le32_get(slot->event.value));
 	}
