@@ -210,8 +210,8 @@ VIO_API struct vio_features vio_dev_ring_features(void);
 
 /*
  * Accepts what is in `wanted` (device-type bits and ring features alike), was offered, and is
- * understood by ring and transport; VERSION_1, ACCESS_PLATFORM and, on a legacy device, ANY_LAYOUT
- * wherever they are offered. What needs another bit that isn't there is dropped by the caller
+ * understood by ring and transport; VERSION_1, ACCESS_PLATFORM, NOTIF_CONFIG_DATA and, on a legacy
+ * device, ANY_LAYOUT wherever they are offered. What needs another bit that isn't there is dropped by the caller
  * beforehand: vio_features_require(). -VIO_ENOTSUP when the device refuses; -VIO_EPEER when the
  * offer changed meanwhile.
  */

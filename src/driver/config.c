@@ -58,6 +58,7 @@ static int read_legacy(struct vio_dev *dev, uint32_t offset, void *to, uint32_t 
 	return result < 0 ? result : 0;
 }
 
+/* spec: DRV-BASIC-MAY-001 */
 static bool may_read(enum vio_dev_phase phase)
 {
 	return phase == VIO_DEV_BEGUN || phase == VIO_DEV_ACCEPTED || phase == VIO_DEV_READY;

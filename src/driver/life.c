@@ -126,7 +126,7 @@ int vio_dev_begin(struct vio_dev *dev, struct vio_dev_queue *queues, uint16_t qu
 	if (error)
 		return error;
 	dev->offered = read_offer(dev);
-	/* spec: DRV-BASIC-007 DRV-BASIC-011 DRV-BASIC-013; hostile: B41 */
+	/* spec: DRV-BASIC-007 DRV-BASIC-011 DRV-BASIC-013 DRV-BASIC-MAY-002; hostile: B41 */
 	if (!vio_dev_is_legacy(dev) && !vio_features_has(&dev->offered, VIRTIO_F_VERSION_1))
 		return vio_dev_fail(dev, -VIO_ENOTSUP);
 	/* spec: DRV-BASIC-039 */
@@ -141,6 +141,7 @@ static struct vio_features choose(const struct vio_dev *dev, const struct vio_fe
 	struct vio_features always = VIO_FEATURES_NONE;
 
 	vio_features_set(&always, VIRTIO_F_ACCESS_PLATFORM);
+	vio_features_set(&always, VIRTIO_F_NOTIF_CONFIG_DATA); /* spec: DRV-BASIC-045 */
 	vio_features_set(&always, vio_dev_is_legacy(dev) ? VIRTIO_F_ANY_LAYOUT : VIRTIO_F_VERSION_1);
 	return vio_features_and(dev->offered,
 				vio_features_or(vio_features_and(*wanted, understood()), always));

@@ -362,6 +362,22 @@ static void refuses_a_short_configuration(void **state)
 	}
 }
 
+static void plain_body(struct rig *rig)
+{
+	uint8_t sector[SECTOR];
+
+	assert_int_equal(rig_bind(rig, &vio_blk_driver), 0);
+	assert_int_equal(vio_blk_read(&rig->dev, 0, sector, SECTOR), 0);
+}
+
+/* spec: DRV-BASIC-017, where nothing is offered, nothing behind the capacity is looked for. */
+static void looks_for_nothing_that_was_not_offered(void **state)
+{
+	struct scene scene = { .config_bytes = 8, .withhold = (UINT64_C(1) << 24) - 1 };
+
+	each(&scene, plain_body);
+}
+
 static void unstable_body(struct rig *rig)
 {
 	uint8_t sector[SECTOR];
@@ -493,6 +509,7 @@ int main(void)
 		cmocka_unit_test(judges_the_used_length),
 		cmocka_unit_test(judges_the_configuration),
 		cmocka_unit_test(refuses_a_short_configuration),
+		cmocka_unit_test(looks_for_nothing_that_was_not_offered),
 		cmocka_unit_test(gives_up_on_an_unstable_configuration),
 		cmocka_unit_test(gives_nothing_back_while_stuck),
 		cmocka_unit_test(takes_all_back_when_removal_gets_its_second_chance),

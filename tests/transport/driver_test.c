@@ -580,6 +580,39 @@ static void drivers_match_and_bind(void **state)
 	assert_int_equal(fake->platform.taken, 0);
 }
 
+/* spec: DRV-BASIC-028, what the device may be reading stays as it is, whatever else happens on the queue. */
+static void buffers_that_are_out_are_left_alone(void **state)
+{
+	struct fake *fake = *state;
+	struct vio_sg sg = { vio_addr_make(TEST_PLATFORM_BASE), 16 };
+	const uint8_t *descriptors, *entries;
+	uint8_t descriptor[16], entry[2];
+	struct vio_drvq *q;
+	uint32_t written;
+
+	assert_int_equal(fake_advance(fake, VIO_DEV_ACCEPTED), 0);
+	assert_int_equal(fake_add_queue(fake, 0, &q), 0);
+	assert_int_equal(vio_dev_ready(&fake->dev), 0);
+	assert_int_equal(vio_drvq_add(q, &sg, 0, 1, fake), 0);
+	vio_drvq_kick(q);
+	descriptors = fake->dev.queues[0].ring.host;
+	entries = descriptors + sizeof(descriptor) * q->size + 4;
+	memcpy(descriptor, descriptors, sizeof(descriptor));
+	memcpy(entry, entries, sizeof(entry));
+	for (unsigned more = 1; more < q->size; more++) {
+		assert_int_equal(vio_drvq_add(q, &sg, 1, 0, fake), 0);
+		vio_drvq_disable_cb(q);
+		vio_drvq_kick(q);
+		assert_null(vio_drvq_get(q, &written));
+		vio_drvq_enable_cb(q);
+		assert_memory_equal(entry, entries, sizeof(entry));
+		assert_memory_equal(descriptor, descriptors, sizeof(descriptor));
+	}
+	assert_int_equal(vio_dev_reset(&fake->dev), 0);
+	while (vio_drvq_detach_unused(q))
+		continue;
+}
+
 static void note_phase(struct vio_dev *dev)
 {
 	unsigned *phases = dev->driver_state;
@@ -642,6 +675,7 @@ int main(void)
 		TEST(interrupts_count_only_while_ready),
 		TEST(drivers_match_and_bind),
 		TEST(removal_has_a_second_chance),
+		TEST(buffers_that_are_out_are_left_alone),
 	};
 
 	return cmocka_run_group_tests_name("transport-driver", tests, NULL, NULL);

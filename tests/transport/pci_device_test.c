@@ -18,7 +18,7 @@ static struct bench *modern(void)
 	return made(&(struct bench_options){ .vectors = VECTORS });
 }
 
-/* spec: DEV-PCI-002 to DEV-PCI-006 */
+/* spec: DEV-PCI-002 DEV-PCI-003 DEV-PCI-004 DEV-PCI-005 DEV-PCI-006 */
 static void identifies_itself(void **state)
 {
 	struct bench *b = made(&(struct bench_options){ .id = 62 });
@@ -39,7 +39,8 @@ static void identifies_itself(void **state)
 	bench_free(b);
 }
 
-/* spec: DEV-PCI-011 DEV-PCI-013 DEV-PCI-014 DEV-PCI-029 to DEV-PCI-040 DEV-PCI-045 DEV-PCI-046 DEV-PCI-053 */
+/* spec: DEV-PCI-011 DEV-PCI-013 DEV-PCI-014 DEV-PCI-029 DEV-PCI-030 DEV-PCI-031 DEV-PCI-040 DEV-PCI-045
+ * DEV-PCI-046 DEV-PCI-053 */
 static void its_structures_lie_in_its_bar(void **state)
 {
 	struct bench *b = modern();
@@ -68,6 +69,29 @@ static void its_structures_lie_in_its_bar(void **state)
 		bench_config(b, bench_capability(b, PCI_CAP_VENDOR, VIRTIO_PCI_CAP_NOTIFY_CFG) + 16, 4), 4);
 	assert_int_not_equal(bench_capability(b, PCI_CAP_VENDOR, VIRTIO_PCI_CAP_PCI_CFG), 0);
 	bench_free(b);
+}
+
+/* spec: DEV-PCI-032 DEV-PCI-033 DEV-PCI-034 DEV-PCI-035 DEV-PCI-036 DEV-PCI-037 DEV-PCI-038 DEV-PCI-039 */
+static void notifications_of_all_queues_fit(void **state)
+{
+	static const uint64_t offers[] = { 0, BIT(VIRTIO_F_NOTIFICATION_DATA) };
+
+	for (unsigned i = 0; i < 4; i++) {
+		struct bench *b = made(&(struct bench_options){ .flags = i & 1 ? VIO_PCI_NOTIFY_ONE : 0,
+								.more = offers[i / 2] });
+		unsigned at = bench_capability(b, PCI_CAP_VENDOR, VIRTIO_PCI_CAP_NOTIFY_CFG);
+		uint32_t multiplier = bench_config(b, at + VIRTIO_PCI_NOTIFY_CAP_MULT, 4);
+		uint32_t length = bench_config(b, at + VIRTIO_PCI_CAP_LENGTH, 4);
+
+		assert_int_equal(bench_config(b, at + VIRTIO_PCI_CAP_OFFSET, 4) % 4, 0);
+		assert_true(!multiplier || (vio_is_power_of_two(multiplier) && multiplier % 4 == 0));
+		assert_int_equal(!multiplier, i & 1);
+		for (unsigned queue = 0; queue < QUEUES; queue++) {
+			bench_set(b, VIRTIO_PCI_COMMON_Q_SELECT, 2, queue);
+			assert_true(length >= bench_get(b, VIRTIO_PCI_COMMON_Q_NOFF, 2) * multiplier + 4);
+		}
+		bench_free(b);
+	}
 }
 
 static void bars_are_sized_placed_and_switched(void **state)
@@ -238,7 +262,7 @@ static void what_was_not_offered_is_refused(void **state)
 	bench_free(b);
 }
 
-/* spec: DEV-PCI-010 DEV-PCI-018 to DEV-PCI-020 DEV-PCI-025 DEV-PCI-026 */
+/* spec: DEV-PCI-010 DEV-PCI-018 DEV-PCI-019 DEV-PCI-020 DEV-PCI-025 DEV-PCI-026 */
 static void a_queue_is_set_up_and_reset(void **state)
 {
 	struct bench *b = modern();
@@ -480,7 +504,7 @@ static void the_configuration_has_a_generation(void **state)
 	bench_free(b);
 }
 
-/* spec: DEV-PCI-021 to DEV-PCI-024, DEV-RING-001, DEV-RING-002; hostile: A97 A98 */
+/* spec: DEV-PCI-021 DEV-PCI-022 DEV-PCI-023 DEV-PCI-024 DEV-RING-001 DEV-RING-002; hostile: A97 A98 */
 static void a_queue_is_reset_by_itself(void **state)
 {
 	struct bench *b = modern();
@@ -518,6 +542,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(identifies_itself),
 		cmocka_unit_test(its_structures_lie_in_its_bar),
+		cmocka_unit_test(notifications_of_all_queues_fit),
 		cmocka_unit_test(bars_are_sized_placed_and_switched),
 		cmocka_unit_test(configuration_space_takes_everything),
 		cmocka_unit_test(registers_are_what_the_table_says),

@@ -75,7 +75,7 @@ static void the_capability_says_how_many(void **state)
 	assert_int_equal(pending(b), 0);
 }
 
-/* spec: DEV-PCI-065 to DEV-PCI-070 */
+/* spec: DEV-PCI-065 DEV-PCI-066 DEV-PCI-067 DEV-PCI-068 DEV-PCI-069 DEV-PCI-070 */
 static void events_are_mapped_to_vectors(void **state)
 {
 	struct bench *b = *state;

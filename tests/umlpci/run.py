@@ -161,6 +161,7 @@ def check_space(slot, device_id, config_bytes, queues, vectors, wide=False, one=
         assert msix == 0x8000 | vectors - 1, msix and hex(msix)
     else:
         assert msix is None, hex(msix)
+    # spec: DEV-PCI-001, as Linux and lspci see it
     if os.path.exists(slot.guest.path("lspci")):
         text = slot.read("lspci")
         assert "VirtIO: CommonCfg" in text and "VirtIO: Notify" in text, text

@@ -3,11 +3,28 @@
 #include "transport/pci/access.h"
 #include "transport/pci/probe.h"
 
+/* Points pci_cfg_data at registers; returns its offset. spec: DRV-PCI-023 DRV-PCI-024 DRV-PCI-025 */
+static unsigned point_window(const struct vio_pci_driver *pci, const struct vio_pci_place *place,
+			     uint32_t offset, unsigned width)
+{
+	const struct vio_pci_access *access = &pci->access;
+	uint16_t address = pci->function.address;
+
+	vio_pci_config_write(access, address, pci->window + VIRTIO_PCI_CAP_BAR, 1, place->bar);
+	vio_pci_config_write(access, address, pci->window + VIRTIO_PCI_CAP_OFFSET, 4,
+			     (uint32_t)place->base - 1 + offset);
+	vio_pci_config_write(access, address, pci->window + VIRTIO_PCI_CAP_LENGTH, 4, width);
+	return pci->window + VIRTIO_PCI_CFG_CAP_DATA;
+}
+
 uint32_t vio_pci_place_read(const struct vio_pci_driver *pci, const struct vio_pci_place *place,
 			    uint32_t offset, unsigned width)
 {
 	const struct vio_pci_access *access = &pci->access;
 
+	if (place->window)
+		return vio_pci_config_read(access, pci->function.address,
+					   point_window(pci, place, offset, width), width);
 	return place->io ? access->port_read(access->context, (uint32_t)place->base + offset, width)
 			 : vio_pci_memory_read(access, place->base + offset, width);
 }
@@ -17,7 +34,10 @@ void vio_pci_place_write(const struct vio_pci_driver *pci, const struct vio_pci_
 {
 	const struct vio_pci_access *access = &pci->access;
 
-	if (place->io)
+	if (place->window)
+		vio_pci_config_write(access, pci->function.address, point_window(pci, place, offset, width),
+				     width, value);
+	else if (place->io)
 		access->port_write(access->context, (uint32_t)place->base + offset, width, value);
 	else
 		vio_pci_memory_write(access, place->base + offset, width, value);
@@ -177,7 +197,7 @@ static int find_notify(struct vio_dev *dev, uint16_t index)
 		return -VIO_EPEER;
 	queue->notify_place = offset;
 	queue->notify_value = index;
-	/* spec: DRV-PCI-037 to DRV-PCI-040 */
+	/* spec: DRV-PCI-037 DRV-PCI-038 DRV-PCI-039 DRV-PCI-040 */
 	if (vio_dev_has_feature(dev, VIRTIO_F_NOTIF_CONFIG_DATA))
 		queue->notify_value = (uint16_t)get(dev, VIRTIO_PCI_COMMON_Q_NDATA, 2);
 	return 0;
@@ -189,7 +209,7 @@ static void set_address(struct vio_dev *dev, uint32_t low_register, struct vio_a
 	set(dev, low_register + 4, 4, (uint32_t)(addr.raw >> 32));
 }
 
-/* spec: DRV-PCI-012 to DRV-PCI-017 */
+/* spec: DRV-PCI-012 DRV-PCI-013 DRV-PCI-014 DRV-PCI-015 DRV-PCI-017, a size is what the core made of it. */
 static int queue_enable(struct vio_dev *dev, uint16_t queue, const struct vio_queue_place *place)
 {
 	const struct vio_pci_driver *pci = dev->transport_context;
