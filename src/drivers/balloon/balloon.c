@@ -29,7 +29,6 @@ static int write_config(struct vio_dev *dev, uint32_t offset, uint32_t value)
 int vio_balloon_exchange(struct vio_dev *dev, struct vio_drvq *q, const struct vio_part *parts,
 			 unsigned readable, unsigned writable)
 {
-	/* spec: DRV-BALLOON-011: how much the device says it wrote is of no interest */
 	int error =
 		vio_dev_exchange(dev, q, parts, readable, writable, NULL, vio_balloon_of(dev)->timeout_ns);
 
@@ -197,7 +196,14 @@ static int add_queues(struct vio_dev *dev, struct vio_balloon *balloon)
 		error = vio_dev_add_queue(dev, VIRTIO_BALLOON_FREE_PAGEQ, &waited_for, &balloon->free_page);
 	if (!error && vio_dev_has_feature(dev, VIRTIO_BALLOON_F_PAGE_REPORTING))
 		error = add_reporting(dev, balloon);
-	return error;
+	if (error)
+		return error;
+	/* spec: DRV-BALLOON-011 */
+	balloon->inflate->lengths_ignored = vio_dev_is_legacy(dev);
+	balloon->deflate->lengths_ignored = vio_dev_is_legacy(dev);
+	if (balloon->stats) /* QEMU says how much it read */
+		balloon->stats->lengths_ignored = true;
+	return 0;
 }
 
 static struct vio_features wishes(const struct vio_dev *dev, const struct vio_balloon_options *options)

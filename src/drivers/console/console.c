@@ -165,7 +165,7 @@ static int write_piece(struct vio_dev *dev, struct vio_console *console, const u
 	int error;
 
 	memcpy(console->out, from, length);
-	/* spec: DRV-CON-002 DRV-CON-007, as how much the device says it wrote is of no interest */
+	/* spec: DRV-CON-002 */
 	error = vio_dev_exchange(dev, console->transmit, &part, 1, 0, NULL, console->timeout_ns);
 	if (error && dev->phase != VIO_DEV_READY)
 		vio_console_stop(dev);
@@ -281,6 +281,8 @@ static int add_queues(struct vio_dev *dev, struct vio_console *console)
 
 	if (!error)
 		error = vio_dev_add_queue(dev, VIRTIO_CONSOLE_TRANSMITQ, &waited_for, &console->transmit);
+	if (!error) /* spec: DRV-CON-007 */
+		console->transmit->lengths_ignored = vio_dev_is_legacy(dev);
 	if (error || !vio_dev_has_feature(dev, VIRTIO_CONSOLE_F_MULTIPORT))
 		return error;
 	error = vio_dev_read_config32(dev, offsetof(struct virtio_console_config, max_nr_ports),
@@ -290,6 +292,8 @@ static int add_queues(struct vio_dev *dev, struct vio_console *console)
 	if (!error)
 		error = vio_dev_add_queue(dev, VIRTIO_CONSOLE_CONTROL_TRANSMITQ, &control,
 					  &console->control_transmit);
+	if (!error)
+		console->control_transmit->lengths_ignored = vio_dev_is_legacy(dev);
 	if (!error)
 		error = vio_dev_add_queue(dev, VIRTIO_CONSOLE_CONTROL_RECEIVEQ, &control,
 					  &console->control_receive);

@@ -4,8 +4,8 @@
 #include "drivers/net/net.h"
 
 /*
- * Commands. Each part has a descriptor of its own, as a legacy device may insist on: DRV-NET-121. What the
- * device says it wrote to the readable ones is of no interest: DRV-NET-015.
+ * Commands. Each part has a descriptor of its own, as a legacy device may insist on: DRV-NET-121. How much
+ * of the answer such a device says it wrote is of no interest: DRV-NET-015.
  */
 
 #define DATA_PARTS_MAX 2u
@@ -51,6 +51,8 @@ static int command(struct vio_dev *dev, uint8_t class, uint8_t number, const str
 			vio_net_stop(dev);
 		return error;
 	}
+	if (vio_dev_is_legacy(dev))
+		written = 1 + (results ? (uint32_t)sizeof(net->result) : 0);
 	if (!written || net->ack > VIRTIO_NET_ERR)
 		return -VIO_EPEER;
 	if (net->ack == VIRTIO_NET_ERR) /* spec: DRV-NET-096 */

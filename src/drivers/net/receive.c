@@ -18,7 +18,7 @@ static int lend(struct vio_dev *dev, struct vio_net *net, struct vio_net_frame *
 {
 	uint64_t at = net->memory.addr.raw + (uint64_t)(frame - net->frames) * net->buffer_bytes;
 	/* spec: DRV-NET-120: the header apart, where the device may insist on it */
-	bool apart = dev->legacy && !vio_dev_has_feature(dev, VIRTIO_F_ANY_LAYOUT);
+	bool apart = vio_dev_is_legacy(dev) && !vio_dev_has_feature(dev, VIRTIO_F_ANY_LAYOUT);
 	struct vio_sg sg[2] = { { vio_addr_make(at), net->buffer_bytes } };
 	int error;
 
@@ -238,7 +238,7 @@ static uint32_t header_bytes(const struct vio_dev *dev)
 {
 	if (vio_dev_has_feature(dev, VIRTIO_NET_F_HASH_REPORT))
 		return sizeof(struct virtio_net_hdr_hash);
-	if (dev->legacy && !vio_dev_has_feature(dev, VIRTIO_NET_F_MRG_RXBUF))
+	if (vio_dev_is_legacy(dev) && !vio_dev_has_feature(dev, VIRTIO_NET_F_MRG_RXBUF))
 		return VIRTIO_NET_HDR_BYTES_SHORT;
 	return sizeof(struct virtio_net_hdr);
 }

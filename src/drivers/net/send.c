@@ -182,7 +182,7 @@ void vio_net_take_sent(struct vio_dev *dev)
 
 	for (i = 0; i < net->pairs; i++)
 		while (dev->phase == VIO_DEV_READY && (io = vio_drvq_get(net->pair[i].transmit, NULL)))
-			finish(dev, io, 0); /* spec: DRV-NET-015 */
+			finish(dev, io, 0);
 }
 
 void vio_net_cancel(struct vio_dev *dev, int result)
