@@ -39,13 +39,14 @@ VIO_API int vio_host_network_open(struct vio_loop *loop, const struct vio_host_n
 /*
  * A hub: frames from a port go to all others, or, learning, to the one where their
  * target's address was seen as a source. A frame for one port that has no room waits
- * for it, up to a limit; others do not wait.
+ * for it, up to a limit of number and time; others do not wait.
  */
 struct vio_host_hub;
 
-VIO_API struct vio_host_hub *vio_host_hub_create(struct vio_loop *loop, unsigned flags);
-
 #define VIO_HOST_HUB_LEARN 1u
+
+/* An empty hub driven by `loop`, which must outlive it. NULL without memory. */
+VIO_API struct vio_host_hub *vio_host_hub_create(struct vio_loop *loop, unsigned flags);
 
 /* A new port, closed by its ops->close(). NULL without memory. */
 VIO_API struct vio_network *vio_host_hub_port(struct vio_host_hub *hub);

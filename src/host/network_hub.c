@@ -8,13 +8,14 @@
  * A hub. A frame is delivered inside send, from the sender's memory into the
  * receiver's. One that is for a single port without room waits there, in the order
  * of sending and still in the sender's queue; HELD_MAX of them, then the oldest
- * goes. So a sender is as fast as its receiver, and a receiver that sleeps holds up
- * nobody for ever.
+ * goes, and all go when none was taken for HELD_MS. So a sender is as fast as its
+ * receiver, and a receiver that sleeps holds up nobody for long.
  */
 
 #define MAC_BYTES 6u
 #define PLACES    1024u /* of addresses, by their hash */
-#define HELD_MAX  128u
+#define HELD_MAX  1024u
+#define HELD_MS   500u
 
 struct hub_place {
 	uint8_t mac[MAC_BYTES];
@@ -47,6 +48,7 @@ struct hub_port {
 	bool alone;                                /* free the hub with it */
 	struct vio_network_send *held, **held_end; /* frames that wait for room here */
 	unsigned held_count;
+	struct vio_timer patience;
 };
 
 static struct hub_held *held_of(struct vio_network_send *send)
@@ -103,6 +105,8 @@ static void held_put(struct hub_port *port, struct hub_port *from, struct vio_ne
 
 		oldest->done(oldest, 0);
 	}
+	if (!port->held)
+		vio_loop_arm(port->hub->loop, &port->patience, HELD_MS);
 	held->next = NULL;
 	held->from = from;
 	*port->held_end = send;
@@ -178,6 +182,7 @@ static void hub_ready(struct vio_network *network, uint16_t pair)
 		struct vio_network_send *send = held_take(port);
 
 		send->done(send, 0);
+		vio_loop_arm(port->hub->loop, &port->patience, HELD_MS);
 	}
 	vio_network_deliver_end(network);
 }
@@ -189,6 +194,11 @@ static void release(struct hub_port *port)
 
 	while ((send = held_take(port)))
 		send->done(send, 0);
+}
+
+static void hub_impatient(struct vio_timer *timer)
+{
+	release(VIO_CONTAINER_OF(timer, struct hub_port, patience));
 }
 
 static void hub_configure(struct vio_network *network, unsigned offloads, uint16_t pairs)
@@ -233,6 +243,7 @@ static void hub_close(struct vio_network *network)
 	struct vio_host_hub *hub = port->hub;
 	struct hub_port **at = &hub->ports;
 
+	vio_loop_disarm(hub->loop, &port->patience);
 	release(port);
 	forget(port);
 	while (*at != port)
@@ -281,6 +292,7 @@ struct vio_network *vio_host_hub_port(struct vio_host_hub *hub)
 	port->network.link_up = true;
 	port->hub = hub;
 	port->held_end = &port->held;
+	port->patience.expired = hub_impatient;
 	if (vio_network_clock_open(&port->clock, hub->loop, &port->network)) {
 		free(port);
 		return NULL;
