@@ -17,46 +17,58 @@ union config {
 	uint8_t bytes[CONFIG_BYTES_HEAD + CONFIG_PIECE];
 };
 
-static uint8_t get_status(struct vio_dev *dev)
-{
-	struct vdpa *vdpa = vdpa_of(dev);
-	uint8_t status = GONE;
-
-	/* A device that can't even tell its status is as good as gone. */
-	if (kernel_call(&vdpa->kernel, VHOST_VDPA_GET_STATUS, &status, "VHOST_VDPA_GET_STATUS"))
-		return GONE;
-	if (vdpa->refused && status != GONE)
-		status &= (uint8_t)~VIRTIO_CONFIG_S_FEATURES_OK;
-	if (vdpa->kernel.ring_broken && status != GONE)
-		status |= VIRTIO_CONFIG_S_NEEDS_RESET;
-	return status;
-}
-
 void vdpa_ask_for_changes(struct vdpa *vdpa)
 {
 	/* Without that, changes are seen when the configuration is read. */
 	(void)kernel_try(&vdpa->kernel, VHOST_VDPA_SET_CONFIG_CALL, &vdpa->kernel.config_fd);
 }
 
-static void set_status(struct vio_dev *dev, uint8_t status)
+/* The device lets go of all that it had. */
+static void finish_reset(struct vdpa *vdpa)
 {
-	struct vdpa *vdpa = vdpa_of(dev);
 	uint16_t queue;
-	int error = kernel_call(&vdpa->kernel, VHOST_VDPA_SET_STATUS, &status, "VHOST_VDPA_SET_STATUS");
 
-	/* What a device keeps that wasn't reset stays as it is; the core sees that in its status. */
-	if (status || error)
-		return;
 	for (queue = 0; queue < vdpa->kernel.queue_limit; queue++)
 		if (vdpa->kernel.queues[queue].started)
 			kernel_hide_queue(&vdpa->kernel, queue);
 	/* Mappings are forgotten by devices that are reset, and kept by the kernel. */
 	if (!vdpa_has(vdpa, VHOST_BACKEND_F_IOTLB_PERSIST))
 		vdpa_unmap(vdpa);
+	vdpa->resetting = false;
 	vdpa->suspended = false;
 	vdpa->refused = false;
 	vdpa->kernel.ring_broken = false;
 	vdpa_ask_for_changes(vdpa);
+}
+
+static uint8_t get_status(struct vio_dev *dev)
+{
+	struct vdpa *vdpa = vdpa_of(dev);
+	uint8_t status = GONE;
+
+	/* A device that can't even tell its status is as good as gone. */
+	if (kernel_call(&vdpa->kernel, VHOST_VDPA_GET_STATUS, &status, "VHOST_VDPA_GET_STATUS") ||
+	    status == GONE)
+		return GONE;
+	if (vdpa->resetting && !status)
+		finish_reset(vdpa);
+	if (vdpa->resetting)
+		return status;
+	if (vdpa->refused)
+		status &= (uint8_t)~VIRTIO_CONFIG_S_FEATURES_OK;
+	if (vdpa->kernel.ring_broken)
+		status |= VIRTIO_CONFIG_S_NEEDS_RESET;
+	return status;
+}
+
+/* A refusal is seen in the status: it stays as it is. */
+static void set_status(struct vio_dev *dev, uint8_t status)
+{
+	struct vdpa *vdpa = vdpa_of(dev);
+	int error = kernel_call(&vdpa->kernel, VHOST_VDPA_SET_STATUS, &status, "VHOST_VDPA_SET_STATUS");
+
+	if (!status && !error)
+		vdpa->resetting = true;
 }
 
 static struct vio_features get_features(struct vio_dev *dev)

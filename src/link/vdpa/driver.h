@@ -12,7 +12,8 @@ struct vdpa {
 	struct vio_vdpa_options options;
 	struct vio_vdpa_info info;
 	bool mapped;
-	bool refused; /* features */
+	bool refused;   /* features */
+	bool resetting; /* was told to, and not seen to have */
 	bool suspended;
 };
 

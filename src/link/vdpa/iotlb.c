@@ -83,8 +83,14 @@ int vdpa_place_arena(struct vdpa *vdpa)
 int vdpa_map(struct vdpa *vdpa)
 {
 	int error = vdpa->mapped ? 0 : tell_batch(vdpa, VHOST_IOTLB_UPDATE, "mapping");
+	const struct vio_kernel_mistake mistake = vdpa->kernel.mistake;
 
 	vdpa->mapped = !error;
+	if (error) {
+		/* It may be there all the same, and would stand in the way of the next attempt. */
+		(void)tell(vdpa, VHOST_IOTLB_INVALIDATE, "unmapping");
+		vdpa->kernel.mistake = mistake;
+	}
 	return error;
 }
 

@@ -82,7 +82,7 @@ static int introduce(struct vdpa *vdpa)
 
 	if (error == -VIO_ENOTSUP)
 		return kernel_complain(kernel, error, "it is no vhost-vdpa device");
-	if (!error && !id) /* hostile: B44, a device that isn't there */
+	if (!error && !id) /* hostile: B46, a device that isn't there */
 		return kernel_complain(kernel, -VIO_EPEER, "its device id is 0, which is none");
 	if (!error)
 		error = kernel_call(kernel, VHOST_SET_OWNER, NULL, "VHOST_SET_OWNER");
