@@ -190,7 +190,7 @@ static struct vio_balloon *driver_of(struct rig *rig)
 
 /* Pages whose numbers are first.., and whose memory is `memory`. */
 static uint8_t memory[PAGES][VIO_BALLOON_PAGE_BYTES] __attribute__((aligned(4096)));
-static struct vio_shared pages[PAGES];
+static struct vio_shared pages[PAGES + 1]; /* the last one isn't there */
 
 static void make_pages(void)
 {
