@@ -211,9 +211,9 @@ VIO_API struct vio_features vio_dev_ring_features(void);
 /*
  * Accepts what is in `wanted` (device-type bits and ring features alike), was offered, and is
  * understood by ring and transport; VERSION_1, ACCESS_PLATFORM, NOTIF_CONFIG_DATA and, on a legacy
- * device, ANY_LAYOUT wherever they are offered. What needs another bit that isn't there is dropped by the caller
- * beforehand: vio_features_require(). -VIO_ENOTSUP when the device refuses; -VIO_EPEER when the
- * offer changed meanwhile.
+ * device, ANY_LAYOUT wherever they are offered. What needs another bit that isn't there is dropped by
+ * the caller beforehand: vio_features_require(). -VIO_ENOTSUP when the device refuses; -VIO_EPEER when
+ * the offer changed meanwhile.
  */
 VIO_API int vio_dev_accept(struct vio_dev *dev, const struct vio_features *wanted);
 

@@ -41,7 +41,7 @@ struct vio_pci_messages {
 /* A structure of the device in one of its BARs. */
 struct vio_pci_place {
 	uint64_t
-		base; /* for memory_read or port_read, offset in the BAR + 1 by the window; 0: there is none */
+		base; /* for memory_read or port_read; by the window: offset in the BAR + 1; 0: none */
 	uint32_t length;
 	uint8_t bar; /* by the window */
 	bool io;

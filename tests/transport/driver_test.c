@@ -621,7 +621,7 @@ static void note_phase(struct vio_dev *dev)
 	*phases = *phases << 4 | dev->phase;
 }
 
-/* hostile: B49, removal is called again, once, when the device has let go or is gone; nothing waits for it. */
+/* hostile: B49, removal is called once more when the device has let go or is gone; nothing waits for it. */
 static void removal_has_a_second_chance(void **state)
 {
 	static const struct vio_driver driver = { "notes", ids, sizeof(unsigned), probe, note_phase, NULL };

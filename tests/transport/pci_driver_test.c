@@ -632,7 +632,9 @@ static void broken_capabilities_are_refused(void **state)
 	freed(w);
 }
 
-/* spec: DRV-PCI-005 DRV-PCI-006 DRV-PCI-007 DRV-PCI-008 DRV-PCI-009 DRV-PCI-010, what has no meaning is passed over, what is too long is cut. */
+/*
+ * spec: DRV-PCI-005 DRV-PCI-006 DRV-PCI-007 DRV-PCI-008 DRV-PCI-009 DRV-PCI-010
+ * What has no meaning is passed over, what is too long is cut. */
 static void odd_capabilities_do_no_harm(void **state)
 {
 	struct wire *w = modern();

@@ -285,7 +285,7 @@ int vio_mmio_driver_probe(struct vio_mmio_driver *mmio, const struct vio_mmio_ac
 	*mmio = (struct vio_mmio_driver){ *access, window_bytes };
 	memset(dev, 0, sizeof(*dev));
 	dev->transport_context = mmio;
-	/* spec: DRV-MMIO-006 DRV-MMIO-007 DRV-MMIO-020 DRV-MMIO-021 DRV-MMIO-022 DRV-MMIO-023; hostile: B46 */
+	/* spec: DRV-MMIO-006 DRV-MMIO-007 DRV-MMIO-020 DRV-MMIO-021 DRV-MMIO-022 DRV-MMIO-023 */
 	if (get(dev, VIRTIO_MMIO_MAGIC_VALUE) != VIRTIO_MMIO_MAGIC)
 		return -VIO_EPEER;
 	dev->transport = ops_for(get(dev, VIRTIO_MMIO_VERSION));

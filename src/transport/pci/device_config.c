@@ -3,7 +3,8 @@
 
 #include "transport/pci/model.h"
 
-/* The configuration space: what stands in it and what the driver may change, byte by byte. spec: DEV-PCI-001 */
+/* The configuration space: what stands in it and what the driver may change, byte by byte.
+   spec: DEV-PCI-001 */
 
 #define CLASS_OTHER 0xff0000u
 
