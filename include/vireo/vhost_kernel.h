@@ -45,10 +45,10 @@ VIO_API enum vio_kernel_kind vio_kernel_kind(int fd);
 
 struct vio_vhost_net_options {
 	/*
-	 * A tap device (IFF_TAP | IFF_NO_PI, better with IFF_VNET_HDR, as there are checksum offloads only
-	 * with that), whose header length, offloads and send buffer are set here; or a raw packet socket. It
-	 * stays the caller's and open until the device is closed. -1: there is none, and the device never gets
-	 * ready.
+	 * A tap device (IFF_TAP | IFF_NO_PI, better with IFF_VNET_HDR, as there are checksum offloads
+	 * only with that), whose header length, offloads and send buffer are set here; or a raw packet
+	 * socket. It stays the caller's and open until the device is closed. -1: there is none, and the
+	 * device never gets ready.
 	 */
 	int tap_fd;
 	const uint8_t *mac; /* what the device says; NULL: nothing */
