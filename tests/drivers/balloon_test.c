@@ -5,6 +5,8 @@
 
 #include <vireo/drivers/balloon.h>
 
+#include "drivers/liar.h"
+
 /* The balloon's driver against a device that does what the test says, over every transport. */
 
 #define BIT(bit) (UINT64_C(1) << (bit))
@@ -25,7 +27,7 @@ struct balloon_device {
 	uint8_t in[PAGES]; /* by number of the page */
 	unsigned requests, wrong;
 	uint32_t actual_at_request; /* as the device knew it when the last request came */
-	bool deaf, gap;             /* gap: queue 4 isn't there, 3 reports */
+	bool deaf, boasts, gap;     /* boasts: says how much it read; gap: queue 4 isn't there, 3 reports */
 	struct vio_buf parked;
 	bool has_parked;
 	unsigned stats_seen;
@@ -57,7 +59,13 @@ static void take_pages(struct balloon_device *balloon, struct vio_devq *q)
 			balloon->wrong += balloon->in[page] == in;
 			balloon->in[page] = in;
 		}
-		vio_devq_push(q, &buf, 0);
+		if (balloon->boasts) {
+			liar_use(q, 0, buf.head, 100);
+			liar_advance(q, 1);
+			q->interrupt(q->interrupt_context, q);
+		} else {
+			vio_devq_push(q, &buf, 0);
+		}
 	}
 }
 
@@ -244,7 +252,7 @@ static void sizes_body(struct rig *rig)
 	assert_int_equal(vio_balloon_inflate(&rig->dev, pages, 1, &done), -VIO_ERANGE);
 	want(rig, 600);
 	assert_int_equal(changes, 1);
-	assert_int_equal(driver_of(rig)->target, 600);
+	assert_int_equal(driver_of(rig)->target, 600); /* spec: BOTH-BALLOON-001 */
 	assert_int_equal(vio_balloon_inflate(&rig->dev, pages, 600, &done), 0);
 	assert_int_equal(done, 600);
 	assert_int_equal(count_in(rig), 600);
@@ -535,13 +543,30 @@ static void hints_at_free_pages(void **state)
 	each(BIT(VIRTIO_BALLOON_F_FREE_PAGE_HINT), hint_body);
 }
 
+static void boast_body(struct rig *rig)
+{
+	uint32_t done;
+
+	assert_int_equal(rig_bind(rig, &vio_balloon_driver), 0);
+	want(rig, 10);
+	device_of(&rig->device)->boasts = true;
+	/* spec: DRV-BALLOON-011; hostile: B11 */
+	assert_int_equal(vio_balloon_inflate(&rig->dev, pages, 1, &done), rig->dev.legacy ? 0 : -VIO_EPEER);
+	assert_int_equal(done, rig->dev.legacy);
+}
+
+static void lets_old_devices_boast(void **state)
+{
+	each(0, boast_body);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(grows_and_shrinks),   cmocka_unit_test(shrinks_in_need),
 		cmocka_unit_test(refuses_bad_pages),   cmocka_unit_test(tells_statistics),
 		cmocka_unit_test(fills_with_poison),   cmocka_unit_test(reports_nothing_that_counts),
-		cmocka_unit_test(hints_at_free_pages),
+		cmocka_unit_test(hints_at_free_pages), cmocka_unit_test(lets_old_devices_boast),
 	};
 
 	make_pages();

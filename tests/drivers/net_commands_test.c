@@ -483,6 +483,10 @@ static void large_body(struct rig *rig)
 	dropped(rig, bad);
 	bad.gso_type = VIRTIO_NET_HDR_GSO_TCPV4 | VIRTIO_NET_HDR_GSO_UDP_TUNNEL_IPV4;
 	dropped(rig, bad);
+	bad = header.header; /* spec: DRV-NET-068 */
+	bad.gso_type = 0;
+	bad.flags |= VIRTIO_NET_HDR_F_UDP_TUNNEL_CSUM;
+	dropped(rig, bad);
 	/* spec: DRV-NET-062: fields that mean something else are left alone */
 	header.header.gso_type = 0;
 	header.header.flags |= VIRTIO_NET_HDR_F_RSC_INFO;

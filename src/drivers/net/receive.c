@@ -58,7 +58,7 @@ static int feature_of(uint8_t gso_type)
 	}
 }
 
-/* hostile: B55; with tunnels, which aren't negotiated: DRV-NET-065 DRV-NET-066 DRV-NET-067 DRV-NET-068 */
+/* hostile: B55; no tunnels, which aren't negotiated: spec: DRV-NET-065 DRV-NET-066 DRV-NET-067 */
 static bool judge_segments(const struct vio_dev *dev, const struct virtio_net_hdr *header)
 {
 	uint8_t type = header->gso_type & (uint8_t)~VIRTIO_NET_HDR_GSO_ECN;
@@ -89,6 +89,8 @@ static bool judge(const struct vio_dev *dev, struct vio_net_frame *frame,
 
 	if (frame->length < VIO_NET_FRAME_LEAST || !judge_segments(dev, header))
 		return false;
+	if (header->flags & VIRTIO_NET_HDR_F_NEEDS_CSUM && header->flags & VIRTIO_NET_HDR_F_UDP_TUNNEL_CSUM)
+		return false; /* spec: DRV-NET-068, as there was no tunnel */
 	frame->gso_type = header->gso_type;
 	frame->gso_size = vio_le16_get(header->gso_size);
 	frame->hash = vio_le32_get(hashed->hash_value);
