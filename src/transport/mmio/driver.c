@@ -88,9 +88,10 @@ static struct vio_features get_features(struct vio_dev *dev)
 /* spec: DRV-MMIO-011 */
 static void set_features(struct vio_dev *dev, const struct vio_features *features)
 {
-	unsigned word;
+	unsigned word = feature_words(dev);
 
-	for (word = 0; word < feature_words(dev); word++) {
+	/* From the last, as QEMU takes words behind the second for that one. */
+	while (word--) {
 		set(dev, VIRTIO_MMIO_DRIVER_FEATURES_SEL, word);
 		set(dev, VIRTIO_MMIO_DRIVER_FEATURES,
 		    (uint32_t)(features->word[word / 2] >> (word % 2 * 32)));
