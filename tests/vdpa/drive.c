@@ -7,6 +7,7 @@
 
 /*
  *	drive blk | net FILE          a vhost-vdpa device
+ *	drive blk-slow FILE           one that takes its time
  *	drive tap | tap-plain NAME    vhost-net, with packet headers in the tap or without
  *	drive vsock CID               vhost-vsock
  */
@@ -49,7 +50,9 @@ int main(int argc, char **argv)
 {
 	CHECK(argc == 3);
 	if (!strcmp(argv[1], "blk"))
-		drive_blk(argv[2]);
+		drive_blk(argv[2], 2000);
+	else if (!strcmp(argv[1], "blk-slow"))
+		drive_blk(argv[2], 200);
 	else if (!strcmp(argv[1], "net"))
 		drive_net(argv[2]);
 	else if (!strcmp(argv[1], "tap"))

@@ -21,7 +21,8 @@ void drive_bind(struct vio_dev *dev, const struct vio_driver *driver, const stru
 /* Ends a bound driver's work and closes the device. */
 void drive_close(struct vio_dev *dev);
 
-void drive_blk(const char *path);
+/* `steps` requests in each of its lives. */
+void drive_blk(const char *path, unsigned steps);
 void drive_net(const char *path);
 /* `path` is the tap's name; its address is 10.99.0.1. `flags` of TUNSETIFF beside those that are needed. */
 void drive_tap(const char *name, int flags);

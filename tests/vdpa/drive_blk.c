@@ -10,8 +10,8 @@
 #define SECTORS 2048u /* of the disk, from its start; all that is touched */
 #define FLIGHT  8u
 #define MOST    16u /* sectors of a request */
-#define STEPS   3000u
 #define NAP_NS  UINT64_C(10000000)
+#define SUSPEND 4 /* of the back end's features */
 #define MSG_V2  (UINT64_C(1) << 1)
 #define BATCH   (UINT64_C(1) << 2)
 
@@ -71,11 +71,11 @@ static void submit(struct disk *disk, unsigned index)
 	CHECK(!vio_blk_submit(&disk->dev, &request->io));
 }
 
-static void verify(struct disk *disk)
+static void verify(struct disk *disk, unsigned steps)
 {
 	const struct vio_platform *platform = disk->dev.platform;
 
-	for (unsigned step = 0; step < STEPS / FLIGHT; step++) {
+	for (unsigned step = 0; step < steps / FLIGHT; step++) {
 		uint64_t since = platform->now_ns(platform->context);
 
 		disk->done = 0;
@@ -119,32 +119,36 @@ static void clear(struct disk *disk)
 }
 
 /* The queue's place is the number of requests so far, and a device that is suspended stays there. */
-static void suspend(struct disk *disk)
+static void suspend(struct disk *disk, bool can)
 {
+	const struct vio_blk *blk = disk->dev.driver_state;
 	uint32_t before, after;
 	int error;
 
 	CHECK(!vio_vdpa_queue_base(&disk->dev, 0, &before));
 	CHECK(before);
-	CHECK(vio_vdpa_queue_base(&disk->dev, 1, &after) == -VIO_ENOENT);
+	CHECK(vio_vdpa_queue_base(&disk->dev, (uint16_t)blk->identity.queue_count, &after) == -VIO_ENOENT);
 	CHECK(vio_vdpa_resume(&disk->dev) == -VIO_ENOTSUP || vio_vdpa_resume(&disk->dev) == -VIO_EPHASE);
 	error = vio_vdpa_suspend(&disk->dev);
-	CHECK(!error);
+	CHECK(error == (can ? 0 : -VIO_ENOTSUP));
+	if (!can)
+		return;
 	CHECK(vio_vdpa_suspend(&disk->dev) == -VIO_EPHASE);
 	disk->done = 0;
 	submit(disk, 0);
 	vio_blk_kick(&disk->dev, 0);
-	CHECK(vio_dev_wait(&disk->dev, ((struct vio_blk *)disk->dev.driver_state)->q[0], 50000000) ==
-	      -VIO_EAGAIN);
+	CHECK(vio_dev_wait(&disk->dev, blk->q[0], 50000000) == -VIO_EAGAIN);
 	CHECK(!vio_vdpa_queue_base(&disk->dev, 0, &after));
 	CHECK(before == after);
 }
 
-void drive_blk(const char *path)
+void drive_blk(const char *path, unsigned steps)
 {
 	/* In both forms of messages, and one after the other as all at once. */
 	static const uint64_t withhold[] = { 0, BATCH, MSG_V2 | BATCH };
 	struct disk *disk = calloc(1, sizeof(*disk));
+	struct vio_vdpa_info info;
+	bool can_suspend;
 
 	CHECK(disk);
 	disk->seed = 1;
@@ -155,7 +159,7 @@ void drive_blk(const char *path)
 		if (!i)
 			clear(disk);
 		for (unsigned life = 0; life < 3; life++) {
-			verify(disk);
+			verify(disk, steps);
 			zero(disk);
 			compare(disk);
 			CHECK(!vio_blk_stop(&disk->dev));
@@ -167,10 +171,12 @@ void drive_blk(const char *path)
 	drive_open_vdpa(&disk->dev, path, 0);
 	drive_bind(&disk->dev, &vio_blk_driver, vio_vdpa_platform(&disk->dev));
 	compare(disk);
-	suspend(disk);
+	vio_vdpa_get_info(&disk->dev, &info);
+	can_suspend = info.backend_accepted >> SUSPEND & 1;
+	suspend(disk, can_suspend);
 	disk->requests[0].io.done = NULL;
 	CHECK(!vio_blk_stop(&disk->dev));
-	CHECK(disk->requests[0].io.result == -VIO_EAGAIN);
+	CHECK(!can_suspend || disk->requests[0].io.result == -VIO_EAGAIN);
 	drive_close(&disk->dev);
 	free(disk);
 	puts("blk: verified");

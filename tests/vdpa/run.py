@@ -20,13 +20,17 @@ PROGRAMS = sys.argv[2:4]
 MAC = "02:00:00:00:99:01"
 
 # Makes a vDPA device of the simulator's and gives it to vhost: simulate NAME KIND [WORD...]. It becomes the
-# next of /dev/vhost-vdpa-0, -1, ...
+# next of /dev/vhost-vdpa-0, -1, ... What is there already is given to vhost by lend NAME.
 SIMULATE = """
 simulate() {
     name=$1
     kind=$2
     shift 2
     vdpa dev add name "$name" mgmtdev "vdpasim_$kind" "$@"
+    lend "$name"
+}
+lend() {
+    name=$1
     device=/sys/bus/vdpa/devices/$name
     if [ -e "$device/driver" ]; then
         echo "$name" >"$device/driver/unbind"
@@ -119,6 +123,31 @@ def case_blk(guest):
         refused ./vireo blk /dev/vhost-vdpa-0 info
         """)
     assert "blk: verified" in out and "vdpa_blk_sim" in out, out
+
+
+def case_vduse(guest):
+    """A process of the guest serves a disk through VDUSE: two queues, and more features of rings."""
+    boots.need("qemu-storage-daemon")
+    out = boot(guest, """
+        truncate -s 8M /run/disk
+        qemu-storage-daemon --blockdev driver=file,node-name=f,filename=/run/disk --export \
+            type=vduse-blk,id=e,node-name=f,name=v,writable=on,num-queues=2 &
+        tries=0
+        until [ -e /dev/vduse/v ] && vdpa dev add name v mgmtdev vduse 2>/dev/null; do
+            tries=$((tries + 1))
+            [ $tries -lt 200 ]
+            sleep 0.1
+        done
+        lend v
+        ./vireo probe /dev/vhost-vdpa-0
+        ./drive blk-slow /dev/vhost-vdpa-0
+        head -c 204800 /dev/urandom >noise
+        ./vireo blk /dev/vhost-vdpa-0 write --offset 1M <noise
+        ./vireo blk /dev/vhost-vdpa-0 read --offset 1M --length 200K | cmp - noise
+        cmp -n 204800 /run/disk noise -i 1048576:0
+        """)
+    assert "blk: verified" in out and "num_queues                      2" in out, out
+    assert "EVENT_IDX" in out and "INDIRECT_DESC" in out, out
 
 
 def case_net(guest):
