@@ -50,33 +50,38 @@ static void net_put_back(struct net *net, struct vio_devq *q)
 }
 
 /* hostile: A118; a buffer that can't even begin a frame, or of which pieces are missing. */
-static bool net_buffer_is_useless(const struct net *net, const struct vio_buf *buf)
+static bool net_buffer_is_useless(const struct net *net, const struct vio_buf *buf, bool first)
 {
-	return buf->truncated || !buf->writable_bytes ||
-	       (!net->chain_count && buf->writable_bytes < net->header_bytes);
+	return buf->truncated || !buf->writable_bytes || (first && buf->writable_bytes < net->header_bytes);
 }
 
-/* Takes buffers for `bytes`: 0, -VIO_EAGAIN when there aren't enough, -VIO_ERANGE when it never fits. */
+/*
+ * Takes buffers for `bytes` more: 0, -VIO_EAGAIN when there aren't enough, -VIO_ERANGE
+ * when it never fits. When it fails the chain is given back, all of it.
+ */
 static int net_gather(struct vio_device *dev, struct vio_devq *q, uint64_t bytes)
 {
 	struct net *net = vio_device_state(dev);
 	bool merges = vio_device_has_feature(dev, VIRTIO_NET_F_MRG_RXBUF);
-	unsigned max = merges ? NET_MERGE_MAX : 1; /* spec: DEV-NET-027 */
+	unsigned first = net->chain_count;
 	uint64_t room = 0;
 
-	net->chain_count = 0;
 	while (room < bytes) {
 		struct vio_buf *buf = &net->chain[net->chain_count];
+		bool full = net->chain_count == NET_MERGE_MAX;
 
-		if (net->chain_count == max) {
+		if (full || (!merges && net->chain_count > first)) { /* spec: DEV-NET-027 */
 			net_put_back(net, q);
 			return -VIO_ERANGE;
 		}
 		if (!vio_devq_pop(q, buf)) {
+			/* All that the queue can hold isn't enough? */
+			int error = net->chain_count == q->size ? -VIO_ERANGE : -VIO_EAGAIN;
+
 			net_put_back(net, q);
-			return -VIO_EAGAIN;
+			return error;
 		}
-		if (net_buffer_is_useless(net, buf)) {
+		if (net_buffer_is_useless(net, buf, net->chain_count == first)) {
 			/* Those before it keep their order; this one is of no use to any frame. */
 			if (net->chain_count) {
 				vio_devq_unpop(q, buf);
@@ -93,34 +98,38 @@ static int net_gather(struct vio_device *dev, struct vio_devq *q, uint64_t bytes
 	return 0;
 }
 
-/* Header, `head_bytes` of head, then [offset, offset + length) of the frame, into buffers of q. */
-static int net_put(struct vio_device *dev, struct vio_devq *q, const uint8_t *head, uint32_t head_bytes,
-		   uint32_t offset, uint32_t length)
+/* Header, `head_bytes` of head, then [offset, offset + length) of the frame, into the chain from `first` on. */
+static void net_emit(struct vio_device *dev, struct vio_devq *q, unsigned first, unsigned end,
+		     const uint8_t *head, uint32_t head_bytes, uint32_t offset, uint32_t length)
 {
 	struct net *net = vio_device_state(dev);
-	uint64_t sizes[1];
-	unsigned at = 0;
-	int error;
+	uint64_t last = (uint64_t)net->header_bytes + head_bytes + length;
+	unsigned at = first;
 
-	error = net_gather(dev, q, (uint64_t)net->header_bytes + head_bytes + length);
-	if (error)
-		return error;
 	/* spec: DEV-NET-026 DEV-NET-028 DEV-NET-029 */
-	net->header.header.num_buffers = vio_le16_make((uint16_t)net->chain_count);
-	sizes[0] = (uint64_t)net->header_bytes + head_bytes + length;
-	for (unsigned i = 0; i + 1 < net->chain_count; i++)
-		sizes[0] -= net->chain[i].writable_bytes;
+	net->header.header.num_buffers = vio_le16_make((uint16_t)(end - first));
+	for (unsigned i = first; i + 1 < end; i++)
+		last -= net->chain[i].writable_bytes;
 	net_fill(net, &at, &net->header, net->header_bytes);
 	net_fill(net, &at, head, head_bytes);
 	net_fill_from_frame(net, &at, offset, length);
 	/* spec: DEV-NET-030 DEV-NET-031: all are full but the last; the notification shows them together */
-	for (unsigned i = 0; i < net->chain_count; i++) {
-		bool last = i + 1 == net->chain_count;
-
-		vio_devq_push(q, &net->chain[i], last ? (uint32_t)sizes[0] : UINT32_MAX);
-	}
+	for (unsigned i = first; i < end; i++)
+		vio_devq_push(q, &net->chain[i], i + 1 == end ? (uint32_t)last : UINT32_MAX);
 	net_count(dev, q);
-	return 0;
+}
+
+static int net_put(struct vio_device *dev, struct vio_devq *q, const uint8_t *head, uint32_t head_bytes,
+		   uint32_t offset, uint32_t length)
+{
+	struct net *net = vio_device_state(dev);
+	int error;
+
+	net->chain_count = 0;
+	error = net_gather(dev, q, (uint64_t)net->header_bytes + head_bytes + length);
+	if (!error)
+		net_emit(dev, q, 0, net->chain_count, head, head_bytes, offset, length);
+	return error;
 }
 
 /* Must the frame be cut, as the driver doesn't take it whole? */
@@ -146,16 +155,41 @@ static bool net_must_cut(const struct net *net)
 	return net->frame.gso_type & VIRTIO_NET_HDR_GSO_ECN && !(offloads & VIO_NETWORK_ECN);
 }
 
+/* All segments or none: -VIO_ERANGE when there are too many for that. */
+static int net_put_cut_whole(struct vio_device *dev, struct vio_devq *q)
+{
+	struct net *net = vio_device_state(dev);
+	struct vio_frame_cut *cut = &net->cut;
+	uint16_t ends[NET_MERGE_MAX];
+	unsigned count = 0;
+	unsigned first = 0;
+
+	net->chain_count = 0;
+	vio_frame_cut_begin(cut, &net->frame, net->head, &net->layout);
+	while (vio_frame_cut_next(cut)) {
+		int error = net_gather(dev, q, (uint64_t)net->header_bytes + cut->head_bytes + cut->length);
+
+		if (error)
+			return error;
+		ends[count++] = (uint16_t)net->chain_count;
+	}
+	vio_frame_cut_begin(cut, &net->frame, net->head, &net->layout);
+	for (unsigned i = 0; vio_frame_cut_next(cut); first = ends[i++])
+		net_emit(dev, q, first, ends[i], cut->head, cut->head_bytes, cut->offset, cut->length);
+	return 0;
+}
+
 static int net_put_cut(struct vio_device *dev, struct vio_devq *q)
 {
 	struct net *net = vio_device_state(dev);
 	struct vio_frame_cut *cut = &net->cut;
-	bool first = true;
+	int error = net_put_cut_whole(dev, q);
 
+	if (error != -VIO_ERANGE)
+		return error;
 	vio_frame_cut_begin(cut, &net->frame, net->head, &net->layout);
-	while (vio_frame_cut_next(cut)) {
-		int error = net_put(dev, q, cut->head, cut->head_bytes, cut->offset, cut->length);
-
+	for (bool first = true; vio_frame_cut_next(cut); first = false) {
+		error = net_put(dev, q, cut->head, cut->head_bytes, cut->offset, cut->length);
 		if (error && first)
 			return error;
 		if (error) {
@@ -163,7 +197,6 @@ static int net_put_cut(struct vio_device *dev, struct vio_devq *q)
 			net->receive_dropped++;
 			return 0;
 		}
-		first = false;
 	}
 	return 0;
 }
