@@ -5,6 +5,8 @@
 
 #include <vireo/drivers/vsock.h>
 
+#include "drivers/liar.h"
+
 /* The socket driver against a peer that says what the test wants, over every transport. */
 
 #define BIT(bit) (UINT64_C(1) << (bit))
@@ -307,8 +309,6 @@ static void message_body(struct rig *rig)
 		say_packet(rig, data, text + i, 1);
 	assert_int_equal(sockets[0].state, VIO_VSOCK_CONNECTED);
 	for (unsigned i = 0; i < 220; told += got, i++) {
-		if (i >= 204)
-			vio_vsock_poll(&rig->dev);
 		assert_int_equal(vio_vsock_receive(&rig->dev, &sockets[0], got_text, 500, &got, &flags), 0);
 		assert_int_equal(got, 1);
 		assert_int_equal(got_text[0], text[i]);
@@ -562,6 +562,37 @@ static void outlives_a_move(void **state)
 	each(EVERYTHING, move_body);
 }
 
+/* A queue that lies: everything stops, the program is told, and a new life works. */
+static void broken_body(struct rig *rig)
+{
+	uint32_t sent;
+
+	begin(rig);
+	driver_of(rig)->event = on_event;
+	for (uint16_t q = VIRTIO_VSOCK_RXQ; q <= VIRTIO_VSOCK_EVENTQ; q++) {
+		struct vio_devq *liar = &rig->device.queues[q];
+
+		connect_first(rig, VIRTIO_VSOCK_TYPE_STREAM);
+		memset(events, 0, sizeof(events));
+		liar_use(liar, 0, 12345, 1); /* hostile: B1 */
+		liar_advance(liar, 1);
+		liar->interrupt(liar->interrupt_context, liar);
+		rig_run(rig);
+		assert_int_equal(vio_vsock_poll(&rig->dev), -VIO_EPEER);
+		assert_int_not_equal(events[SOCKETS], 0);
+		assert_int_equal(vio_vsock_start(&rig->dev), 0);
+		assert_int_equal(sockets[0].error, -VIO_EHANGUP);
+		assert_int_equal(vio_vsock_send(&rig->dev, &sockets[0], "x", 1, 0, &sent), -VIO_EHANGUP);
+		assert_int_equal(vio_vsock_release(&rig->dev, &sockets[0]), 0);
+	}
+	connect_first(rig, VIRTIO_VSOCK_TYPE_STREAM);
+}
+
+static void lives_on_after_a_lie(void **state)
+{
+	each(EVERYTHING, broken_body);
+}
+
 static void nothing_body(struct rig *rig)
 {
 	uint32_t count;
@@ -588,10 +619,11 @@ static void works_without_sockets(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(carries_streams), cmocka_unit_test(carries_messages),
-		cmocka_unit_test(knows_its_types), cmocka_unit_test(listens_and_closes),
-		cmocka_unit_test(refuses_lies),    cmocka_unit_test(answers_strays),
-		cmocka_unit_test(outlives_a_move), cmocka_unit_test(works_without_sockets),
+		cmocka_unit_test(carries_streams),      cmocka_unit_test(carries_messages),
+		cmocka_unit_test(knows_its_types),      cmocka_unit_test(listens_and_closes),
+		cmocka_unit_test(refuses_lies),         cmocka_unit_test(answers_strays),
+		cmocka_unit_test(outlives_a_move),      cmocka_unit_test(works_without_sockets),
+		cmocka_unit_test(lives_on_after_a_lie),
 	};
 
 	for (unsigned i = 0; i < sizeof(text); i++)

@@ -126,7 +126,7 @@ VIO_API int vio_vsock_send(struct vio_dev *dev, struct vio_vsock_socket *socket,
 /*
  * Copies out up to `length` bytes that arrived, *got of them and not beyond the end of a message; *flags
  * (may be NULL) has VIRTIO_VSOCK_SEQ_EOM when they end one. -VIO_EAGAIN: none; -VIO_EHANGUP: nothing will
- * come any more; -VIO_EPEER: nor will it, and the peer lied.
+ * come any more; -VIO_EPEER: nor will it, and the peer lied. May call `event`.
  */
 VIO_API int vio_vsock_receive(struct vio_dev *dev, struct vio_vsock_socket *socket, void *to, uint32_t length,
 			      uint32_t *got, unsigned *flags);

@@ -303,7 +303,8 @@ int vio_vsock_receive(struct vio_dev *dev, struct vio_vsock_socket *socket, void
 		*flags = ends;
 	if (dev->phase == VIO_DEV_READY && something) {
 		vio_vsock_flush(dev);
-		vsock->moved |= vsock->held != NULL;
+		if (vsock->held) /* there may be memory for it now, and no interrupt will say so */
+			(void)vio_vsock_poll(dev);
 	}
 	if (something)
 		return 0;
