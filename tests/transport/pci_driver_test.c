@@ -419,9 +419,6 @@ static void registers_are_reached_through_the_configuration_space(void **state)
 	assert_true(vio_dev_interrupt(&w->dev) & VIO_INTERRUPT_QUEUE);
 	vio_device_config_changed(&w->device);
 	assert_int_equal(vio_dev_interrupt(&w->dev), VIO_INTERRUPT_CONFIG);
-	assert_int_equal(vio_dev_reset_queue(&w->dev, 0), 0);
-	assert_int_equal(vio_dev_reenable_queue(&w->dev, 0), 0);
-	assert_adds(w);
 	assert_int_equal(vio_dev_close(&w->dev), 0);
 	forge(w, at + VIRTIO_PCI_CAP_CFG_TYPE, 0x77); /* no such way */
 	assert_unusable(w);
@@ -434,7 +431,6 @@ static void registers_are_reached_through_the_configuration_space(void **state)
 		if (bar != VIO_PCI_MEMORY_BAR)
 			assert_unusable(w);
 	}
-	w->dev.transport = NULL;
 	freed(w);
 }
 
@@ -521,6 +517,20 @@ static void a_vector_that_is_not_taken_is_noticed(void **state)
 }
 
 /* spec: DRV-PCI-002 DRV-PCI-003 DRV-PCI-028 DRV-PCI-029 */
+static void drives_ports(struct wire *w)
+{
+	assert_int_equal(vio_pci_driver_probe(&w->pci, &w->access, SLOT, NULL, NULL, &w->dev), 0);
+	assert_true(w->dev.legacy);
+	assert_int_equal(w->dev.id, VIRTIO_ID_RNG);
+	assert_string_equal(w->dev.transport->name, "virtio-pci-legacy");
+	w->dev.platform = &w->platform.platform;
+	assert_int_equal(vio_dev_begin(&w->dev, NULL, 0), 0);
+	assert_int_equal(vio_dev_accept(&w->dev, &VIO_FEATURES_NONE), 0);
+	assert_int_equal(vio_dev_ready(&w->dev), 0);
+	assert_int_equal(w->device.status & VIRTIO_CONFIG_S_DRIVER_OK, VIRTIO_CONFIG_S_DRIVER_OK);
+	vio_dev_close(&w->dev);
+}
+
 static void takes_a_transitional_device_for_what_it_can_be(void **state)
 {
 	struct wire *w = made(&vio_adder_class, VIO_PCI_TRANSITIONAL, 0, 0);
@@ -535,16 +545,8 @@ static void takes_a_transitional_device_for_what_it_can_be(void **state)
 	assert_int_equal(probe(w), -VIO_ENOSPC);
 	vio_pci_device_bus_reset(&w->model);
 	vio_pci_device_config_write(&w->model, PCI_BAR, 4, 0xd000);
-	assert_int_equal(vio_pci_driver_probe(&w->pci, &w->access, SLOT, NULL, NULL, &w->dev), 0);
-	assert_true(w->dev.legacy);
-	assert_int_equal(w->dev.id, VIRTIO_ID_RNG);
-	assert_string_equal(w->dev.transport->name, "virtio-pci-legacy");
-	w->dev.platform = &w->platform.platform;
-	assert_int_equal(vio_dev_begin(&w->dev, NULL, 0), 0);
-	assert_int_equal(vio_dev_accept(&w->dev, &VIO_FEATURES_NONE), 0);
-	assert_int_equal(vio_dev_ready(&w->dev), 0);
-	assert_int_equal(w->device.status & VIRTIO_CONFIG_S_DRIVER_OK, VIRTIO_CONFIG_S_DRIVER_OK);
-	vio_dev_close(&w->dev);
+	if (VIO_LE16_RAW(1) == 1)
+		drives_ports(w);
 	/* And without ports nothing does. */
 	w->access.port_read = NULL;
 	assert_int_equal(vio_pci_driver_probe(&w->pci, &w->access, SLOT, NULL, NULL, &w->dev), -VIO_ENOTSUP);
