@@ -39,7 +39,7 @@ void fake_network_finish(struct fake_network *fake);
 int fake_network_deliver(struct fake_network *fake, struct vio_frame *frame, uint8_t *bytes, uint32_t length,
 			 uint32_t piece);
 
-/* A device on it, with a driver that took `features`; queues of 64. Properties "name=value", NULL at the end. */
+/* A device on it, and its driver, with queues of 64. Properties "name=value", NULL at the end. */
 struct net_test {
 	struct harness h;
 	struct fake_network fake;

@@ -334,11 +334,13 @@ static void hashes_are_the_known_ones(void **state)
 	config[12] = sizeof(key);
 	memcpy(config + 13, key, sizeof(key));
 	for (unsigned i = 0; i < VIO_ARRAY_SIZE(known); i++) {
+		const struct packet_kind kind = { known[i].version, known[i].protocol, .payload = 0 };
+
 		config[0] = (uint8_t)known[i].types;
 		config[1] = (uint8_t)(known[i].types >> 8);
 		assert_int_equal(net_test_control(test, VIRTIO_NET_CTRL_MQ, 2, config, sizeof(config)),
 				 VIRTIO_NET_OK);
-		packet_make(&packet, &(struct packet_kind){ known[i].version, known[i].protocol, .payload = 0 });
+		packet_make(&packet, &kind);
 		net_test_post(test, 0, 1, 2000);
 		assert_int_equal(fake_network_deliver(&test->fake, &frame, packet.bytes, packet.length, 1),
 				 0);

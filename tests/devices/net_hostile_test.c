@@ -31,7 +31,10 @@ static void assert_refused(struct net_test *test, const struct virtio_net_hdr *h
 	test->h.used = used;
 }
 
-/* hostile: A118; each field of a good header, made bad. spec: DEV-NET-020 DEV-NET-022 DEV-NET-023 DEV-NET-024 */
+/*
+ * hostile: A118; each field of a good header, made bad.
+ * spec: DEV-NET-020 DEV-NET-022 DEV-NET-023 DEV-NET-024
+ */
 static void bad_headers_go_nowhere(void **state)
 {
 	struct net_test *test = make_all();

@@ -98,7 +98,7 @@ static int net_gather(struct vio_device *dev, struct vio_devq *q, uint64_t bytes
 	return 0;
 }
 
-/* Header, `head_bytes` of head, then [offset, offset + length) of the frame, into the chain from `first` on. */
+/* Header, head, then [offset, offset + length) of the frame, into [first, end) of the chain. */
 static void net_emit(struct vio_device *dev, struct vio_devq *q, unsigned first, unsigned end,
 		     const uint8_t *head, uint32_t head_bytes, uint32_t offset, uint32_t length)
 {
