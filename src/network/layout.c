@@ -199,7 +199,7 @@ static bool gso_fits(const struct vio_frame *frame, const struct vio_frame_layou
 		return layout->version == 6 && layout->protocol == VIO_PROTOCOL_TCP;
 	case VIRTIO_NET_HDR_GSO_UDP_L4:
 		return layout->protocol == VIO_PROTOCOL_UDP && type == frame->gso_type;
-	default:
+	default: /* spec: DEV-NET-046 DEV-NET-050: tunnels among them */
 		return false;
 	}
 }

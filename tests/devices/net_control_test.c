@@ -283,6 +283,32 @@ static void rss_steers(void **state)
 	net_test_free(test);
 }
 
+/* What a filter drops isn't looked at any more: spec: DEV-NET-138 DEV-NET-139 */
+static void filters_come_before_steering(void **state)
+{
+	struct net_test *test = net_test_make(four);
+	struct virtio_net_hdr_hash header;
+	uint8_t rss[512];
+	size_t length = put_rss(rss, VIRTIO_NET_HASH_TYPE_TCPv4, 0, 1, 4);
+	struct vio_frame frame = { 0 };
+
+	net_test_start(test, RX | BIT(VIRTIO_NET_F_RSS));
+	assert_int_equal(net_test_control(test, VIRTIO_NET_CTRL_MQ, 1, rss, length), VIRTIO_NET_OK);
+	packet_make(&packet, &(struct packet_kind){ 4, VIO_PROTOCOL_TCP, .payload = 20 });
+	/* The queue is empty, so one that passes has to wait. */
+	assert_int_equal(fake_network_deliver(&test->fake, &frame, packet.bytes, packet.length, 0),
+			 -VIO_EAGAIN);
+	memcpy(packet.bytes, other_mac, 6);
+	assert_int_equal(fake_network_deliver(&test->fake, &frame, packet.bytes, packet.length, 0), 0);
+	post_all(test);
+	for (unsigned pair = 0; pair < 4; pair++)
+		assert_int_equal(net_test_take(test, 2 * pair, &header, got, sizeof(got)), -1);
+	memcpy(packet.bytes, test_mac, 6);
+	assert_int_equal(fake_network_deliver(&test->fake, &frame, packet.bytes, packet.length, 0), 0);
+	assert_int_equal(net_test_take(test, 0, &header, got, sizeof(got)), packet.length);
+	net_test_free(test);
+}
+
 static void rss_is_judged(void **state)
 {
 	struct net_test *test = net_test_make(four);
@@ -581,6 +607,7 @@ int main(void)
 		cmocka_unit_test(vlans_filter),
 		cmocka_unit_test(flows_come_back_to_their_queue),
 		cmocka_unit_test(rss_steers),
+		cmocka_unit_test(filters_come_before_steering),
 		cmocka_unit_test(rss_is_judged),
 		cmocka_unit_test(hashes_are_the_known_ones),
 		cmocka_unit_test(offloads_change),

@@ -205,7 +205,7 @@ static void mergeable_to_the_last_byte(void **state)
 	}
 }
 
-/* A network that isn't sound either. */
+/* A network that isn't sound either, or that knows of tunnels: spec: DEV-NET-046 DEV-NET-050 */
 static void networks_are_judged(void **state)
 {
 	struct net_test *test = make_all();
@@ -214,6 +214,18 @@ static void networks_are_judged(void **state)
 
 	net_test_post(test, 0, 20, 4000);
 	assert_int_equal(fake_network_deliver(&test->fake, &frame, packet.bytes, 1000, 0), -VIO_EPEER);
+	packet_make(&packet, &(struct packet_kind){ 4, VIO_PROTOCOL_UDP, .payload = 2000 });
+	for (unsigned type = 0x20; type < 0x80; type += 0x20) {
+		struct virtio_net_hdr good = packet_header(&packet, VIRTIO_NET_HDR_GSO_UDP_L4, 500);
+
+		frame = (struct vio_frame){ .flags = good.flags,
+					    .gso_type = (uint8_t)(good.gso_type | type),
+					    .gso_bytes = 500,
+					    .csum_start = vio_le16_get(good.csum_start),
+					    .csum_offset = 6 };
+		assert_int_equal(fake_network_deliver(&test->fake, &frame, packet.bytes, packet.length, 0),
+				 -VIO_EPEER);
+	}
 	frame = (struct vio_frame){ .flags = VIRTIO_NET_HDR_F_NEEDS_CSUM, .csum_start = 999 };
 	assert_int_equal(fake_network_deliver(&test->fake, &frame, packet.bytes, 1000, 0), -VIO_EPEER);
 	frame = (struct vio_frame){ 0 };

@@ -137,7 +137,7 @@ static bool net_must_cut(const struct net *net)
 {
 	unsigned offloads = net_offloads(net);
 
-	/* spec: DEV-NET-034 to DEV-NET-040, DEV-NET-051 */
+	/* spec: DEV-NET-034 DEV-NET-035 DEV-NET-036 DEV-NET-037 DEV-NET-040 DEV-NET-051 */
 	switch (net->frame.gso_type & ~VIRTIO_NET_HDR_GSO_ECN) {
 	case VIRTIO_NET_HDR_GSO_TCPV4:
 		if (!(offloads & VIO_NETWORK_TSO4))
@@ -213,7 +213,7 @@ static bool net_describe(struct net *net)
 		return !vio_frame_complete(frame, net->head, &net->layout);
 	if (!takes_csum) /* spec: DEV-NET-032 */
 		return true;
-	/* spec: DEV-NET-055 DEV-NET-058: no other flags, and no tunnels */
+	/* spec: DEV-NET-038 DEV-NET-039 DEV-NET-055 DEV-NET-058: no other flags, and no tunnels */
 	if (frame->flags & VIRTIO_NET_HDR_F_NEEDS_CSUM) { /* spec: DEV-NET-043 DEV-NET-044 DEV-NET-045 */
 		header->flags = VIRTIO_NET_HDR_F_NEEDS_CSUM;
 		header->csum_start = vio_le16_make(frame->csum_start);
