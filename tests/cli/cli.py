@@ -193,7 +193,8 @@ def test_wrong_networks(directory):
 def test_ports_of_a_hub(directory):
     """Each has sockets of its own and is set by itself."""
     paths = [os.path.join(directory, name) for name in ("first", "second", "third")]
-    with Daemon("net", "--socket-path", paths[0], f"ports={paths[1]},{paths[2]}", "mac=52:54:00:00:00:fe") as daemon:
+    with Daemon("net", "--socket-path", paths[0], f"ports={paths[1]},{paths[2]}",
+                "mac=52:54:00:00:00:fe") as daemon:
         for path, mac in zip(paths, ("52:54:00:00:00:fe", "52:54:00:00:00:ff", "52:54:00:00:01:00")):
             assert run("get", "--socket-path", path, "mac")[1] == mac + "\n"
         assert run("set", "--socket-path", paths[1], "link=off")[0] == 0
