@@ -48,13 +48,50 @@ static bool blk_writes_through(const struct vio_device *dev)
 	return !vio_device_has_feature(dev, VIRTIO_BLK_F_FLUSH) || !blk->write_cache;
 }
 
-static bool blk_range_is_valid(const struct vio_block_requests *blk, uint64_t sector, uint64_t sectors)
+static bool blk_range_is_valid(const struct vio_device *dev, uint64_t sector, uint64_t sectors)
 {
+	const struct vio_block_requests *blk = vio_device_state(dev);
 	uint32_t block_sectors = blk->block->block_bytes / VIRTIO_BLK_SECTOR_BYTES;
 	uint64_t end;
 
-	return vio_add_u64(sector, sectors, &end) && end <= blk->capacity &&
-	       !((sector | sectors) & (block_sectors - 1));
+	if (!vio_add_u64(sector, sectors, &end) || end > blk->capacity ||
+	    (sector | sectors) & (block_sectors - 1))
+		return false;
+	return !blk->serves || !sectors || blk->serves(dev, sector, sectors);
+}
+
+static void blk_list(struct vio_block_requests *blk, struct vio_block_request_state *request)
+{
+	request->next = blk->listed;
+	request->link = &blk->listed;
+	if (request->next)
+		request->next->link = &request->next;
+	blk->listed = request;
+}
+
+static void blk_unlist(struct vio_block_request_state *request)
+{
+	*request->link = request->next;
+	if (request->next)
+		request->next->link = request->link;
+}
+
+bool vio_block_requests_touch(const struct vio_device *dev,
+			      bool (*in)(const struct vio_device *dev, uint64_t sector, uint64_t sectors))
+{
+	const struct vio_block_requests *blk = vio_device_state(dev);
+
+	for (const struct vio_block_request_state *request = blk->listed; request; request = request->next) {
+		const struct vio_block_request *storage = &request->storage;
+
+		for (unsigned i = 0; i < request->segment_count; i++)
+			if (in(dev, request->segments[i].sector, request->segments[i].sectors))
+				return true;
+		if (storage->length && in(dev, storage->offset / VIRTIO_BLK_SECTOR_BYTES,
+					  storage->length / VIRTIO_BLK_SECTOR_BYTES))
+			return true;
+	}
+	return false;
 }
 
 static void blk_finish(struct vio_block_request_state *request, uint8_t answer)
@@ -65,6 +102,8 @@ static void blk_finish(struct vio_block_request_state *request, uint8_t answer)
 	*request->status = answer;
 	vio_devq_push(q, &request->buf, answer == VIRTIO_BLK_S_OK ? request->written : 1);
 	blk->in_flight--;
+	if (blk->serves)
+		blk_unlist(request);
 	if (blk->batched != q && !blk->block->batching)
 		vio_devq_notify(q);
 }
@@ -130,12 +169,11 @@ static void blk_done(struct vio_block_request *storage, int result)
 /* A read or a write of `bytes`, which lie in `spans`. */
 static uint8_t blk_judge_transfer(struct vio_block_request_state *request, uint64_t sector, uint64_t bytes)
 {
-	const struct vio_block_requests *blk = vio_device_state(request->dev);
 	struct vio_block_request *storage = &request->storage;
 
 	/* hostile: A117 */
 	if (bytes % VIRTIO_BLK_SECTOR_BYTES ||
-	    !blk_range_is_valid(blk, sector, bytes / VIRTIO_BLK_SECTOR_BYTES))
+	    !blk_range_is_valid(request->dev, sector, bytes / VIRTIO_BLK_SECTOR_BYTES))
 		return VIRTIO_BLK_S_IOERR;
 	if (!bytes)
 		return VIRTIO_BLK_S_OK;
@@ -223,7 +261,7 @@ static uint8_t blk_judge_segments(struct vio_block_request_state *request, uint3
 			segment->flags |= VIO_BLOCK_UNMAP;
 		flags_good = flags_good && !(flags & ~flags_known);
 		ranges_good = ranges_good && segment->sectors <= sectors_max &&
-			      blk_range_is_valid(blk, segment->sector, segment->sectors);
+			      blk_range_is_valid(request->dev, segment->sector, segment->sectors);
 		if (segment->sectors)
 			request->segment_count++;
 	}
@@ -308,6 +346,8 @@ static void blk_serve(struct vio_device *dev, struct vio_devq *q, const struct v
 	request->storage.span_count = 0;
 	request->storage.done = blk_done;
 	blk->in_flight++;
+	if (blk->serves)
+		blk_list(blk, request);
 	answer = blk_judge(request);
 	if (answer == BLK_GOES_ON)
 		blk_run(request);
@@ -497,6 +537,7 @@ int vio_block_requests_realize(struct vio_device *dev)
 	blk->capacity = blk_capacity(blk->block);
 	blk->in_flight = 0;
 	blk->batched = NULL;
+	blk->listed = NULL;
 	blk->block->changed_context = dev;
 	blk->block->changed = blk_changed;
 	blk->block->batch_done = blk_batch_done;

@@ -40,6 +40,13 @@ struct vio_block_requests {
 	bool writeback;            /* as in the configuration */
 	uint32_t in_flight;
 	struct vio_devq *batched; /* a notification for this queue will follow anyway */
+
+	/*
+	 * For a type that doesn't serve all of its capacity: whether this range, which is not empty and
+	 * lies in the capacity, is served now. Requests in flight are listed then. NULL: all is served.
+	 */
+	bool (*serves)(const struct vio_device *dev, uint64_t sector, uint64_t sectors);
+	struct vio_block_request_state *listed;
 };
 
 struct vio_block_segment {
@@ -61,6 +68,7 @@ struct vio_block_request_state {
 	uint8_t segment;
 	uint8_t segment_count;
 	struct vio_block_segment segments[VIO_BLOCK_REQUESTS_SEGMENTS_MAX];
+	struct vio_block_request_state *next, **link; /* while listed */
 };
 
 #define VIO_BLOCK_ROW(property, member, kind) \
@@ -109,5 +117,9 @@ int vio_block_requests_realize(struct vio_device *dev);
 void vio_block_requests_unrealize(struct vio_device *dev);
 void vio_block_requests_save(struct vio_device *dev, struct vio_state_writer *writer);
 int vio_block_requests_load(struct vio_device *dev, struct vio_state_reader *reader, unsigned version);
+
+/* Whether a request in flight, of those that are listed, has to do with a range for which `in` is true. */
+bool vio_block_requests_touch(const struct vio_device *dev,
+			      bool (*in)(const struct vio_device *dev, uint64_t sector, uint64_t sectors));
 
 #endif
