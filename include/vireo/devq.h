@@ -72,10 +72,20 @@ VIO_API size_t vio_skip(struct vio_buf *buf, size_t length);
  */
 VIO_API uint8_t *vio_buf_take_last(struct vio_buf *buf);
 
+/*
+ * Where a queue stands. Split: indices modulo 2^16, of which `used` isn't read by
+ * vio_devq_start() as the ring itself holds it; all 0 in a queue that never ran. Packed:
+ * offsets with PVIRTQ_WRAP on top; both PVIRTQ_WRAP in a queue that never ran.
+ */
+struct vio_devq_position {
+	uint16_t avail; /* next to take */
+	uint16_t used;  /* next to fill */
+};
+
 /* What vio_devq_start() needs to know; all of it chosen by the driver or negotiated with it. */
 struct vio_devq_config {
-	uint16_t size;                  /* entries: a power of two, 1 .. size_max of vio_devq_init() */
-	uint16_t avail_base;            /* next index to take; 0 for a queue that never ran */
+	uint16_t size;                  /* entries, 1 .. size_max of vio_devq_init(); split: a power of two */
+	struct vio_devq_position at;    /* where to go on */
 	struct vio_addr descriptor_area; /* 16 bytes aligned, 16 * size bytes */
 	struct vio_addr driver_area;     /* 2 bytes aligned, 6 + 2 * size bytes */
 	struct vio_addr device_area;     /* 4 bytes aligned, 6 + 8 * size bytes */
@@ -146,9 +156,9 @@ VIO_API int vio_devq_start(struct vio_devq *q, const struct vio_mem *mem,
 
 /*
  * Stops: no access to the rings after it. Buffers not given back are dropped (a
- * later push of one is ignored). Returns the index to start again from.
+ * later push of one is ignored). Returns where to start again.
  */
-VIO_API uint16_t vio_devq_stop(struct vio_devq *q);
+VIO_API struct vio_devq_position vio_devq_stop(struct vio_devq *q);
 
 /*
  * Takes the next buffer. false when there is none, when the budget is used up,
@@ -164,6 +174,15 @@ VIO_API bool vio_devq_pop(struct vio_devq *q, struct vio_buf *buf);
  * size of the writable part.
  */
 VIO_API void vio_devq_push(struct vio_devq *q, const struct vio_buf *buf, uint32_t written);
+
+/*
+ * The same for many: takes up to `max` buffers at once, returns how many; gives
+ * `count` back, written[i] bytes of buffers[i] filled. Cheaper by the buffer than one at
+ * a time where the driver works in batches.
+ */
+VIO_API unsigned vio_devq_pop_many(struct vio_devq *q, struct vio_buf *buffers, unsigned max);
+VIO_API void vio_devq_push_many(struct vio_devq *q, const struct vio_buf *buffers, const uint32_t *written,
+				unsigned count);
 
 /* Publishes what was pushed and interrupts the driver if it wants to hear. Cheap when nothing was. */
 VIO_API void vio_devq_notify(struct vio_devq *q);

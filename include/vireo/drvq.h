@@ -45,7 +45,7 @@ struct virtq_used;
 
 struct vio_drvq_config {
 	uint16_t index;                 /* of the queue in its device */
-	uint16_t size;                  /* entries: a power of two, 1..32768 */
+	uint16_t size;                  /* entries, 1..32768; split: a power of two */
 	struct vio_features features;   /* as negotiated */
 	struct vio_shared ring;         /* vio_drvq_ring_bytes(size), 16 bytes aligned */
 	uint32_t device_align;          /* bytes, of the device area in the ring: a power of two; 0: 64 */
@@ -114,6 +114,19 @@ VIO_API struct vio_addr vio_drvq_device_area(const struct vio_drvq *q);
 VIO_API int vio_drvq_add(struct vio_drvq *q, const struct vio_sg *sg, unsigned readable, unsigned writable,
 			 void *token);
 
+/* A buffer, as vio_drvq_add() takes it. */
+struct vio_drvq_buffer {
+	const struct vio_sg *sg;
+	unsigned readable, writable;
+	void *token;
+};
+
+/*
+ * Adds `count` buffers, in order, until one doesn't fit or isn't legal. How many were
+ * added, or, when the first one wasn't, what vio_drvq_add() said of it.
+ */
+VIO_API int vio_drvq_add_many(struct vio_drvq *q, const struct vio_drvq_buffer *buffers, unsigned count);
+
 /* Makes what was added visible and notifies the device unless it asked not to be. */
 VIO_API void vio_drvq_kick(struct vio_drvq *q);
 
@@ -128,6 +141,15 @@ VIO_API void vio_drvq_notify(struct vio_drvq *q);
  * after get has returned NULL (or after vio_drvq_enable_cb()): drain the queue.
  */
 VIO_API void *vio_drvq_get(struct vio_drvq *q, uint32_t *written);
+
+/* The same for up to `max` buffers; returns how many. `written` may be NULL. */
+VIO_API unsigned vio_drvq_get_many(struct vio_drvq *q, void **tokens, uint32_t *written, unsigned max);
+
+/*
+ * vio_drvq_get() that looks up to `budget` times before it says NULL, with a pause of the
+ * processor between. Asks for no interrupt.
+ */
+VIO_API void *vio_drvq_poll(struct vio_drvq *q, uint32_t *written, unsigned budget);
 
 /* Asks the device not to interrupt. Unreliable by nature: an interrupt may still come. */
 VIO_API void vio_drvq_disable_cb(struct vio_drvq *q);
