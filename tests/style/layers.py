@@ -47,6 +47,7 @@ WINGS = ["transport", "link", "drivers", "devices"]
 PUBLIC_FOLDERS = ["spec", "devices", "drivers", "linux-compat"]
 PUBLIC = {
     "base.h": "base",
+    "config.h": "base",
     "fault.h": "base",
     "features.h": "base",
     "property.h": "base",

@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#ifndef VIREO_CONFIG_H
+#define VIREO_CONFIG_H
+
+/*
+ * What can be left out where every byte counts: define a name as 0 while Vireo is
+ * compiled. The API and the layout of its structures stay the same; what was left
+ * out is refused like a feature that the other side lacks.
+ */
+
+/* Packed virtqueues; without them VIRTIO_F_RING_PACKED is never negotiated. */
+#ifndef VIO_CONFIG_PACKED
+#define VIO_CONFIG_PACKED 1
+#endif
+
+/* Legacy devices in drivers (before VIRTIO 1.0): the first version of virtio-mmio, virtio-pci by port I/O. */
+#ifndef VIO_CONFIG_LEGACY
+#define VIO_CONFIG_LEGACY 1
+#endif
+
+#endif
