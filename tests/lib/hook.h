@@ -13,9 +13,9 @@
  */
 struct test_hook {
 	void (*load)(void *context, const void *address, size_t size);
+	void *context;
 	bool (*store)(void *context, void *address, uint64_t raw, size_t size, bool release);
 	void (*barrier)(void *context);
-	void *context;
 };
 
 extern struct test_hook test_hook;
