@@ -348,7 +348,7 @@ static void restart(struct world *w)
 	uint8_t what = fuzz_u8(w->input);
 	struct vio_devq_config config = {
 		.size = (uint16_t)(1u << (what & 3)),
-		.avail_base = what & 4 ? 0xfffe : 0,
+		.at = { .avail = what & 4 ? 0xfffe : 0 },
 		.descriptor_area = vio_addr_make(RING),
 		.driver_area = vio_addr_make(RING + DRIVER_AT),
 		.device_area = vio_addr_make(RING + DEVICE_AT),
@@ -361,10 +361,10 @@ static void restart(struct world *w)
 		vio_features_set(&config.features, VIRTIO_F_INDIRECT_DESC);
 	if (w->q.running)
 		vio_devq_stop(&w->q);
-	store(w, RING + DRIVER_AT + 2, config.avail_base, 2);
+	store(w, RING + DRIVER_AT + 2, config.at.avail, 2);
 	FUZZ_CHECK(vio_devq_start(&w->q, &w->mem, &config) == 0);
 	w->size = config.size;
-	w->next = w->seen = config.avail_base;
+	w->next = w->seen = config.at.avail;
 	w->broken = false;
 	w->held_count = 0;
 	memset(w->busy, 0, sizeof(w->busy));

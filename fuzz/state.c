@@ -68,7 +68,6 @@ static void run_driver(struct world *w, struct instance *instance)
 	struct vio_features features = vio_device_features(dev);
 	struct vio_devq_config config = {
 		.size = (uint16_t)(1u << fuzz_u8(w->input) % 6),
-		.avail_base = 0,
 		.descriptor_area = vio_addr_make(RING_BASE),
 		.driver_area = vio_addr_make(RING_BASE + 0x800),
 		.device_area = vio_addr_make(RING_BASE + 0x1000),

@@ -243,8 +243,8 @@ VIO_API int vio_device_write_config(struct vio_device *dev, uint32_t offset, con
 VIO_API int vio_device_queue_start(struct vio_device *dev, uint16_t queue,
 				   const struct vio_devq_config *config);
 
-/* Drains and stops a queue; returns the index to start again from (0 when it doesn't run). */
-VIO_API uint16_t vio_device_queue_stop(struct vio_device *dev, uint16_t queue);
+/* Drains and stops a queue; returns where to start again (zeros when it doesn't run). */
+VIO_API struct vio_devq_position vio_device_queue_stop(struct vio_device *dev, uint16_t queue);
 
 /* The driver kicked (or may have). Ignored before DRIVER_OK, for absent and broken queues. */
 VIO_API void vio_device_kick(struct vio_device *dev, uint16_t queue);

@@ -143,7 +143,7 @@ static bool parse_queues(struct vio_device *dev, struct vio_state_reader *reader
 
 		if (runs) {
 			config.size = vio_state_get_u16(reader);
-			config.avail_base = vio_state_get_u16(reader);
+			config.at.avail = vio_state_get_u16(reader);
 			config.descriptor_area = vio_addr_make(vio_state_get_u64(reader));
 			config.driver_area = vio_addr_make(vio_state_get_u64(reader));
 			config.device_area = vio_addr_make(vio_state_get_u64(reader));

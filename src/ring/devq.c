@@ -109,8 +109,8 @@ int vio_devq_start(struct vio_devq *q, const struct vio_mem *mem, const struct v
 	q->indirect = vio_features_has(&config->features, VIRTIO_F_INDIRECT_DESC);
 	q->polling = false;
 	q->kicks_off = false;
-	q->avail_next = config->avail_base;
-	q->avail_seen = config->avail_base;
+	q->avail_next = config->at.avail;
+	q->avail_seen = config->at.avail;
 	/* Where the driver has seen us stop; 0 in a ring that never ran. */
 	q->used_next = vio_load_le16(&q->used->idx);
 	q->used_visible = q->used_next;
@@ -126,9 +126,9 @@ int vio_devq_start(struct vio_devq *q, const struct vio_mem *mem, const struct v
 	return 0;
 }
 
-uint16_t vio_devq_stop(struct vio_devq *q)
+struct vio_devq_position vio_devq_stop(struct vio_devq *q)
 {
-	uint16_t base = q->avail_next;
+	const struct vio_devq_position at = { q->avail_next, q->used_next };
 
 	/* spec: DEV-RING-001 DEV-RING-002 */
 	q->running = false;
@@ -136,7 +136,7 @@ uint16_t vio_devq_stop(struct vio_devq *q)
 	q->avail = NULL;
 	q->used = NULL;
 	q->mem = NULL;
-	return base;
+	return at;
 }
 
 void vio_devq_set_budget(struct vio_devq *q, uint32_t budget)

@@ -313,7 +313,7 @@ static void test_racing_driver(void **state)
 			continue;
 		broken++;
 		vio_devq_stop(&w.q);
-		config.avail_base = w.ring.avail_idx;
+		config.at.avail = w.ring.avail_idx;
 		assert_int_equal(vio_devq_start(&w.q, &w.memory.mem, &config), 0);
 	}
 	__atomic_store_n(&racer.stop, true, __ATOMIC_RELEASE);

@@ -396,7 +396,7 @@ static void test_start_accepts_areas(void **state)
 		assert_int_equal(vio_devq_start(&w.q, &w.memory.mem, &config), 0);
 		assert_false(vio_devq_pop(&w.q, &buf));
 		assert_int_equal(w.q.fault.kind, VIO_FAULT_NONE);
-		assert_int_equal(vio_devq_stop(&w.q), 0);
+		assert_int_equal(vio_devq_stop(&w.q).avail, 0);
 	}
 	test_world_close(&w);
 }

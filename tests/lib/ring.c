@@ -47,7 +47,7 @@ struct vio_devq_config test_ring_config(const struct test_ring *ring, uint16_t a
 {
 	return (struct vio_devq_config){
 		.size = ring->size,
-		.avail_base = avail_base,
+		.at = { .avail = avail_base },
 		.descriptor_area = vio_addr_make(ring->descriptor_area),
 		.driver_area = vio_addr_make(ring->driver_area),
 		.device_area = vio_addr_make(ring->device_area),

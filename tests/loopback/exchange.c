@@ -437,7 +437,7 @@ void exchange_run(const struct exchange_config *config)
 	assert_null(vio_drvq_detach_unused(&x.pair.drv));
 	assert_int_equal(x.pair.drv.free_count, config->size);
 	assert_int_equal(x.pair.dev.in_flight, 0);
-	assert_int_equal(vio_devq_stop(&x.pair.dev), (uint16_t)(config->start + config->buffers));
+	assert_int_equal(vio_devq_stop(&x.pair.dev).avail, (uint16_t)(config->start + config->buffers));
 	check_counts(&x);
 	free(x.outs);
 	free(x.held);

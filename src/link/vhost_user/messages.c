@@ -315,13 +315,13 @@ static int set_vring_base(struct vio_vhost_user *backend, struct vu_message *mes
 	 * Without STATUS nobody says that a driver reset the device. But the queues of a new
 	 * driver begin at 0 again, while those of one that only paused go on.
 	 */
-	if (!base && vring->base && dev->status & VIRTIO_CONFIG_S_DRIVER_OK && !vu_any_runs(backend) &&
+	if (!base && vring->base.avail && dev->status & VIRTIO_CONFIG_S_DRIVER_OK && !vu_any_runs(backend) &&
 	    !vu_has_protocol(backend, VHOST_USER_PROTOCOL_F_STATUS)) {
 		struct vio_features features = dev->features_accepted;
 
 		error = negotiate(backend, &features);
 	}
-	vring->base = (uint16_t)base;
+	vring->base = (struct vio_devq_position){ .avail = (uint16_t)base };
 	return error ? error : vu_vring_update(vring);
 }
 
@@ -332,7 +332,7 @@ static int get_vring_base(struct vio_vhost_user *backend, struct vu_message *mes
 
 	vu_vring_pause(vring);
 	vring->held = true;
-	state.num = vring->base;
+	state.num = vring->base.avail;
 	return reply(backend, message, &state, sizeof(state));
 }
 

@@ -87,7 +87,7 @@ void vu_vring_reset(struct vu_vring *vring)
 	vu_vring_set_kick(vring, -1);
 	backend->watcher.cancel(backend->watcher.context, &vring->again);
 	vring->num = 0;
-	vring->base = 0;
+	vring->base = (struct vio_devq_position){ 0, 0 };
 	vring->has_addr = false;
 	vring->enabled = false;
 	vring->held = false;
@@ -116,7 +116,7 @@ static int start(struct vu_vring *vring)
 	struct vio_vhost_user *backend = vring->backend;
 	const struct vu_memory *memory = &backend->memory;
 	const struct vhost_user_vring_addr *addr = &vring->addr;
-	struct vio_devq_config config = { .size = vring->num, .avail_base = vring->base };
+	struct vio_devq_config config = { .size = vring->num, .at = vring->base };
 	int error;
 
 	/* hostile: C18 */
