@@ -126,7 +126,7 @@ static void push_some(struct sim *sim)
 	bool many = sim_below(sim, 2);
 
 	for (i = 0; i < count; i++) {
-		unsigned which = sim->config.in_order ? 0 : sim_below(sim, sim->held_count);
+		unsigned which = sim_below(sim, sim->held_count);
 
 		buffers[i] = sim->held[which];
 		sim->held_count--;
