@@ -54,12 +54,12 @@ struct pvirtq_desc;
 struct pvirtq_event_suppress;
 
 struct vio_drvq_config {
-	uint16_t index;                 /* of the queue in its device */
-	uint16_t size;                  /* entries, 1..32768; split: a power of two */
-	struct vio_features features;   /* as negotiated */
-	struct vio_shared ring;         /* vio_drvq_ring_bytes(size), 16 bytes aligned */
-	uint32_t device_align;          /* bytes, of the device area in the ring: a power of two; 0: 64 */
-	void *storage;                  /* vio_drvq_storage_bytes(size), aligned for pointers */
+	uint16_t index;               /* of the queue in its device */
+	uint16_t size;                /* entries, 1..32768; split: a power of two */
+	struct vio_features features; /* as negotiated */
+	struct vio_shared ring;       /* vio_drvq_ring_bytes(size), 16 bytes aligned */
+	uint32_t device_align;        /* bytes, of the device area in the ring: a power of two; 0: 64 */
+	void *storage;                /* vio_drvq_storage_bytes(size), aligned for pointers */
 	/* For VIRTIO_F_INDIRECT_DESC: `size` tables of indirect_max descriptors each; 0: not used. */
 	struct vio_shared indirect;
 	uint16_t indirect_max;
@@ -76,9 +76,9 @@ struct vio_drvq {
 	bool order_platform; /* the device is hardware */
 	bool callbacks_off;
 	uint16_t indirect_max;
-	uint16_t free_count;  /* descriptors not in use */
-	uint16_t free_head;   /* split: the next descriptor; packed: the next buffer id */
-	uint16_t in_flight;   /* buffers */
+	uint16_t free_count; /* descriptors not in use */
+	uint16_t free_head;  /* split: the next descriptor; packed: the next buffer id */
+	uint16_t in_flight;  /* buffers */
 	/* Split: indices modulo 2^16. Packed: offsets with PVIRTQ_WRAP. */
 	uint16_t avail_next;    /* next entry to fill */
 	uint16_t avail_visible; /* the same as the device sees it */
@@ -87,10 +87,10 @@ struct vio_drvq {
 	uint16_t event;         /* when the device was asked to interrupt, with EVENT_IDX */
 	uint16_t head_flags;    /* packed: of the first buffer that isn't visible, which hide the others */
 	/* IN_ORDER: what the last used element stands for. */
-	uint16_t batch_left; /* buffers; packed: not 0 until the last one was taken */
-	uint16_t batch_last; /* packed: id of the last one */
+	uint16_t batch_left;   /* buffers; packed: not 0 until the last one was taken */
+	uint16_t batch_last;   /* packed: id of the last one */
 	uint32_t batch_length; /* of the last one */
-	bool lengths_ignored; /* a legacy device: what it says of used lengths may be wrong */
+	bool lengths_ignored;  /* a legacy device: what it says of used lengths may be wrong */
 	struct vio_fault fault;
 	union {
 		struct virtq_desc *desc;

@@ -1,0 +1,318 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include <vireo/spec/virtio_ring.h>
+
+#include "ring/driver.h"
+#include "ring/packed.h"
+
+/*
+ * The driver's side of a packed ring. The flags of the first buffer that was added since the last
+ * publication are held back; without them the device doesn't find those behind it either, whose
+ * flags are in the ring already. So one release store shows a whole batch.
+ *
+ * A buffer id is taken from a list, or, with VIRTIO_F_IN_ORDER, is the offset of the buffer's
+ * first descriptor: then the ids in flight can be told from the two positions.
+ */
+
+#if VIO_CONFIG_PACKED
+
+void vio_drvq_packed_start(struct vio_drvq *q)
+{
+	uint16_t i;
+
+	for (i = 0; i < q->size; i++)
+		q->shadow[i].next = i + 1u < q->size ? (uint16_t)(i + 1) : VIO_DRVQ_LIST_END;
+	q->avail_next = q->avail_visible = q->used_next = PVIRTQ_WRAP;
+	q->event = 0; /* which isn't where it stands */
+}
+
+static inline void packed_store(struct pvirtq_desc *to, const struct vio_sg *sg, uint16_t id)
+{
+	vio_store_le64(&to->addr, sg->addr.raw);
+	vio_store_le32(&to->len, sg->length);
+	vio_store_le16(&to->id, id);
+}
+
+/* Fills `id`'s table; returns what describes it. */
+static struct vio_sg packed_fill_table(struct vio_drvq *q, const struct vio_sg *sg, unsigned readable,
+				       unsigned count, uint16_t id)
+{
+	size_t offset = (size_t)id * q->indirect_max * sizeof(struct pvirtq_desc);
+	struct pvirtq_desc *table = (struct pvirtq_desc *)(void *)((uint8_t *)q->indirect.host + offset);
+	unsigned i;
+
+	for (i = 0; i < count; i++) { /* spec: DRV-PACKED-012 */
+		packed_store(&table[i], &sg[i], 0);
+		vio_store_le16(&table[i].flags, i >= readable ? VIRTQ_DESC_F_WRITE : 0);
+	}
+	return (struct vio_sg){ vio_addr_make(q->indirect.addr.raw + offset), count * 16 };
+}
+
+/* Writes `count` descriptors from the next position on, but for the flags of the first, which it returns. */
+static inline uint16_t packed_fill(struct vio_drvq *q, const struct vio_sg *sg, unsigned readable,
+				   unsigned count, uint16_t id)
+{
+	uint16_t at = packed_offset(q->avail_next), first = 0;
+	unsigned state = packed_avail_flags(q->avail_next), i;
+
+	for (i = 0; i < count; i++) { /* spec: DRV-PACKED-007 DRV-PACKED-010 */
+		unsigned flags = state | (i >= readable ? VIRTQ_DESC_F_WRITE : 0u) |
+				 (i + 1 < count ? VIRTQ_DESC_F_NEXT : 0u);
+
+		packed_store(&q->packed_desc[at], &sg[i], id);
+		if (i)
+			vio_store_le16(&q->packed_desc[at].flags, (uint16_t)flags);
+		else
+			first = (uint16_t)flags;
+		if (++at == q->size) {
+			at = 0;
+			state ^= PACKED_STATE_FLAGS;
+		}
+	}
+	return first;
+}
+
+static inline int packed_add(struct vio_drvq *q, const struct vio_sg *sg, unsigned readable,
+			     unsigned writable, void *token)
+{
+	unsigned count = readable + writable, room = vio_drvq_room_for(q, count);
+	uint16_t head = packed_offset(q->avail_next), id = q->in_order ? head : q->free_head, flags;
+	struct vio_drvq_shadow *shadow;
+	struct vio_sg table;
+	uint32_t writable_bytes;
+	int error = vio_drvq_judge(q, sg, readable, writable, token, &writable_bytes);
+
+	if (error)
+		return error;
+	if (room < count) { /* spec: DRV-PACKED-014 */
+		table = packed_fill_table(q, sg, readable, count, id);
+		flags = packed_fill(q, &table, 1, 1, id) | VIRTQ_DESC_F_INDIRECT;
+	} else {
+		flags = packed_fill(q, sg, readable, count, id);
+	}
+	if (q->avail_next == q->avail_visible)
+		q->head_flags = flags;
+	else
+		vio_store_le16(&q->packed_desc[head].flags, flags);
+	q->avail_next = packed_advance(q->avail_next, (uint16_t)room, q->size);
+	shadow = &q->shadow[id];
+	if (!q->in_order)
+		q->free_head = shadow->next;
+	q->free_count = (uint16_t)(q->free_count - room);
+	q->in_flight++;
+	shadow->token = token;
+	shadow->writable = writable_bytes;
+	shadow->count = (uint16_t)room;
+	shadow->shows = q->shows;
+	return 0;
+}
+
+int vio_drvq_packed_add(struct vio_drvq *q, const struct vio_sg *sg, unsigned readable, unsigned writable,
+			void *token)
+{
+	return packed_add(q, sg, readable, writable, token);
+}
+
+int vio_drvq_packed_add_many(struct vio_drvq *q, const struct vio_drvq_buffer *buffers, unsigned count)
+{
+	unsigned i;
+	int error;
+
+	for (i = 0; i < count; i++) {
+		const struct vio_drvq_buffer *b = &buffers[i];
+
+		error = packed_add(q, b->sg, b->readable, b->writable, b->token);
+		if (error)
+			return i ? (int)i : error;
+	}
+	return (int)count;
+}
+
+void vio_drvq_packed_publish(struct vio_drvq *q)
+{
+	struct pvirtq_desc *first = &q->packed_desc[packed_offset(q->avail_visible)];
+
+	/* Pairs with the acquire of the device's look at the flags: all descriptors of the batch before them. */
+	vio_drvq_before_release(q);
+	vio_store_release_le16(&first->flags, q->head_flags); /* spec: DRV-PACKED-003 DRV-PACKED-015 */
+	q->avail_visible = q->avail_next;
+	q->shows++;
+}
+
+bool vio_drvq_packed_kick_prepare(struct vio_drvq *q)
+{
+	uint16_t before = q->avail_visible, flags;
+
+	vio_drvq_packed_publish(q);
+	/* Pairs with the one in vio_devq_enable_kick(): the device sees the flags or we see that it asks. */
+	vio_drvq_full_barrier(q); /* spec: DRV-PACKED-016 */
+	/* Pairs with the release there: the position before the flags. */
+	flags = vio_load_acquire_le16(&q->device_event->flags);
+	vio_drvq_after_acquire(q);
+	if (flags == RING_EVENT_FLAGS_DESC && q->event_idx)
+		return packed_event_passed(vio_load_le16(&q->device_event->desc), q->avail_next, before,
+					   q->size);
+	return flags != RING_EVENT_FLAGS_DISABLE;
+}
+
+bool vio_drvq_packed_pending(const struct vio_drvq *q)
+{
+	const struct pvirtq_desc *desc = &q->packed_desc[packed_offset(q->used_next)];
+	uint16_t flags;
+
+	if (q->batch_left)
+		return true;
+	/* Pairs with the release in vio_devq_notify(): id, length and payload are visible with the flags. */
+	flags = vio_load_acquire_le16(&desc->flags); /* spec: DRV-PACKED-002 */
+	vio_drvq_after_acquire(q);
+	return (flags & PACKED_STATE_FLAGS) == packed_used_flags(q->used_next);
+}
+
+void vio_drvq_packed_disable_cb(struct vio_drvq *q)
+{
+	vio_store_le16(&q->driver_event->flags, RING_EVENT_FLAGS_DISABLE);
+}
+
+static void packed_ask(struct vio_drvq *q, uint16_t event)
+{
+	if (q->event_idx)
+		vio_store_le16(&q->driver_event->desc, event);
+	/* Pairs with the acquire in vio_devq_notify(): the position before the flags that make it count. */
+	vio_drvq_before_release(q);
+	vio_store_release_le16(&q->driver_event->flags,
+			       q->event_idx ? RING_EVENT_FLAGS_DESC : RING_EVENT_FLAGS_ENABLE);
+	q->event = event;
+	/* Pairs with the one in vio_devq_notify(): we see its flags or it sees that we want to hear. */
+	vio_drvq_full_barrier(q);
+}
+
+bool vio_drvq_packed_enable_cb(struct vio_drvq *q, bool delayed)
+{
+	unsigned hidden = packed_distance(q->avail_visible, q->avail_next, q->size);
+	unsigned shown = q->size - q->free_count - hidden;
+
+	packed_ask(q, packed_advance(q->used_next, (uint16_t)(delayed ? shown * 3 / 4 : 0), q->size));
+	return !vio_drvq_packed_pending(q);
+}
+
+static bool packed_any_or_ask(struct vio_drvq *q)
+{
+	if (vio_drvq_packed_pending(q))
+		return true;
+	/* As long as it stands at the same place, the device was asked and the barrier was had. */
+	if (!vio_drvq_asks(q) || q->event == q->used_next)
+		return false;
+	packed_ask(q, q->used_next);
+	return vio_drvq_packed_pending(q);
+}
+
+/* Whether a buffer in flight was shown to the device. */
+static inline bool packed_shown(const struct vio_drvq *q, const struct vio_drvq_shadow *shadow)
+{
+	return q->avail_visible == q->avail_next || shadow->shows != q->shows;
+}
+
+static inline void *packed_retire(struct vio_drvq *q, uint16_t id)
+{
+	struct vio_drvq_shadow *shadow = &q->shadow[id];
+
+	if (!q->in_order) {
+		shadow->next = q->free_head;
+		q->free_head = id;
+	}
+	return vio_drvq_retire(q, shadow);
+}
+
+/* What the used descriptor says, if it can be true. */
+static inline bool packed_read_used(struct vio_drvq *q, uint16_t *id, uint32_t *length)
+{
+	uint16_t at = packed_offset(q->used_next);
+
+	*id = vio_load_le16(&q->packed_desc[at].id);
+	*length = vio_load_le32(&q->packed_desc[at].len);
+	if (*id >= q->size) { /* hostile: B23 */
+		vio_drvq_fault(q, VIO_FAULT_USED_ID, at, *id);
+		return false;
+	}
+	/* hostile: B3 B4 B7 B24 B26 B27 B28 */
+	if (!q->shadow[*id].token || !packed_shown(q, &q->shadow[*id])) {
+		vio_drvq_fault(q, VIO_FAULT_USED_NOT_IN_FLIGHT, at, *id);
+		return false;
+	}
+	return vio_drvq_length_legal(q, q->shadow[*id].writable, at, length);
+}
+
+/* The next one of a batch, which is all buffers up to the one that the used descriptor names. */
+static void *packed_take_in_order(struct vio_drvq *q, uint32_t *written)
+{
+	uint16_t id = packed_offset(q->used_next);
+	uint32_t length = q->shadow[id].writable;
+
+	if (!q->batch_left) {
+		if (!packed_read_used(q, &q->batch_last, &q->batch_length))
+			return NULL;
+		q->batch_left = 1;
+	}
+	if (id == q->batch_last) {
+		q->batch_left = 0;
+		length = q->batch_length;
+	}
+	q->used_next = packed_advance(q->used_next, q->shadow[id].count, q->size);
+	if (written)
+		*written = length;
+	return packed_retire(q, id);
+}
+
+/* There is something to take. NULL: it was a lie. */
+static inline void *packed_take(struct vio_drvq *q, uint32_t *written)
+{
+	uint32_t length;
+	uint16_t id;
+
+	if (q->in_order)
+		return packed_take_in_order(q, written);
+	if (!packed_read_used(q, &id, &length))
+		return NULL;
+	q->used_next = packed_advance(q->used_next, q->shadow[id].count, q->size);
+	if (written)
+		*written = length;
+	return packed_retire(q, id);
+}
+
+void *vio_drvq_packed_get(struct vio_drvq *q, uint32_t *written, bool ask)
+{
+	if (vio_drvq_broken(q) || !(ask ? packed_any_or_ask(q) : vio_drvq_packed_pending(q)))
+		return NULL;
+	return packed_take(q, written);
+}
+
+unsigned vio_drvq_packed_get_many(struct vio_drvq *q, void **tokens, uint32_t *written, unsigned max)
+{
+	unsigned count = 0;
+
+	if (vio_drvq_broken(q))
+		return 0;
+	while (count < max && packed_any_or_ask(q)) {
+		tokens[count] = packed_take(q, written ? &written[count] : NULL);
+		if (!tokens[count])
+			break;
+		count++;
+	}
+	return count;
+}
+
+void *vio_drvq_packed_detach_unused(struct vio_drvq *q)
+{
+	/* The last one found is the first free one, so that the next search goes on from there. */
+	uint16_t first = q->free_head == VIO_DRVQ_LIST_END ? 0 : q->free_head;
+	uint16_t id = q->in_order ? vio_drvq_behind(q, packed_offset(q->avail_next)) : first;
+
+	while (!q->shadow[id].token) /* there is one, as something is in flight */
+		id = id + 1u < q->size ? (uint16_t)(id + 1) : 0;
+	return packed_retire(q, id);
+}
+
+#else
+
+typedef int vio_drvq_packed_is_left_out;
+
+#endif
