@@ -97,13 +97,14 @@ static bool pop_some(struct sim *sim)
 		return false;
 	}
 	vio_devq_set_budget(&sim->dev, VIO_DEVQ_NO_BUDGET);
-	return way & 1 ? !got : got < most;
+	return most && (way & 1 ? !got : got < most);
 }
 
 static uint32_t answer(struct sim *sim, struct vio_buf *buf)
 {
 	uint64_t payload = SIM_HASH_BEGIN;
 	uint8_t bytes[SIM_SLAB_BYTES];
+	uint8_t *first = buf->writable_count ? buf->writable->host : NULL;
 	uint32_t length, at;
 	size_t piece;
 
@@ -115,6 +116,10 @@ static uint32_t answer(struct sim *sim, struct vio_buf *buf)
 	for (at = 0; at < length; at++)
 		bytes[at] = sim_answer_byte(payload, at);
 	SIM_CHECK(sim, vio_write(buf, bytes, length) == length);
+	if (length) { /* its first byte may come late */
+		*first = 0xdd;
+		sim_store(sim, first, bytes, 1);
+	}
 	return length;
 }
 

@@ -13,6 +13,8 @@
  * Runs with seed N, N + 1, ... until so many steps or runs are done. With --plants, plants each
  * bug in turn and fails when one isn't found. tests/sim/sim.h says what it is about.
  */
+#define FAILURES_MAX 5u
+
 static const struct sim_plant plants[] = {
 	{ "driver-kick", SIM_DRIVER, 1u << SIM_KICK, false },
 	{ "driver-enable", SIM_DRIVER, 1u << SIM_ENABLE | 1u << SIM_GET, false },
@@ -67,7 +69,7 @@ static struct vio_devq_position jump(struct sim *sim)
 
 	if (sim->config.packed || sim_below(sim, 2))
 		return sim_position(sim);
-	sim->drv.avail_next = sim->drv.avail_visible = sim->drv.used_next = to;
+	sim->drv.avail_next = sim->drv.avail_visible = sim->drv.used_next = sim->drv.used_seen = to;
 	sim->drv.avail->idx = sim->drv.used->idx = vio_le16_make(to);
 	vio_drvq_get(&sim->drv, NULL); /* which asks for the next interrupt */
 	return (struct vio_devq_position){ to, to };
@@ -269,7 +271,7 @@ int main(int argc, char **argv)
 		}
 		return !all;
 	}
-	for (; r.runs ? runs < r.runs : total < r.steps; r.config.seed++, runs++)
+	for (; failed < FAILURES_MAX && (r.runs ? runs < r.runs : total < r.steps); r.config.seed++, runs++)
 		failed += !run(&r.config, &total);
 	printf("sim: %llu steps in %llu runs, %llu failed\n", (unsigned long long)total,
 	       (unsigned long long)runs, (unsigned long long)failed);

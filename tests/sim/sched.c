@@ -69,15 +69,8 @@ static bool overlaps(const struct sim_store *a, const uint8_t *address, size_t s
 static void drain_one(struct sim_fiber *fiber, unsigned index)
 {
 	const struct sim_store *store = &fiber->stores[index];
-	uint16_t raw16 = (uint16_t)store->raw;
-	uint32_t raw32 = (uint32_t)store->raw;
 
-	if (store->size == 2)
-		memcpy(store->address, &raw16, 2);
-	else if (store->size == 4)
-		memcpy(store->address, &raw32, 4);
-	else
-		memcpy(store->address, &store->raw, 8);
+	memcpy(store->address, store->bytes, store->size);
 	fiber->store_count--;
 	memmove(&fiber->stores[index], &fiber->stores[index + 1],
 		(fiber->store_count - index) * sizeof(*fiber->stores));
@@ -221,20 +214,38 @@ static void on_load(void *context, const void *address, size_t size)
 		drain_one(fiber, 0);
 }
 
-static bool on_store(void *context, void *address, uint64_t raw, size_t size, bool release)
+static void store(struct sim *sim, const struct sim_store *new)
 {
-	struct sim *sim = context;
 	struct sim_fiber *fiber;
 
-	if (sim->current == SIM_NOBODY)
-		return false;
 	sim_step(sim);
 	fiber = me(sim);
 	if (fiber->store_count == SIM_STORES)
 		drain_one(fiber, 0);
-	fiber->stores[fiber->store_count++] =
-		(struct sim_store){ address, raw, size, release && !planted(sim, true) };
+	fiber->stores[fiber->store_count++] = *new;
+}
+
+static bool on_store(void *context, void *address, uint64_t raw, size_t size, bool release)
+{
+	struct sim *sim = context;
+	struct sim_store new = { .address = address, .size = size };
+	uint16_t raw16 = (uint16_t)raw;
+	uint32_t raw32 = (uint32_t)raw;
+
+	if (sim->current == SIM_NOBODY)
+		return false;
+	new.release = release && !planted(sim, true);
+	memcpy(new.bytes, size == 2 ? (void *)&raw16 : size == 4 ? (void *)&raw32 : (void *)&raw, size);
+	store(sim, &new);
 	return true;
+}
+
+void sim_store(struct sim *sim, uint8_t *address, const void *bytes, size_t size)
+{
+	struct sim_store new = { .address = address, .size = size };
+
+	memcpy(new.bytes, bytes, size);
+	store(sim, &new);
 }
 
 static void on_barrier(void *context)

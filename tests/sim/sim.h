@@ -21,7 +21,7 @@
  * Stores don't reach memory at once: each role has a store buffer that is drained at random,
  * and out of order but for stores to the same place; a release waits for what was stored
  * before it, a full barrier empties the buffer. That is weaker than x86, and about what Arm
- * does to stores. Loads happen in order. Payload isn't delayed.
+ * does to stores. Loads happen in order. Of the payload a few bytes are delayed the same way.
  *
  * What is checked: each buffer comes back once, under its token, with the length and the bytes
  * that the device answered; nobody sleeps while there is work for it; it ends. With a hostile
@@ -75,9 +75,9 @@ struct sim_out {
 
 struct sim_store {
 	uint8_t *address;
-	uint64_t raw;
 	size_t size;
 	bool release;
+	uint8_t bytes[8];
 };
 
 struct sim_fiber {
@@ -128,7 +128,8 @@ void sim_sleep(struct sim *sim); /* until sim_wake() */
 void sim_wake(struct sim *sim, enum sim_role role);
 void sim_finish(struct sim *sim); /* ends the run for both roles */
 void sim_drain(struct sim *sim, enum sim_role role);
-void sim_hook(struct sim *sim); /* NULL: off */
+void sim_store(struct sim *sim, uint8_t *address, const void *bytes, size_t size); /* at most 8 of payload */
+void sim_hook(struct sim *sim);                                                    /* NULL: off */
 void sim_fail(struct sim *sim, const char *format, ...) __attribute__((format(printf, 2, 3)));
 unsigned sim_below(struct sim *sim, unsigned count);
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 
-/* The driver's side of the ring once more, with the test's eye on each access to shared memory. */
+/* The driver's side of a split ring once more, with the test's eye on each access to shared memory. */
 #define TEST_HOOKED
 #include "lib/hook.h"
 
