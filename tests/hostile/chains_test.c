@@ -111,6 +111,7 @@ static void no_bytes_in_the_middle(struct test_world *w)
 	assert_int_equal(vio_read(&buf, text, sizeof(text)), 4);
 	assert_memory_equal(text, "abcd", 4);
 	vio_devq_push(&w->q, &buf, 0);
+	vio_devq_notify(&w->q);
 }
 
 /* hostile: A11 A12 A29, a buffer of nothing comes and goes. */
@@ -170,6 +171,7 @@ static void ends_with_its_region(struct test_world *w)
 		assert_int_equal(vio_write(&buf, "123456", 6), 3);
 		assert_memory_equal(test_memory_at(&w->memory, ends[i] - 3), "123", 3);
 		vio_devq_push(&w->q, &buf, 3);
+		vio_devq_notify(&w->q);
 	}
 }
 
@@ -210,6 +212,7 @@ static void spans_two_regions(struct test_world *w)
 	assert_int_equal(vio_read(&buf, text, 8), 8);
 	assert_string_equal(text, "lowHigh!");
 	vio_devq_push(&w->q, &buf, 0);
+	vio_devq_notify(&w->q);
 
 	offer_single(w, WORLD_LOW, 2 * WORLD_DATA_BYTES, F_WRITE);
 	buf = test_world_pops(w);
@@ -217,6 +220,7 @@ static void spans_two_regions(struct test_world *w)
 	assert_int_equal(buf.writable_bytes, 2 * WORLD_DATA_BYTES);
 	assert_ptr_equal(vio_buf_take_last(&buf), test_memory_at(&w->memory, WORLD_HOLE - 1));
 	vio_devq_push(&w->q, &buf, 0);
+	vio_devq_notify(&w->q);
 }
 
 /* hostile: A21 */
@@ -237,6 +241,7 @@ static void lies_in_a_ring(struct test_world *w)
 	assert_int_equal(vio_write(&buf, "0123456789abcdef0", 17), 16);
 	assert_memory_equal(test_memory_at(&w->memory, addr), "0123456789abcdef", 16);
 	vio_devq_push(&w->q, &buf, 16);
+	vio_devq_notify(&w->q);
 
 	/* Its own descriptors, while it is in flight: what was judged is a copy. */
 	offer_single(w, w->ring.descriptor_area, 16, F_WRITE);
@@ -254,7 +259,8 @@ static void readable_after_writable(struct test_world *w)
 	test_ring_desc(&w->ring, 0, WORLD_LOW, 1, F_WRITE | F_NEXT, 1);
 	test_ring_desc(&w->ring, 1, WORLD_LOW, 1, 0, 0);
 	test_ring_offer(&w->ring, 0);
-	test_world_faults(w, VIO_FAULT_READ_AFTER_WRITE, test_ring_place(&w->ring, 1), 0);
+	test_world_faults(w, VIO_FAULT_READ_AFTER_WRITE, test_ring_place(&w->ring, 1),
+			  test_ring_flags(&w->ring, 1, 0));
 }
 
 /* hostile: A25 with a reserved flag, which the fault has to show as it stood */
@@ -264,7 +270,8 @@ static void readable_in_between(struct test_world *w)
 	test_ring_desc(&w->ring, 1, WORLD_LOW, 1, F_NEXT | 0x100, 0);
 	test_ring_desc(&w->ring, 0, WORLD_LOW, 1, F_WRITE, 0);
 	test_ring_offer(&w->ring, 2);
-	test_world_faults(w, VIO_FAULT_READ_AFTER_WRITE, test_ring_place(&w->ring, 1), F_NEXT | 0x100);
+	test_world_faults(w, VIO_FAULT_READ_AFTER_WRITE, test_ring_place(&w->ring, 1),
+			  test_ring_flags(&w->ring, 1, F_NEXT | 0x100));
 }
 
 /* hostile: A26 A27, as far as the queue sees them: what the driver may only read isn't written. */
@@ -303,6 +310,7 @@ static void nothing_is_readable(struct test_world *w)
 	assert_int_equal(vio_read(&buf, text, 4), 0);
 	assert_memory_equal(text, "none", 4);
 	vio_devq_push(&w->q, &buf, 0);
+	vio_devq_notify(&w->q);
 }
 
 /* Read-only memory is good to read. */
@@ -315,6 +323,7 @@ static void readable_in_read_only_memory(struct test_world *w)
 	assert_int_equal(buf.readable_bytes, WORLD_ROM_BYTES);
 	assert_int_equal(vio_skip(&buf, WORLD_ROM_BYTES + 1), WORLD_ROM_BYTES);
 	vio_devq_push(&w->q, &buf, 0);
+	vio_devq_notify(&w->q);
 }
 
 /* hostile: A30; spec: DEV-SPLIT-001 */
@@ -335,6 +344,7 @@ static void single_bytes(struct test_world *w)
 	assert_string_equal(text, "header");
 	assert_int_equal(buf.writable_bytes, 1);
 	vio_devq_push(&w->q, &buf, 1);
+	vio_devq_notify(&w->q);
 }
 
 /* hostile: A32 */
@@ -346,6 +356,7 @@ static void reserved_flags(struct test_world *w)
 	buf = test_world_pops(w);
 	assert_int_equal(buf.writable_bytes, 4);
 	vio_devq_push(&w->q, &buf, 4);
+	vio_devq_notify(&w->q);
 }
 
 WORLD_SPLIT(1, TEST_PLAIN | TEST_IN_ORDER, next_is_itself)

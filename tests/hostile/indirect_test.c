@@ -9,16 +9,32 @@
 
 #define TABLE WORLD_FAR
 
+/* Flags of the descriptor that entry 0 of the table became, as a fault shows them. */
+static unsigned flags_of(const struct test_world *w, unsigned flags)
+{
+	return test_ring_flags(&w->ring, 0, flags);
+}
+
 static void offer_table(struct test_world *w, uint64_t addr, uint32_t len, unsigned flags)
 {
 	test_ring_desc(&w->ring, 0, addr, len, F_INDIRECT | flags, 0);
 	test_ring_offer(&w->ring, 0);
 }
 
+/* Of a packed table, whose entries are all used, one after the other, `next` is no part. */
+static void table_desc(struct test_world *w, uint64_t table, unsigned index, uint64_t addr, uint32_t len,
+		       unsigned flags, unsigned next)
+{
+	if (w->ring.packed)
+		test_packed_table_desc(&w->memory, table, index, addr, len, flags);
+	else
+		test_table_desc(&w->memory, table, index, addr, len, flags, next);
+}
+
 static void entry(struct test_world *w, unsigned index, uint64_t addr, uint32_t len, unsigned flags,
 		  unsigned next)
 {
-	test_table_desc(&w->memory, TABLE, index, addr, len, flags, next);
+	table_desc(w, TABLE, index, addr, len, flags, next);
 }
 
 /* hostile: A34; spec: DRV-SPLIT-008 */
@@ -26,7 +42,8 @@ static void without_the_feature(struct test_world *w)
 {
 	entry(w, 0, WORLD_LOW, 1, 0, 0);
 	offer_table(w, TABLE, 16, 0);
-	test_world_faults(w, VIO_FAULT_INDIRECT_REFUSED, test_ring_place(&w->ring, 0), F_INDIRECT);
+	test_world_faults(w, VIO_FAULT_INDIRECT_REFUSED, test_ring_place(&w->ring, 0),
+			  flags_of(w, F_INDIRECT));
 }
 
 /* hostile: A35; spec: DRV-SPLIT-011 */
@@ -34,7 +51,8 @@ static void with_next(struct test_world *w)
 {
 	entry(w, 0, WORLD_LOW, 1, 0, 0);
 	offer_table(w, TABLE, 16, F_NEXT);
-	test_world_faults(w, VIO_FAULT_INDIRECT_NEXT, test_ring_place(&w->ring, 0), F_INDIRECT | F_NEXT);
+	test_world_faults(w, VIO_FAULT_INDIRECT_NEXT, test_ring_place(&w->ring, 0),
+			  flags_of(w, F_INDIRECT | F_NEXT));
 }
 
 /* hostile: A36; spec: DRV-SPLIT-009 */
@@ -132,15 +150,16 @@ static void expect_text(struct test_world *w, const char *text)
 /* hostile: A42, at every place where the regions may cut it */
 static void spans_two_regions(struct test_world *w)
 {
+	const unsigned second = w->ring.packed ? 1 : 2; /* a split table may be in any order */
 	unsigned before;
 
 	test_memory_put(&w->memory, WORLD_LOW, "acrossthe edge", 14);
 	for (before = 1; before < 48; before++) {
 		uint64_t table = WORLD_HIGH - before;
 
-		test_table_desc(&w->memory, table, 0, WORLD_LOW, 6, F_NEXT, 2);
-		test_table_desc(&w->memory, table, 2, WORLD_LOW + 6, 3, F_NEXT, 1);
-		test_table_desc(&w->memory, table, 1, WORLD_LOW + 9, 5, 0, 0);
+		table_desc(w, table, 0, WORLD_LOW, 6, F_NEXT, second);
+		table_desc(w, table, second, WORLD_LOW + 6, 3, F_NEXT, 3 - second);
+		table_desc(w, table, 3 - second, WORLD_LOW + 9, 5, 0, 0);
 		offer_table(w, table, 48, 0);
 		expect_text(w, "acrossthe edge");
 	}
@@ -153,7 +172,7 @@ static void misaligned(struct test_world *w)
 
 	test_memory_put(&w->memory, WORLD_LOW, "odd", 3);
 	for (offset = 1; offset < 16; offset++) {
-		test_table_desc(&w->memory, TABLE + offset, 0, WORLD_LOW, 3, 0, 0);
+		table_desc(w, TABLE + offset, 0, WORLD_LOW, 3, 0, 0);
 		offer_table(w, TABLE + offset, 16, 0);
 		expect_text(w, "odd");
 	}
@@ -168,6 +187,7 @@ static void in_read_only_memory(struct test_world *w)
 	buf = test_world_pops(w);
 	assert_int_equal(buf.readable_count + buf.writable_count, 0);
 	vio_devq_push(&w->q, &buf, 0);
+	vio_devq_notify(&w->q);
 }
 
 /* hostile: A44, the buffer rewrites the table while it is in flight */
@@ -268,7 +288,8 @@ static void two_tables(struct test_world *w)
 	test_ring_desc(&w->ring, 1, TABLE, 16, F_INDIRECT, 0);
 	entry(w, 0, WORLD_LOW, 3, 0, 0);
 	test_ring_offer(&w->ring, 0);
-	test_world_faults(w, VIO_FAULT_INDIRECT_NEXT, test_ring_place(&w->ring, 0), F_INDIRECT | F_NEXT);
+	test_world_faults(w, VIO_FAULT_INDIRECT_NEXT, test_ring_place(&w->ring, 0),
+			  flags_of(w, F_INDIRECT | F_NEXT));
 }
 
 /* hostile: A50 */
@@ -277,7 +298,7 @@ static void overlaps_the_used_ring(struct test_world *w)
 	struct vio_buf buf;
 	uint64_t table = w->ring.device_area + 4 + 16 - (w->ring.device_area + 4) % 16;
 
-	test_table_desc(&w->memory, table, 0, WORLD_LOW, 4, F_WRITE, 0);
+	table_desc(w, table, 0, WORLD_LOW, 4, F_WRITE, 0);
 	offer_table(w, table, 16, 0);
 	buf = test_world_pops(w);
 	assert_int_equal(vio_write(&buf, "free", 4), 4);
@@ -285,6 +306,39 @@ static void overlaps_the_used_ring(struct test_world *w)
 	vio_devq_notify(&w->q);
 	assert_memory_equal(test_memory_at(&w->memory, WORLD_LOW), "free", 4);
 	test_world_serves(w);
+}
+
+/* hostile: A71, a table is a buffer by itself. spec: DRV-PACKED-009 */
+static void table_in_a_list(struct test_world *w)
+{
+	test_ring_desc(&w->ring, 1, WORLD_LOW, 3, F_NEXT, 0);
+	test_ring_desc(&w->ring, 0, TABLE, 32, F_INDIRECT, 0);
+	test_ring_offer(&w->ring, 1);
+	test_world_faults(w, VIO_FAULT_INDIRECT_NEXT, test_ring_place(&w->ring, 0),
+			  vio_le16_get(w->ring.packed[test_ring_place(&w->ring, 0)].flags));
+}
+
+/* What NEXT says in a packed table is nothing: all its entries are the buffer. */
+static void next_in_a_packed_table(struct test_world *w)
+{
+	test_memory_put(&w->memory, WORLD_LOW, "onetwo", 6);
+	entry(w, 0, WORLD_LOW, 3, 0, 0);
+	entry(w, 1, WORLD_LOW + 3, 3, F_NEXT, 0);
+	offer_table(w, TABLE, 32, 0);
+	expect_text(w, "onetwo");
+}
+
+/* hostile: A40 A42 A72, a packed table over the ring itself, which holds what was just offered. */
+static void overlaps_its_ring(struct test_world *w)
+{
+	offer_table(w, w->ring.descriptor_area, 16, 0);
+	if (test_ring_place(&w->ring, 0)) {
+		struct vio_buf buf = test_world_pops(w);
+
+		assert_int_equal(buf.readable_bytes + buf.writable_bytes, 0);
+	} else {
+		test_world_faults(w, VIO_FAULT_INDIRECT_NESTED, 0, vio_le16_get(w->ring.packed->flags));
+	}
 }
 
 /* The element inside is judged as a direct one. */
@@ -309,7 +363,7 @@ WORLD_BOTH(1, TEST_INDIRECT | TEST_IN_ORDER, length_almost_all_ones)
 WORLD_BOTH(1, TEST_INDIRECT | TEST_IN_ORDER, outside_of_memory)
 WORLD_BOTH(2, TEST_INDIRECT | TEST_IN_ORDER, ends_outside_of_memory)
 WORLD_BOTH(2, TEST_INDIRECT | TEST_IN_ORDER, wraps)
-WORLD_SPLIT(4, TEST_INDIRECT | TEST_IN_ORDER, spans_two_regions)
+WORLD_BOTH(4, TEST_INDIRECT | TEST_IN_ORDER, spans_two_regions)
 WORLD_BOTH(1, TEST_INDIRECT | TEST_IN_ORDER, misaligned)
 WORLD_BOTH(1, TEST_INDIRECT | TEST_IN_ORDER, in_read_only_memory)
 WORLD_BOTH(2, TEST_INDIRECT | TEST_IN_ORDER, overlaps_its_buffer)
@@ -320,8 +374,11 @@ WORLD_BOTH(1, TEST_INDIRECT | TEST_IN_ORDER, write_flag_on_the_table)
 WORLD_SPLIT(4, TEST_INDIRECT | TEST_IN_ORDER, direct_then_table)
 WORLD_SPLIT(2, TEST_INDIRECT | TEST_IN_ORDER, readable_table_after_writable)
 WORLD_BOTH(2, TEST_INDIRECT | TEST_IN_ORDER, two_tables)
-WORLD_BOTH(4, TEST_INDIRECT | TEST_IN_ORDER, overlaps_the_used_ring)
+WORLD_SPLIT(4, TEST_INDIRECT | TEST_IN_ORDER, overlaps_the_used_ring)
 WORLD_BOTH(2, TEST_INDIRECT | TEST_IN_ORDER, element_outside_of_memory)
+WORLD_PACKED(2, TEST_INDIRECT | TEST_IN_ORDER, table_in_a_list)
+WORLD_PACKED(2, TEST_INDIRECT | TEST_IN_ORDER, next_in_a_packed_table)
+WORLD_PACKED(1, TEST_INDIRECT | TEST_IN_ORDER, overlaps_its_ring)
 
 int main(void)
 {
@@ -339,7 +396,7 @@ int main(void)
 		WORLD_TESTS(outside_of_memory),
 		WORLD_TESTS(ends_outside_of_memory),
 		WORLD_TESTS(wraps),
-		cmocka_unit_test(split_spans_two_regions),
+		WORLD_TESTS(spans_two_regions),
 		WORLD_TESTS(misaligned),
 		WORLD_TESTS(in_read_only_memory),
 		WORLD_TESTS(overlaps_its_buffer),
@@ -350,8 +407,11 @@ int main(void)
 		cmocka_unit_test(split_direct_then_table),
 		cmocka_unit_test(split_readable_table_after_writable),
 		WORLD_TESTS(two_tables),
-		WORLD_TESTS(overlaps_the_used_ring),
+		cmocka_unit_test(split_overlaps_the_used_ring),
 		WORLD_TESTS(element_outside_of_memory),
+		cmocka_unit_test(packed_table_in_a_list),
+		cmocka_unit_test(packed_next_in_a_packed_table),
+		cmocka_unit_test(packed_overlaps_its_ring),
 	};
 
 	return cmocka_run_group_tests_name("hostile: indirect tables", tests, NULL, NULL);

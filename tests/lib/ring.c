@@ -144,6 +144,20 @@ unsigned test_ring_place(const struct test_ring *ring, unsigned index)
 	return ring->packed ? ring->state->placed[index] : index;
 }
 
+unsigned test_ring_flags(const struct test_ring *ring, unsigned index, unsigned flags)
+{
+	return ring->packed ? vio_le16_get(ring->packed[ring->state->placed[index]].flags) : flags;
+}
+
+void test_packed_table_desc(const struct test_memory *memory, uint64_t table, unsigned index, uint64_t addr,
+			    uint32_t len, unsigned flags)
+{
+	const struct pvirtq_desc desc = { vio_le64_make(addr), vio_le32_make(len), vio_le16_make(0xabcd),
+					  vio_le16_make((uint16_t)flags) };
+
+	test_memory_put(memory, table + 16ull * index, &desc, sizeof(desc));
+}
+
 uint16_t test_packed_lay(struct test_ring *ring, unsigned head, unsigned id)
 {
 	struct test_packed *state = ring->state;
@@ -167,7 +181,7 @@ uint16_t test_packed_lay(struct test_ring *ring, unsigned head, unsigned id)
 		state->at = packed_advance(state->at, 1, ring->size);
 		at = vio_le16_get(from->next);
 		count++;
-	} while (flags & F_NEXT && count < ring->size);
+	} while ((flags & (F_NEXT | F_INDIRECT)) == F_NEXT && count < ring->size);
 	if (id < ring->size)
 		state->count[id] = count;
 	state->heads[ring->avail_idx % ring->size] = (uint16_t)id;
