@@ -85,7 +85,6 @@ struct vio_drvq {
 	uint16_t used_next;     /* next entry to look at */
 	uint16_t used_seen;     /* split: the device's idx as last read and judged */
 	uint16_t event;         /* when the device was asked to interrupt, with EVENT_IDX */
-	uint16_t head_flags;    /* packed: of the first buffer that isn't visible, which hide the others */
 	/* IN_ORDER: what the last used element stands for. */
 	uint16_t batch_left;   /* buffers; packed: not 0 until the last one was taken */
 	uint16_t batch_last;   /* packed: id of the last one */
@@ -105,7 +104,8 @@ struct vio_drvq {
 		struct pvirtq_event_suppress *device_event;
 	};
 	struct vio_drvq_shadow *shadow; /* one for each descriptor */
-	uint64_t shows;                 /* how often something was made visible */
+	uint64_t first_rest; /* packed: what makes the first buffer visible that isn't, and those behind it */
+	uint64_t shows;      /* how often something was made visible */
 	struct vio_addr ring_addr;
 	struct vio_shared indirect;
 	void *context;

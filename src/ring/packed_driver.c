@@ -15,6 +15,11 @@
 
 #if VIO_CONFIG_PACKED
 
+static inline void packed_event_store(struct vio_drvq *q, uint16_t position, uint16_t flags)
+{
+	vio_store_fields32(q->driver_event, (uint32_t)flags << 16 | position);
+}
+
 void vio_drvq_packed_start(struct vio_drvq *q)
 {
 	uint16_t i;
@@ -22,14 +27,16 @@ void vio_drvq_packed_start(struct vio_drvq *q)
 	for (i = 0; i < q->size; i++)
 		q->shadow[i].next = i + 1u < q->size ? (uint16_t)(i + 1) : VIO_DRVQ_LIST_END;
 	q->avail_next = q->avail_visible = q->used_next = PVIRTQ_WRAP;
-	q->event = 0; /* which isn't where it stands */
+	/* With EVENT_IDX the first used buffer is asked for, as in a split ring that is all zeros. */
+	q->event = PVIRTQ_WRAP;
+	if (q->event_idx)
+		packed_event_store(q, q->event, RING_EVENT_FLAGS_DESC);
 }
 
-static inline void packed_store(struct pvirtq_desc *to, const struct vio_sg *sg, uint16_t id)
+/* All of a descriptor but its address, as it stands behind that. */
+static inline uint64_t packed_rest(uint32_t length, uint16_t id, unsigned flags)
 {
-	vio_store_le64(&to->addr, sg->addr.raw);
-	vio_store_le32(&to->len, sg->length);
-	vio_store_le16(&to->id, id);
+	return length | (uint64_t)id << 32 | (uint64_t)flags << 48;
 }
 
 /* Fills `id`'s table; returns what describes it. */
@@ -41,41 +48,50 @@ static struct vio_sg packed_fill_table(struct vio_drvq *q, const struct vio_sg *
 	unsigned i;
 
 	for (i = 0; i < count; i++) { /* spec: DRV-PACKED-012 */
-		packed_store(&table[i], &sg[i], 0);
-		vio_store_le16(&table[i].flags, i >= readable ? VIRTQ_DESC_F_WRITE : 0);
+		vio_store_le64(&table[i].addr, sg[i].addr.raw);
+		vio_store_fields64(&table[i].len,
+				   packed_rest(sg[i].length, 0, i >= readable ? VIRTQ_DESC_F_WRITE : 0));
 	}
 	return (struct vio_sg){ vio_addr_make(q->indirect.addr.raw + offset), count * 16 };
 }
 
-/* Writes `count` descriptors from the next position on, but for the flags of the first, which it returns. */
-static inline uint16_t packed_fill(struct vio_drvq *q, const struct vio_sg *sg, unsigned readable,
-				   unsigned count, uint16_t id)
+/*
+ * Writes `count` descriptors from the next position on. The rest of the first is what makes them
+ * available: it comes last, or, if nothing else was added since the last publication, then.
+ */
+static inline void packed_fill(struct vio_drvq *q, const struct vio_sg *sg, unsigned readable, unsigned count,
+			       uint16_t id, unsigned also)
 {
-	uint16_t at = packed_offset(q->avail_next), first = 0;
-	unsigned state = packed_avail_flags(q->avail_next), i;
+	struct pvirtq_desc *head = &q->packed_desc[packed_offset(q->avail_next)];
+	uint16_t at = packed_offset(q->avail_next);
+	unsigned state = packed_avail_flags(q->avail_next) | also, i;
+	uint64_t first = 0, rest;
 
 	for (i = 0; i < count; i++) { /* spec: DRV-PACKED-007 DRV-PACKED-010 */
-		unsigned flags = state | (i >= readable ? VIRTQ_DESC_F_WRITE : 0u) |
-				 (i + 1 < count ? VIRTQ_DESC_F_NEXT : 0u);
-
-		packed_store(&q->packed_desc[at], &sg[i], id);
+		rest = packed_rest(sg[i].length, id,
+				   state | (i >= readable ? VIRTQ_DESC_F_WRITE : 0u) |
+					   (i + 1 < count ? VIRTQ_DESC_F_NEXT : 0u));
+		vio_store_le64(&q->packed_desc[at].addr, sg[i].addr.raw);
 		if (i)
-			vio_store_le16(&q->packed_desc[at].flags, (uint16_t)flags);
+			vio_store_fields64(&q->packed_desc[at].len, rest);
 		else
-			first = (uint16_t)flags;
+			first = rest;
 		if (++at == q->size) {
 			at = 0;
 			state ^= PACKED_STATE_FLAGS;
 		}
 	}
-	return first;
+	if (q->avail_next == q->avail_visible)
+		q->first_rest = first;
+	else
+		vio_store_fields64(&head->len, first);
 }
 
 static inline int packed_add(struct vio_drvq *q, const struct vio_sg *sg, unsigned readable,
 			     unsigned writable, void *token)
 {
 	unsigned count = readable + writable, room = vio_drvq_room_for(q, count);
-	uint16_t head = packed_offset(q->avail_next), id = q->in_order ? head : q->free_head, flags;
+	uint16_t id = q->in_order ? packed_offset(q->avail_next) : q->free_head;
 	struct vio_drvq_shadow *shadow;
 	struct vio_sg table;
 	uint32_t writable_bytes;
@@ -85,14 +101,10 @@ static inline int packed_add(struct vio_drvq *q, const struct vio_sg *sg, unsign
 		return error;
 	if (room < count) { /* spec: DRV-PACKED-014 */
 		table = packed_fill_table(q, sg, readable, count, id);
-		flags = packed_fill(q, &table, 1, 1, id) | VIRTQ_DESC_F_INDIRECT;
+		packed_fill(q, &table, 1, 1, id, VIRTQ_DESC_F_INDIRECT);
 	} else {
-		flags = packed_fill(q, sg, readable, count, id);
+		packed_fill(q, sg, readable, count, id, 0);
 	}
-	if (q->avail_next == q->avail_visible)
-		q->head_flags = flags;
-	else
-		vio_store_le16(&q->packed_desc[head].flags, flags);
 	q->avail_next = packed_advance(q->avail_next, (uint16_t)room, q->size);
 	shadow = &q->shadow[id];
 	if (!q->in_order)
@@ -133,7 +145,7 @@ void vio_drvq_packed_publish(struct vio_drvq *q)
 
 	/* Pairs with the acquire of the device's look at the flags: all descriptors of the batch before them. */
 	vio_drvq_before_release(q);
-	vio_store_release_le16(&first->flags, q->head_flags); /* spec: DRV-PACKED-003 DRV-PACKED-015 */
+	vio_store_release_fields64(&first->len, q->first_rest); /* spec: DRV-PACKED-003 DRV-PACKED-015 */
 	q->avail_visible = q->avail_next;
 	q->shows++;
 }
@@ -141,45 +153,46 @@ void vio_drvq_packed_publish(struct vio_drvq *q)
 bool vio_drvq_packed_kick_prepare(struct vio_drvq *q)
 {
 	uint16_t before = q->avail_visible, flags;
+	uint32_t event;
 
 	vio_drvq_packed_publish(q);
 	/* Pairs with the one in vio_devq_enable_kick(): the device sees the flags or we see that it asks. */
 	vio_drvq_full_barrier(q); /* spec: DRV-PACKED-016 */
-	/* Pairs with the release there: the position before the flags. */
-	flags = vio_load_acquire_le16(&q->device_event->flags);
-	vio_drvq_after_acquire(q);
+	event = vio_load_fields32(q->device_event);
+	flags = (uint16_t)(event >> 16);
 	if (flags == RING_EVENT_FLAGS_DESC && q->event_idx)
-		return packed_event_passed(vio_load_le16(&q->device_event->desc), q->avail_next, before,
-					   q->size);
+		return packed_event_passed((uint16_t)event, q->avail_next, before, q->size);
 	return flags != RING_EVENT_FLAGS_DISABLE;
+}
+
+/* Whether the device used something; *rest is of the used descriptor then. */
+static inline bool packed_look(const struct vio_drvq *q, uint64_t *rest)
+{
+	/* Pairs with the release in vio_devq_notify(): the payload is visible with the flags. */
+	*rest = vio_load_acquire_fields64(&q->packed_desc[packed_offset(q->used_next)].len);
+	vio_drvq_after_acquire(q);
+	return (*rest >> 48 & PACKED_STATE_FLAGS) ==
+	       packed_used_flags(q->used_next); /* spec: DRV-PACKED-002 */
 }
 
 bool vio_drvq_packed_pending(const struct vio_drvq *q)
 {
-	const struct pvirtq_desc *desc = &q->packed_desc[packed_offset(q->used_next)];
-	uint16_t flags;
+	uint64_t rest;
 
-	if (q->batch_left)
-		return true;
-	/* Pairs with the release in vio_devq_notify(): id, length and payload are visible with the flags. */
-	flags = vio_load_acquire_le16(&desc->flags); /* spec: DRV-PACKED-002 */
-	vio_drvq_after_acquire(q);
-	return (flags & PACKED_STATE_FLAGS) == packed_used_flags(q->used_next);
+	return q->batch_left || packed_look(q, &rest);
 }
 
 void vio_drvq_packed_disable_cb(struct vio_drvq *q)
 {
-	vio_store_le16(&q->driver_event->flags, RING_EVENT_FLAGS_DISABLE);
+	packed_event_store(q, 0, RING_EVENT_FLAGS_DISABLE);
 }
 
 static void packed_ask(struct vio_drvq *q, uint16_t event)
 {
 	if (q->event_idx)
-		vio_store_le16(&q->driver_event->desc, event);
-	/* Pairs with the acquire in vio_devq_notify(): the position before the flags that make it count. */
-	vio_drvq_before_release(q);
-	vio_store_release_le16(&q->driver_event->flags,
-			       q->event_idx ? RING_EVENT_FLAGS_DESC : RING_EVENT_FLAGS_ENABLE);
+		packed_event_store(q, event, RING_EVENT_FLAGS_DESC);
+	else
+		packed_event_store(q, 0, RING_EVENT_FLAGS_ENABLE);
 	q->event = event;
 	/* Pairs with the one in vio_devq_notify(): we see its flags or it sees that we want to hear. */
 	vio_drvq_full_barrier(q);
@@ -194,15 +207,19 @@ bool vio_drvq_packed_enable_cb(struct vio_drvq *q, bool delayed)
 	return !vio_drvq_packed_pending(q);
 }
 
-static bool packed_any_or_ask(struct vio_drvq *q)
+/*
+ * Whether there is something to take, whose rest is *rest but within a batch. With `ask`, asks for
+ * the next interrupt when there is nothing, and looks once more.
+ */
+static inline bool packed_any(struct vio_drvq *q, bool ask, uint64_t *rest)
 {
-	if (vio_drvq_packed_pending(q))
+	if (q->batch_left || packed_look(q, rest))
 		return true;
 	/* As long as it stands at the same place, the device was asked and the barrier was had. */
-	if (!vio_drvq_asks(q) || q->event == q->used_next)
+	if (!ask || !vio_drvq_asks(q) || q->event == q->used_next)
 		return false;
 	packed_ask(q, q->used_next);
-	return vio_drvq_packed_pending(q);
+	return packed_look(q, rest);
 }
 
 /* Whether a buffer in flight was shown to the device. */
@@ -222,13 +239,13 @@ static inline void *packed_retire(struct vio_drvq *q, uint16_t id)
 	return vio_drvq_retire(q, shadow);
 }
 
-/* What the used descriptor says, if it can be true. */
-static inline bool packed_read_used(struct vio_drvq *q, uint16_t *id, uint32_t *length)
+/* Whether what the used descriptor says can be true. */
+static inline bool packed_judge_used(struct vio_drvq *q, uint64_t rest, uint16_t *id, uint32_t *length)
 {
 	uint16_t at = packed_offset(q->used_next);
 
-	*id = vio_load_le16(&q->packed_desc[at].id);
-	*length = vio_load_le32(&q->packed_desc[at].len);
+	*id = (uint16_t)(rest >> 32);
+	*length = (uint32_t)rest;
 	if (*id >= q->size) { /* hostile: B23 */
 		vio_drvq_fault(q, VIO_FAULT_USED_ID, at, *id);
 		return false;
@@ -242,13 +259,13 @@ static inline bool packed_read_used(struct vio_drvq *q, uint16_t *id, uint32_t *
 }
 
 /* The next one of a batch, which is all buffers up to the one that the used descriptor names. */
-static void *packed_take_in_order(struct vio_drvq *q, uint32_t *written)
+static void *packed_take_in_order(struct vio_drvq *q, uint64_t rest, uint32_t *written)
 {
 	uint16_t id = packed_offset(q->used_next);
 	uint32_t length = q->shadow[id].writable;
 
 	if (!q->batch_left) {
-		if (!packed_read_used(q, &q->batch_last, &q->batch_length))
+		if (!packed_judge_used(q, rest, &q->batch_last, &q->batch_length))
 			return NULL;
 		q->batch_left = 1;
 	}
@@ -262,15 +279,15 @@ static void *packed_take_in_order(struct vio_drvq *q, uint32_t *written)
 	return packed_retire(q, id);
 }
 
-/* There is something to take. NULL: it was a lie. */
-static inline void *packed_take(struct vio_drvq *q, uint32_t *written)
+/* NULL: it was a lie. */
+static inline void *packed_take(struct vio_drvq *q, uint64_t rest, uint32_t *written)
 {
 	uint32_t length;
 	uint16_t id;
 
 	if (q->in_order)
-		return packed_take_in_order(q, written);
-	if (!packed_read_used(q, &id, &length))
+		return packed_take_in_order(q, rest, written);
+	if (!packed_judge_used(q, rest, &id, &length))
 		return NULL;
 	q->used_next = packed_advance(q->used_next, q->shadow[id].count, q->size);
 	if (written)
@@ -280,19 +297,22 @@ static inline void *packed_take(struct vio_drvq *q, uint32_t *written)
 
 void *vio_drvq_packed_get(struct vio_drvq *q, uint32_t *written, bool ask)
 {
-	if (vio_drvq_broken(q) || !(ask ? packed_any_or_ask(q) : vio_drvq_packed_pending(q)))
+	uint64_t rest = 0;
+
+	if (vio_drvq_broken(q) || !packed_any(q, ask, &rest))
 		return NULL;
-	return packed_take(q, written);
+	return packed_take(q, rest, written);
 }
 
 unsigned vio_drvq_packed_get_many(struct vio_drvq *q, void **tokens, uint32_t *written, unsigned max)
 {
 	unsigned count = 0;
+	uint64_t rest = 0;
 
 	if (vio_drvq_broken(q))
 		return 0;
-	while (count < max && packed_any_or_ask(q)) {
-		tokens[count] = packed_take(q, written ? &written[count] : NULL);
+	while (count < max && packed_any(q, true, &rest)) {
+		tokens[count] = packed_take(q, rest, written ? &written[count] : NULL);
 		if (!tokens[count])
 			break;
 		count++;

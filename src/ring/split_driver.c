@@ -25,9 +25,7 @@ void vio_drvq_split_start(struct vio_drvq *q)
 static inline void split_store(struct virtq_desc *to, const struct vio_sg *sg, unsigned flags, unsigned next)
 {
 	vio_store_le64(&to->addr, sg->addr.raw);
-	vio_store_le32(&to->len, sg->length);
-	vio_store_le16(&to->flags, (uint16_t)flags);
-	vio_store_le16(&to->next, (uint16_t)next);
+	vio_store_fields64(&to->len, sg->length | (uint64_t)flags << 32 | (uint64_t)next << 48);
 }
 
 /* One descriptor that points to a table of all elements. */

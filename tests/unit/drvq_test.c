@@ -271,14 +271,23 @@ static void test_callbacks_by_event(void **state)
 	vio_drvq_disable_cb(&pair.drv);
 	for (i = 0; i < 7; i++)
 		assert_ptr_equal(vio_drvq_get(&pair.drv, NULL), &token);
-	/* Off: get asks for nothing. On: it asks before it says that there is none. */
+	/* Off: get asks for nothing. On: it asks before it says that there is none, but once only. */
+	test_ring_used_event(&pair.ring, 0x4000);
+	assert_null(vio_drvq_get(&pair.drv, NULL));
+	assert_int_equal(used_event(&pair), 0x4000);
+	assert_true(vio_drvq_enable_cb_delayed(&pair.drv));
+	assert_null(vio_drvq_get(&pair.drv, NULL));
+	assert_int_equal(used_event(&pair), (uint16_t)(65534 + 7));
 	test_ring_used_event(&pair.ring, 0x4000);
 	assert_null(vio_drvq_get(&pair.drv, NULL));
 	assert_int_equal(used_event(&pair), 0x4000);
 	assert_true(vio_drvq_enable_cb(&pair.drv));
-	test_ring_used_event(&pair.ring, 0x4000);
-	assert_null(vio_drvq_get(&pair.drv, NULL));
 	assert_int_equal(used_event(&pair), (uint16_t)(65534 + 7));
+	test_ring_used_event(&pair.ring, 0x4000);
+	use_next(&pair, 65534 + 7);
+	assert_ptr_equal(vio_drvq_get(&pair.drv, NULL), &token);
+	assert_null(vio_drvq_get(&pair.drv, NULL));
+	assert_int_equal(used_event(&pair), (uint16_t)(65534 + 8));
 	assert_int_equal(avail_flags(&pair), 0);
 	test_pair_close(&pair);
 }
