@@ -35,6 +35,25 @@ static inline uint16_t packed_used_flags(uint16_t position)
 
 #define PACKED_STATE_FLAGS (VIRTQ_DESC_F_AVAIL | VIRTQ_DESC_F_USED)
 
+/* `count` (at most `size`) entries back. */
+static inline uint16_t packed_retreat(uint16_t position, uint16_t count, uint16_t size)
+{
+	const uint16_t offset = packed_offset(position);
+
+	if (offset >= count)
+		return (uint16_t)(position - count);
+	return (uint16_t)((offset + size - count) | (~position & PVIRTQ_WRAP));
+}
+
+/* Entries from `from` on to `to`, on the track of two laps that positions run on. */
+static inline unsigned packed_distance(uint16_t from, uint16_t to, uint16_t size)
+{
+	unsigned start = packed_offset(from) + (from & PVIRTQ_WRAP ? size : 0u);
+	unsigned end = packed_offset(to) + (to & PVIRTQ_WRAP ? size : 0u);
+
+	return end >= start ? end - start : end + 2u * size - start;
+}
+
 /*
  * Whether one that went from `before` to `now`, at most `size` entries, passed `event`, that
  * is, left it behind. All three are positions in a ring of `size`; an event that isn't is
@@ -42,15 +61,9 @@ static inline uint16_t packed_used_flags(uint16_t position)
  */
 static inline bool packed_event_passed(uint16_t event, uint16_t now, uint16_t before, uint16_t size)
 {
-	/* Distances back from `now`, in entries, on a track of two laps. */
-	unsigned laps = 2u * size;
-	unsigned here = packed_offset(now) + (now & PVIRTQ_WRAP ? size : 0u);
-	unsigned there = packed_offset(event) + (event & PVIRTQ_WRAP ? size : 0u);
-	unsigned start = packed_offset(before) + (before & PVIRTQ_WRAP ? size : 0u);
+	unsigned left = packed_distance(event, now, size);
 
-	if (packed_offset(event) >= size)
-		return false;
-	return (here + laps - there - 1) % laps < (here + laps - start) % laps;
+	return packed_offset(event) < size && left && left <= packed_distance(before, now, size);
 }
 
 #endif

@@ -1,0 +1,273 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include <vireo/config.h>
+
+#include "ring/packed.h"
+#include "ring/walk.h"
+
+#if VIO_CONFIG_PACKED
+
+/*
+ * The device's side of the packed ring. What was taken and not given back lies between
+ * used_next and avail_next, `entries` long, in whatever order it comes back; the driver
+ * has no business there.
+ */
+
+/* Whether a descriptor at `position` with these flags is the driver's offer. spec: DEV-PACKED-005; hostile: A65 */
+static inline bool packed_available(uint16_t position, uint16_t flags)
+{
+	return (flags & PACKED_STATE_FLAGS) == packed_avail_flags(position);
+}
+
+/* Takes the entries of the table that `d`, which is a buffer by itself, refers to. */
+static bool packed_walk_table(struct vio_devq *q, struct walk *walk, const struct descriptor *d,
+			      uint32_t index)
+{
+	struct table table;
+	unsigned at;
+
+	if (!walk_open_table(q, d, index, &table))
+		return false;
+	for (at = 0; at < table.entries; at++) {
+		struct descriptor e;
+
+		if (table.host) {
+			e = walk_load_packed(table.host + 16ull * at);
+		} else {
+			struct virtq_desc copy;
+
+			if (!walk_copy_entry(q, table.addr, at, &copy))
+				return devq_fault(q, VIO_FAULT_INDIRECT_MEMORY, index, d->addr);
+			e = walk_load_packed(&copy);
+		}
+		/* Of the flags only WRITE has a meaning, and INDIRECT none that could be followed. */
+		if (e.flags & VIRTQ_DESC_F_INDIRECT)
+			return devq_fault(q, VIO_FAULT_INDIRECT_NESTED, at, e.flags); /* hostile: A36 */
+		if (!walk_element(q, walk, &e, at))
+			return false;
+	}
+	return true;
+}
+
+/*
+ * Walks the list that begins at avail_next, whose first descriptor is `d`, and leaves its
+ * last one there. Returns how many there were, 0 after a fault.
+ * spec: DEV-PACKED-001 DEV-PACKED-007
+ */
+static inline __attribute__((always_inline)) unsigned packed_walk(struct vio_devq *q, struct walk *walk,
+								  struct descriptor *d)
+{
+	uint16_t position = q->avail_next;
+	unsigned count = 0;
+
+	/* Ends: at most `size` entries are free. */
+	for (;;) {
+		const uint16_t at = packed_offset(position);
+
+		/* What lies in front is in flight still; the driver offers more than the ring holds. */
+		if (q->entries + count >= q->size)
+			return devq_fault(q, q->entries ? VIO_FAULT_AVAIL_IDX : VIO_FAULT_CHAIN_LOOP, at,
+					  q->entries + count + 1u);
+		count++;
+		if (__builtin_expect(d->flags & VIRTQ_DESC_F_INDIRECT, 0)) {
+			const struct descriptor lent = *d;
+			struct walk copy = *walk;
+			bool whole;
+
+			if (count > 1)
+				return devq_fault(q, VIO_FAULT_INDIRECT_NEXT, at, d->flags);
+			whole = packed_walk_table(q, &copy, &lent, at);
+			*walk = copy;
+			return whole;
+		}
+		if (!walk_element(q, walk, d, at))
+			return 0;
+		if (!(d->flags & VIRTQ_DESC_F_NEXT))
+			return count;
+		position = packed_advance(position, 1, q->size);
+		*d = walk_load_packed(&q->ring[packed_offset(position)]);
+		/* The first may be made available only after all others (hostile: A67). */
+		if (!packed_available(position, d->flags))
+			return devq_fault(q, VIO_FAULT_CHAIN_PART, packed_offset(position), d->flags);
+	}
+}
+
+bool packed_pending(struct vio_devq *q)
+{
+	const uint64_t rest = vio_load_fields64(&q->ring[packed_offset(q->avail_next)].len);
+
+	return packed_available(q->avail_next, (uint16_t)(rest >> 48));
+}
+
+static inline void packed_event_store(struct vio_devq *q, uint16_t desc, uint16_t flags)
+{
+	vio_store_fields32(q->device_event, (uint32_t)flags << 16 | desc);
+}
+
+void packed_kicks_ask(struct vio_devq *q)
+{
+	if (q->event_idx)
+		packed_event_store(q, q->avail_next, RING_EVENT_FLAGS_DESC);
+	else if (q->kicks_off)
+		packed_event_store(q, 0, RING_EVENT_FLAGS_ENABLE);
+	q->kicks_off = false;
+}
+
+void packed_kicks_refuse(struct vio_devq *q)
+{
+	/* With EVENT_IDX a position that lies behind says it, until it is passed again a lap later. */
+	if (q->polling || (!q->event_idx && !q->kicks_off))
+		packed_event_store(q, 0, RING_EVENT_FLAGS_DISABLE);
+	q->kicks_off = true;
+}
+
+/* Takes the buffer at avail_next. */
+static inline __attribute__((always_inline)) bool packed_take(struct vio_devq *q, struct descriptor *d,
+							      struct vio_buf *buf)
+{
+	struct walk walk;
+	unsigned count;
+	uint16_t slot;
+
+	/* Each buffer takes an entry at least, so there are fewer than `size` if one is free: packed_walk() looks. */
+	slot = q->in_flight < q->size ? devq_slot_peek(q) : 0;
+	walk = walk_begin(q, slot);
+	count = packed_walk(q, &walk, d);
+	if (!count)
+		return false;
+	if (d->link >= q->size)
+		return devq_fault(q, VIO_FAULT_HEAD_RANGE, packed_offset(q->avail_next),
+				  d->link); /* hostile: A63 */
+	if (q->busy[d->link])
+		return devq_fault(q, VIO_FAULT_HEAD_BUSY, packed_offset(q->avail_next),
+				  d->link); /* hostile: A64 */
+	q->avail_next = packed_advance(q->avail_next, (uint16_t)count, q->size);
+	devq_take(q, &walk, buf, d->link, slot, (uint16_t)count);
+	return true;
+}
+
+/* Loads the descriptor at avail_next; true when it is available. */
+static inline bool packed_look(const struct vio_devq *q, struct descriptor *d)
+{
+	*d = walk_load_packed(&q->ring[packed_offset(q->avail_next)]);
+	return packed_available(q->avail_next, d->flags);
+}
+
+/* The same when it isn't: asks for kicks first. */
+static bool packed_look_again(struct vio_devq *q, struct descriptor *d)
+{
+	if (q->polling || vio_devq_enable_kick(q))
+		return false;
+	*d = walk_load_packed(&q->ring[packed_offset(q->avail_next)]);
+	return packed_available(q->avail_next, d->flags);
+}
+
+bool packed_pop(struct vio_devq *q, struct vio_buf *buf)
+{
+	struct descriptor d;
+
+	if (!q->budget)
+		return false;
+	if (!packed_look(q, &d)) {
+		struct descriptor again;
+
+		if (!packed_look_again(q, &again))
+			return false;
+		d = again;
+	}
+	if (!q->kicks_off)
+		packed_kicks_refuse(q);
+	return packed_take(q, &d, buf);
+}
+
+unsigned packed_pop_many(struct vio_devq *q, struct vio_buf *buffers, unsigned max)
+{
+	struct descriptor d;
+	unsigned i;
+
+	if (!max || !packed_pop(q, &buffers[0]))
+		return 0;
+	if (max > q->budget)
+		max = q->budget + 1;
+	/* Asks for no kicks where it ends: whoever takes many comes again until there is none. */
+	for (i = 1; i < max && packed_look(q, &d); i++)
+		if (!packed_take(q, &d, &buffers[i]))
+			break;
+	return i;
+}
+
+/* Writes the used element of a buffer, or of a run, that takes so many entries. */
+static inline void packed_put(struct vio_devq *q, uint16_t name, uint32_t written, uint16_t entries)
+{
+	const uint16_t flags = packed_used_flags(q->used_next) | (written ? VIRTQ_DESC_F_WRITE : 0u);
+	const uint64_t rest = (uint64_t)flags << 48 | (uint64_t)name << 32 | written;
+
+	/* The driver looks at what follows only when it has seen the first. */
+	if (q->used_next == q->used_visible)
+		q->used_first = rest;
+	else
+		vio_store_fields64(&q->ring[packed_offset(q->used_next)].len, rest);
+	q->used_next = packed_advance(q->used_next, entries, q->size);
+}
+
+/* spec: DEV-BASIC-027 */
+static void packed_show_runs(struct vio_devq *q, bool all)
+{
+	struct vio_devq_run run;
+
+	while (devq_order_next(q, &run, all))
+		packed_put(q, run.name, run.written, run.entries);
+}
+
+static inline void packed_give(struct vio_devq *q, const struct vio_buf *buf, uint32_t written)
+{
+	if (q->in_order) {
+		devq_order_push(q, buf, written);
+		packed_show_runs(q, false);
+		return;
+	}
+	devq_release(q, buf);
+	packed_put(q, buf->head, devq_written(buf, written), buf->entries); /* spec: DEV-PACKED-002 */
+}
+
+void packed_push(struct vio_devq *q, const struct vio_buf *buf, uint32_t written)
+{
+	packed_give(q, buf, written);
+}
+
+void packed_push_many(struct vio_devq *q, const struct vio_buf *buffers, const uint32_t *written,
+		      unsigned count)
+{
+	unsigned i;
+
+	for (i = 0; i < count; i++)
+		if (devq_holds(q, &buffers[i]))
+			packed_give(q, &buffers[i], written[i]);
+}
+
+void packed_notify(struct vio_devq *q)
+{
+	const uint16_t before = q->used_visible;
+	uint32_t event;
+	uint16_t flags;
+
+	if (q->in_order)
+		packed_show_runs(q, true);
+	if (before == q->used_next)
+		return;
+	/* Pairs with the acquire of the flags by the driver: later entries and payload before them. */
+	vio_store_release_fields64(&q->ring[packed_offset(before)].len,
+				   q->used_first); /* spec: DEV-PACKED-006 */
+	q->used_visible = q->used_next;
+	/* Pairs with the one in vio_drvq_enable_cb(): either it sees the flags or we see that it wants to hear. */
+	vio_full_barrier();
+	event = vio_load_fields32(q->driver_event);
+	flags = (uint16_t)(event >> 16) & 3u;
+	if (flags == RING_EVENT_FLAGS_DISABLE)
+		return;
+	if (flags == RING_EVENT_FLAGS_DESC && q->event_idx &&
+	    !packed_event_passed((uint16_t)event, q->used_next, before, q->size))
+		return;
+	q->interrupt(q->interrupt_context, q);
+}
+
+#endif
