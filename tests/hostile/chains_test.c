@@ -259,8 +259,7 @@ static void readable_after_writable(struct test_world *w)
 	test_ring_desc(&w->ring, 0, WORLD_LOW, 1, F_WRITE | F_NEXT, 1);
 	test_ring_desc(&w->ring, 1, WORLD_LOW, 1, 0, 0);
 	test_ring_offer(&w->ring, 0);
-	test_world_faults(w, VIO_FAULT_READ_AFTER_WRITE, test_ring_place(&w->ring, 1),
-			  test_ring_flags(&w->ring, 1, 0));
+	test_world_faults(w, VIO_FAULT_READ_AFTER_WRITE, test_ring_place(&w->ring, 1), 0);
 }
 
 /* hostile: A25 with a reserved flag, which the fault has to show as it stood */
@@ -270,8 +269,7 @@ static void readable_in_between(struct test_world *w)
 	test_ring_desc(&w->ring, 1, WORLD_LOW, 1, F_NEXT | 0x100, 0);
 	test_ring_desc(&w->ring, 0, WORLD_LOW, 1, F_WRITE, 0);
 	test_ring_offer(&w->ring, 2);
-	test_world_faults(w, VIO_FAULT_READ_AFTER_WRITE, test_ring_place(&w->ring, 1),
-			  test_ring_flags(&w->ring, 1, F_NEXT | 0x100));
+	test_world_faults(w, VIO_FAULT_READ_AFTER_WRITE, test_ring_place(&w->ring, 1), F_NEXT | 0x100);
 }
 
 /* hostile: A26 A27, as far as the queue sees them: what the driver may only read isn't written. */

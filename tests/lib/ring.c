@@ -144,11 +144,6 @@ unsigned test_ring_place(const struct test_ring *ring, unsigned index)
 	return ring->packed ? ring->state->placed[index] : index;
 }
 
-unsigned test_ring_flags(const struct test_ring *ring, unsigned index, unsigned flags)
-{
-	return ring->packed ? vio_le16_get(ring->packed[ring->state->placed[index]].flags) : flags;
-}
-
 void test_packed_table_desc(const struct test_memory *memory, uint64_t table, unsigned index, uint64_t addr,
 			    uint32_t len, unsigned flags)
 {

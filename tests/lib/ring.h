@@ -70,8 +70,6 @@ uint16_t test_packed_lay(struct test_ring *ring, unsigned head, unsigned id);
 void test_packed_show(const struct test_ring *ring, uint16_t position);
 /* The index by which a fault names the descriptor: where `index` of the table lies in the ring. */
 unsigned test_ring_place(const struct test_ring *ring, unsigned index);
-/* The flags as they stand there: packed ones say more. */
-unsigned test_ring_flags(const struct test_ring *ring, unsigned index, unsigned flags);
 /* An entry of a packed ring's indirect table. */
 void test_packed_table_desc(const struct test_memory *memory, uint64_t table, unsigned index, uint64_t addr,
 			    uint32_t len, unsigned flags);
