@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include <string.h>
 
+#include <vireo/config.h>
+
 #include "driver/core.h"
 
 /* The bits that belong to no device type (6); of these only what ring and core can do is ever accepted. */
@@ -9,8 +11,13 @@
 
 struct vio_features vio_dev_ring_features(void)
 {
-	return vio_features_low(UINT64_C(1) << VIRTIO_F_INDIRECT_DESC | UINT64_C(1) << VIRTIO_F_EVENT_IDX |
-				UINT64_C(1) << VIRTIO_F_RING_RESET);
+	const uint64_t packed = VIO_CONFIG_PACKED ? UINT64_C(1) << VIRTIO_F_RING_PACKED : 0;
+
+	/* spec: DRV-BASIC-040 DRV-BASIC-041; where a transport carries longer notifications it makes them. */
+	return vio_features_low(
+		packed | UINT64_C(1) << VIRTIO_F_INDIRECT_DESC | UINT64_C(1) << VIRTIO_F_EVENT_IDX |
+		UINT64_C(1) << VIRTIO_F_IN_ORDER | UINT64_C(1) << VIRTIO_F_ORDER_PLATFORM |
+		UINT64_C(1) << VIRTIO_F_NOTIFICATION_DATA | UINT64_C(1) << VIRTIO_F_RING_RESET);
 }
 
 /* spec: DRV-BASIC-008 DRV-BASIC-009 DRV-BASIC-043 DRV-BASIC-047 */
@@ -20,8 +27,7 @@ static struct vio_features understood(void)
 				  << FIRST_RESERVED;
 	struct vio_features types = { { ~reserved, UINT64_MAX } };
 
-	/* Where a transport carries them, it knows what to write. */
-	vio_features_set(&types, VIRTIO_F_NOTIFICATION_DATA);
+	/* Where a transport carries it, it knows what to write. */
 	vio_features_set(&types, VIRTIO_F_NOTIF_CONFIG_DATA);
 	return vio_features_or(types, vio_dev_ring_features());
 }
