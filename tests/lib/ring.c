@@ -45,6 +45,12 @@ void test_ring_make(struct test_ring *ring, const struct test_memory *memory, ui
 	};
 }
 
+/* An index modulo 2^16 as a place in a list of what came, which is a power of two long. */
+static unsigned packed_slot(const struct test_ring *ring, unsigned idx)
+{
+	return idx & (ring->state->slots - 1u);
+}
+
 void test_ring_make_packed(struct test_ring *ring, const struct test_memory *memory, uint64_t base,
 			   uint16_t size)
 {
@@ -59,11 +65,13 @@ void test_ring_make_packed(struct test_ring *ring, const struct test_memory *mem
 	table = calloc(size, sizeof(*table));
 	assert_true(state && table);
 	state->at = state->used_at = PVIRTQ_WRAP;
+	for (state->slots = 1; state->slots < size;)
+		state->slots *= 2u;
 	state->placed = calloc(size, sizeof(*state->placed));
 	state->count = calloc(size, sizeof(*state->count));
-	state->heads = calloc(size, sizeof(*state->heads));
-	state->used_id = calloc(size, sizeof(*state->used_id));
-	state->used_len = calloc(size, sizeof(*state->used_len));
+	state->heads = calloc(state->slots, sizeof(*state->heads));
+	state->used_id = calloc(state->slots, sizeof(*state->used_id));
+	state->used_len = calloc(state->slots, sizeof(*state->used_len));
 	assert_true(state->placed && state->count && state->heads && state->used_id && state->used_len);
 	*ring = (struct test_ring){
 		.size = size,
@@ -179,7 +187,7 @@ uint16_t test_packed_lay(struct test_ring *ring, unsigned head, unsigned id)
 	} while ((flags & (F_NEXT | F_INDIRECT)) == F_NEXT && count < ring->size);
 	if (id < ring->size)
 		state->count[id] = count;
-	state->heads[ring->avail_idx % ring->size] = (uint16_t)id;
+	state->heads[packed_slot(ring, ring->avail_idx)] = (uint16_t)id;
 	ring->avail_idx++;
 	return first;
 }
@@ -209,7 +217,8 @@ static void packed_look(const struct test_ring *ring)
 
 	while (state->used_idx != ring->avail_idx) {
 		const struct pvirtq_desc *desc = &ring->packed[packed_offset(state->used_at)];
-		unsigned flags = vio_load_acquire_le16(&desc->flags), slot = state->used_idx % ring->size, id;
+		unsigned flags = vio_load_acquire_le16(&desc->flags),
+			 slot = packed_slot(ring, state->used_idx), id;
 
 		if ((flags & PACKED_STATE_FLAGS) != packed_used_flags(state->used_at))
 			return;
@@ -273,7 +282,7 @@ uint32_t test_ring_used_id(const struct test_ring *ring, unsigned slot)
 {
 	if (ring->packed) {
 		packed_look(ring);
-		return ring->state->used_id[slot % ring->size];
+		return ring->state->used_id[packed_slot(ring, slot)];
 	}
 	return vio_load_le32(&ring->used->ring[slot % ring->size].id);
 }
@@ -282,7 +291,7 @@ uint32_t test_ring_used_len(const struct test_ring *ring, unsigned slot)
 {
 	if (ring->packed) {
 		packed_look(ring);
-		return ring->state->used_len[slot % ring->size];
+		return ring->state->used_len[packed_slot(ring, slot)];
 	}
 	return vio_load_le32(&ring->used->ring[slot % ring->size].len);
 }

@@ -33,11 +33,11 @@ struct test_ring {
 	struct test_packed *state;
 };
 
-/* What a test knows of a packed ring; arrays by id or index in the table, or by a count modulo size. */
+/* What a test knows of a packed ring; arrays by id or index in the table, or of `slots` by a count. */
 struct test_packed {
 	uint16_t at,
 		used_at; /* positions: where the next chain goes, where the next used one is looked for */
-	uint16_t used_idx;
+	uint16_t used_idx, slots;
 	uint16_t *placed;  /* offset at which an entry of the table was laid out last */
 	uint16_t *count;   /* descriptors of a buffer */
 	uint16_t *heads;   /* ids in the order in which they were offered */

@@ -127,9 +127,19 @@ static uint64_t untouchable(const struct test_world *w)
 	return hash ^ 9 * test_memory_hash(&w->memory, WORLD_TOP, WORLD_TOP_BYTES);
 }
 
+/* Bits of a fault's value that don't count: whether flags are those of a lap or the other. */
+static uint64_t ignored_state(const struct test_world *w, enum vio_fault_kind kind)
+{
+	bool flags = kind == VIO_FAULT_READ_AFTER_WRITE || kind == VIO_FAULT_INDIRECT_REFUSED ||
+		     kind == VIO_FAULT_INDIRECT_NEXT || kind == VIO_FAULT_INDIRECT_NESTED ||
+		     kind == VIO_FAULT_CHAIN_PART;
+
+	return w->ring.packed && flags ? VIRTQ_DESC_F_AVAIL | VIRTQ_DESC_F_USED : 0;
+}
+
 void test_world_faults(struct test_world *w, enum vio_fault_kind kind, uint32_t index, uint64_t value)
 {
-	uint64_t before = untouchable(w);
+	uint64_t before = untouchable(w), state = ignored_state(w, kind);
 	uint16_t used = test_ring_used_idx(&w->ring), in_flight = w->q.in_flight;
 	struct vio_buf buf;
 	int again;
@@ -141,7 +151,7 @@ void test_world_faults(struct test_world *w, enum vio_fault_kind kind, uint32_t 
 		assert_int_equal(w->q.fault.kind, kind);
 		assert_int_equal(w->q.fault.queue, 0);
 		assert_int_equal(w->q.fault.index, index);
-		assert_int_equal(w->q.fault.value, value);
+		assert_int_equal(w->q.fault.value & ~state, value & ~state);
 		assert_true(vio_devq_broken(&w->q));
 		vio_devq_notify(&w->q);
 		assert_true(vio_devq_enable_kick(&w->q));
