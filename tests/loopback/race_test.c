@@ -39,7 +39,7 @@ static void arm(struct race *race, unsigned at, void (*strike)(struct race *race
 	race->strike_at = at;
 	race->strike = strike;
 	race->pair.kicks = race->pair.interrupts = 0;
-	test_hook = (struct test_hook){ watch, race };
+	test_hook = (struct test_hook){ .load = watch, .context = race };
 }
 
 static unsigned disarm(struct race *race)
