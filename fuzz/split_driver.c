@@ -17,6 +17,8 @@
 #define ELEMENTS_MAX     9u
 #define RING             UINT64_C(0x10000)
 #define TABLES           UINT64_C(0x20000)
+#define RING_BYTES       320u
+#define STORAGE_BYTES    512u
 #define TABLE_BYTES      (SIZE_MAX_ENTRIES * INDIRECT_MAX * 16u)
 
 /* The account of one head. */
@@ -243,7 +245,7 @@ static void callbacks(struct world *w)
 {
 	uint8_t what = fuzz_u8(w->input);
 	uint16_t unseen = (uint16_t)(load(used(w) + 2, 2) - w->used_next);
-	uint16_t wait = what & 1 && w->event_idx ? (uint16_t)(w->in_flight * 3 / 4) : 0;
+	uint16_t wait = what & 1 && w->event_idx ? (uint16_t)(w->shown * 3 / 4) : 0;
 
 	if (what & 2) {
 		vio_drvq_disable_cb(&w->q);
@@ -310,6 +312,7 @@ static void restart(struct world *w)
 		.storage = w->storage,
 		.context = w,
 		.notify_device = notify_device,
+		.features = vio_features_low(UINT64_C(1) << VIRTIO_F_VERSION_1),
 	};
 	void *token;
 
@@ -347,14 +350,13 @@ void fuzz_run(struct fuzz_input *input)
 {
 	static void (*const steps[])(struct world * w) = { add,  kick, use, get,       add,
 							   kick, use,  get, callbacks, scribble };
-	struct world w = { .input = input };
+	static _Alignas(64) uint8_t ring[RING_BYTES];
+	static _Alignas(16) uint8_t tables[TABLE_BYTES], storage[STORAGE_BYTES];
+	struct world w = { .input = input, .ring = ring, .tables = tables, .storage = storage };
 
-	/* Each to its last byte, so that a sanitizer sees one too many. */
-	w.ring = aligned_alloc(64, (vio_drvq_ring_bytes(SIZE_MAX_ENTRIES) + 63) / 64 * 64);
-	w.tables = aligned_alloc(16, TABLE_BYTES);
-	w.storage = malloc(vio_drvq_storage_bytes(SIZE_MAX_ENTRIES));
-	FUZZ_CHECK(w.ring && w.tables && w.storage);
-	memset(w.tables, 0, TABLE_BYTES);
+	FUZZ_CHECK(vio_drvq_ring_bytes(SIZE_MAX_ENTRIES) <= RING_BYTES);
+	FUZZ_CHECK(vio_drvq_storage_bytes(SIZE_MAX_ENTRIES) <= STORAGE_BYTES);
+	memset(tables, 0, sizeof(tables));
 	restart(&w);
 	for (unsigned i = 0; i < 400 && input->left; i++) {
 		uint8_t what = fuzz_u8(input);
@@ -365,7 +367,4 @@ void fuzz_run(struct fuzz_input *input)
 			steps[what % VIO_ARRAY_SIZE(steps)](&w);
 	}
 	restart(&w);
-	free(w.ring);
-	free(w.tables);
-	free(w.storage);
 }
