@@ -11,12 +11,13 @@
 
 struct vio_features vio_dev_ring_features(void)
 {
-	const uint64_t packed = VIO_CONFIG_PACKED ? UINT64_C(1) << VIRTIO_F_RING_PACKED : 0;
+	const uint64_t some = (uint64_t)VIO_CONFIG_PACKED << VIRTIO_F_RING_PACKED |
+			      (uint64_t)VIO_CONFIG_IN_ORDER << VIRTIO_F_IN_ORDER |
+			      (uint64_t)VIO_CONFIG_ORDER_PLATFORM << VIRTIO_F_ORDER_PLATFORM;
 
 	/* spec: DRV-BASIC-040 DRV-BASIC-041; where a transport carries longer notifications it makes them. */
 	return vio_features_low(
-		packed | UINT64_C(1) << VIRTIO_F_INDIRECT_DESC | UINT64_C(1) << VIRTIO_F_EVENT_IDX |
-		UINT64_C(1) << VIRTIO_F_IN_ORDER | UINT64_C(1) << VIRTIO_F_ORDER_PLATFORM |
+		some | UINT64_C(1) << VIRTIO_F_INDIRECT_DESC | UINT64_C(1) << VIRTIO_F_EVENT_IDX |
 		UINT64_C(1) << VIRTIO_F_NOTIFICATION_DATA | UINT64_C(1) << VIRTIO_F_RING_RESET);
 }
 

@@ -35,6 +35,16 @@ static inline bool vio_drvq_is_packed(const struct vio_drvq *q)
 	return VIO_CONFIG_PACKED && q->packed;
 }
 
+static inline bool vio_drvq_in_order(const struct vio_drvq *q)
+{
+	return VIO_CONFIG_IN_ORDER && q->in_order;
+}
+
+static inline bool vio_drvq_order_platform(const struct vio_drvq *q)
+{
+	return VIO_CONFIG_ORDER_PLATFORM && q->order_platform;
+}
+
 static inline void vio_drvq_fault(struct vio_drvq *q, enum vio_fault_kind kind, uint32_t index,
 				  uint64_t value)
 {
@@ -48,19 +58,19 @@ static inline void vio_drvq_fault(struct vio_drvq *q, enum vio_fault_kind kind, 
  */
 static inline void vio_drvq_before_release(const struct vio_drvq *q)
 {
-	if (q->order_platform)
+	if (vio_drvq_order_platform(q))
 		vio_platform_write_barrier();
 }
 
 static inline void vio_drvq_after_acquire(const struct vio_drvq *q)
 {
-	if (q->order_platform)
+	if (vio_drvq_order_platform(q))
 		vio_platform_read_barrier();
 }
 
 static inline void vio_drvq_full_barrier(const struct vio_drvq *q)
 {
-	if (q->order_platform)
+	if (vio_drvq_order_platform(q))
 		vio_platform_barrier();
 	else
 		vio_full_barrier();
@@ -117,7 +127,7 @@ static inline bool vio_drvq_length_legal(struct vio_drvq *q, uint32_t writable, 
 {
 	if (*length <= writable)
 		return true;
-	if (q->lengths_ignored) {
+	if (VIO_CONFIG_LEGACY && q->lengths_ignored) {
 		*length = writable;
 		return true;
 	}

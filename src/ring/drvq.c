@@ -5,6 +5,8 @@
 
 #include "ring/driver.h"
 
+VIO_STATIC_ASSERT(sizeof(struct vio_drvq_shadow) <= 24, "small, as it is looked up for each buffer");
+
 /* What both formats have in common, and which of them it is. */
 
 #define CACHE_LINE 64u

@@ -91,7 +91,7 @@ static inline int packed_add(struct vio_drvq *q, const struct vio_sg *sg, unsign
 			     unsigned writable, void *token)
 {
 	unsigned count = readable + writable, room = vio_drvq_room_for(q, count);
-	uint16_t id = q->in_order ? packed_offset(q->avail_next) : q->free_head;
+	uint16_t id = vio_drvq_in_order(q) ? packed_offset(q->avail_next) : q->free_head;
 	struct vio_drvq_shadow *shadow;
 	struct vio_sg table;
 	uint32_t writable_bytes;
@@ -107,7 +107,7 @@ static inline int packed_add(struct vio_drvq *q, const struct vio_sg *sg, unsign
 	}
 	q->avail_next = packed_advance(q->avail_next, (uint16_t)room, q->size);
 	shadow = &q->shadow[id];
-	if (!q->in_order)
+	if (!vio_drvq_in_order(q))
 		q->free_head = shadow->next;
 	q->free_count = (uint16_t)(q->free_count - room);
 	q->in_flight++;
@@ -143,7 +143,7 @@ void vio_drvq_packed_publish(struct vio_drvq *q)
 {
 	struct pvirtq_desc *first = &q->packed_desc[packed_offset(q->avail_visible)];
 
-	/* Pairs with the acquire of the device's look at the flags: all descriptors of the batch before them. */
+	/* Pairs with the acquire of the device's look at the flags: all descriptors of a batch before. */
 	vio_drvq_before_release(q);
 	vio_store_release_fields64(&first->len, q->first_rest); /* spec: DRV-PACKED-003 DRV-PACKED-015 */
 	q->avail_visible = q->avail_next;
@@ -232,7 +232,7 @@ static inline void *packed_retire(struct vio_drvq *q, uint16_t id)
 {
 	struct vio_drvq_shadow *shadow = &q->shadow[id];
 
-	if (!q->in_order) {
+	if (!vio_drvq_in_order(q)) {
 		shadow->next = q->free_head;
 		q->free_head = id;
 	}
@@ -285,7 +285,7 @@ static inline void *packed_take(struct vio_drvq *q, uint64_t rest, uint32_t *wri
 	uint32_t length;
 	uint16_t id;
 
-	if (q->in_order)
+	if (vio_drvq_in_order(q))
 		return packed_take_in_order(q, rest, written);
 	if (!packed_judge_used(q, rest, &id, &length))
 		return NULL;
@@ -324,7 +324,7 @@ void *vio_drvq_packed_detach_unused(struct vio_drvq *q)
 {
 	/* The last one found is the first free one, so that the next search goes on from there. */
 	uint16_t first = q->free_head == VIO_DRVQ_LIST_END ? 0 : q->free_head;
-	uint16_t id = q->in_order ? vio_drvq_behind(q, packed_offset(q->avail_next)) : first;
+	uint16_t id = vio_drvq_in_order(q) ? vio_drvq_behind(q, packed_offset(q->avail_next)) : first;
 
 	while (!q->shadow[id].token) /* there is one, as something is in flight */
 		id = id + 1u < q->size ? (uint16_t)(id + 1) : 0;

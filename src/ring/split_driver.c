@@ -19,7 +19,9 @@ void vio_drvq_split_start(struct vio_drvq *q)
 	uint16_t size = q->size, i;
 
 	for (i = 0; i < size; i++) /* spec: DRV-SPLIT-007 */
-		q->shadow[i].next = i + 1u < size ? (uint16_t)(i + 1) : q->in_order ? 0 : VIO_DRVQ_LIST_END;
+		q->shadow[i].next = i + 1u < size          ? (uint16_t)(i + 1)
+				    : vio_drvq_in_order(q) ? 0
+							   : VIO_DRVQ_LIST_END;
 }
 
 static inline void split_store(struct virtq_desc *to, const struct vio_sg *sg, unsigned flags, unsigned next)
@@ -235,7 +237,7 @@ static inline void *split_retire(struct vio_drvq *q, uint16_t head)
 {
 	struct vio_drvq_shadow *shadow = &q->shadow[head];
 
-	if (!q->in_order) {
+	if (!vio_drvq_in_order(q)) {
 		q->shadow[shadow->split.last].next = q->free_head;
 		q->free_head = head;
 	}
@@ -299,7 +301,7 @@ static inline void *split_take(struct vio_drvq *q, uint32_t *written)
 	uint32_t length;
 	uint16_t head;
 
-	if (q->in_order)
+	if (vio_drvq_in_order(q))
 		return split_take_in_order(q, written);
 	if (!split_read_used(q, &head, &length))
 		return NULL;
@@ -335,7 +337,7 @@ void *vio_drvq_split_detach_unused(struct vio_drvq *q)
 {
 	/* The last one found is the first free one, so that the next search goes on from there. */
 	uint16_t first = q->free_head == VIO_DRVQ_LIST_END ? 0 : q->free_head;
-	uint16_t head = q->in_order ? vio_drvq_behind(q, q->free_head) : first;
+	uint16_t head = vio_drvq_in_order(q) ? vio_drvq_behind(q, q->free_head) : first;
 
 	while (!q->shadow[head].token) /* there is one, as something is in flight */
 		head = (head + 1) & split_mask(q);

@@ -7,7 +7,7 @@
 #include "lib/pair.h"
 #include "ring/packed.h"
 
-/* The driver's side of a packed ring against a device written here by hand, and of IN_ORDER in both formats. */
+/* The driver's packed ring against a device written here by hand, and IN_ORDER in both formats. */
 
 #define PACKED (TEST_PLAIN | TEST_PACKED)
 
