@@ -35,9 +35,9 @@ struct world {
 	uint8_t *ring, *tables;
 	void *storage;
 	struct entry entries[SIZE_MAX_ENTRIES];
-	uint16_t size, used_next, avail_next, avail_visible;
+	uint16_t size, used_next, used_seen, avail_next, avail_visible;
 	unsigned free_count, in_flight, shown;
-	bool event_idx, indirect, callbacks_off;
+	bool event_idx, indirect, callbacks_off, scribbled;
 	unsigned notified;
 	struct vio_fault fault;
 	char tokens[64];
@@ -200,11 +200,15 @@ static struct entry *expected_get(struct world *w, uint32_t *length)
 
 	if (broken(w))
 		return NULL;
-	if ((uint16_t)(idx - w->used_next) > w->shown) {
-		w->fault = (struct vio_fault){ VIO_FAULT_USED_IDX, 0, 0, idx };
-		return NULL;
+	/* What idx was found to cover isn't looked at again. */
+	if (w->used_seen == w->used_next) {
+		if ((uint16_t)(idx - w->used_next) > w->shown) {
+			w->fault = (struct vio_fault){ VIO_FAULT_USED_IDX, 0, 0, idx };
+			return NULL;
+		}
+		w->used_seen = idx;
 	}
-	if (idx == w->used_next)
+	if (w->used_seen == w->used_next)
 		return NULL;
 	id = (uint32_t)load(used(w) + 4 + 8u * slot, 4);
 	*length = (uint32_t)load(used(w) + 8 + 8u * slot, 4);
@@ -235,7 +239,7 @@ static void get(struct world *w)
 		w->shown--;
 		w->used_next++;
 		*entry = (struct entry){ .token = NULL };
-	} else if (!broken(w) && w->event_idx && !w->callbacks_off) {
+	} else if (!broken(w) && w->event_idx && !w->callbacks_off && !w->scribbled) {
 		FUZZ_CHECK(load(avail(w) + 4 + 2u * w->size, 2) == w->used_next);
 	}
 	check_account(w);
@@ -260,7 +264,7 @@ static void callbacks(struct world *w)
 			FUZZ_CHECK(load(avail(w), 2) == 0);
 	}
 	w->callbacks_off = what & 2;
-	FUZZ_CHECK(vio_drvq_pending(&w->q) == (!broken(w) && unseen));
+	FUZZ_CHECK(vio_drvq_pending(&w->q) == (!broken(w) && (unseen || w->used_seen != w->used_next)));
 	check_account(w);
 }
 
@@ -282,6 +286,7 @@ static void scribble(struct world *w)
 	uint8_t what = fuzz_u8(w->input), value = fuzz_u8(w->input);
 	size_t ring_bytes = vio_drvq_ring_bytes(w->size), at = (size_t)fuzz_u64(w->input, 2);
 
+	w->scribbled = true;
 	if (what & 1)
 		w->tables[at % TABLE_BYTES] = value;
 	else if (what & 2)
@@ -337,10 +342,10 @@ static void restart(struct world *w)
 	}
 	FUZZ_CHECK(vio_drvq_start(&w->q, &config) == 0);
 	w->size = config.size;
-	w->used_next = w->avail_next = w->avail_visible = 0;
+	w->used_next = w->used_seen = w->avail_next = w->avail_visible = 0;
 	w->free_count = w->size;
 	w->shown = 0;
-	w->callbacks_off = false;
+	w->callbacks_off = w->scribbled = false;
 	w->fault = (struct vio_fault){ VIO_FAULT_NONE, 0, 0, 0 };
 	memset(w->entries, 0, sizeof(w->entries));
 	check_account(w);
