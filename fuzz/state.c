@@ -172,7 +172,7 @@ void fuzz_run(struct fuzz_input *input)
 
 	FUZZ_CHECK(w.ring != NULL);
 	w.regions[0] = (struct vio_region){ vio_addr_make(RING_BASE), RING_BYTES, w.ring, 3 };
-	w.mem = (struct vio_mem){ w.regions, 1, 1 };
+	w.mem = (struct vio_mem){ .regions = w.regions, .count = 1, .capacity = 1 };
 	open_instance(&w, &w.from);
 	open_instance(&w, &w.to);
 	open_instance(&w, &w.again);

@@ -19,9 +19,11 @@ static inline bool packed_available(uint16_t position, uint16_t flags)
 }
 
 /* Takes the entries of the table that `d`, which is a buffer by itself, refers to. */
-static bool packed_walk_table(struct vio_devq *q, struct walk *walk, const struct descriptor *d,
+static bool packed_walk_table(struct vio_devq *q, struct walk *into, const struct descriptor *d,
 			      uint32_t index)
 {
+	struct vio_region region = mem_region_last(q->mem, q->mem_hint);
+	struct walk walk = *into;
 	struct table table;
 	unsigned at;
 
@@ -42,9 +44,10 @@ static bool packed_walk_table(struct vio_devq *q, struct walk *walk, const struc
 		/* Of the flags only WRITE has a meaning, and INDIRECT none that could be followed. */
 		if (e.flags & VIRTQ_DESC_F_INDIRECT)
 			return devq_fault(q, VIO_FAULT_INDIRECT_NESTED, at, e.flags); /* hostile: A36 */
-		if (!walk_element(q, walk, &e, at))
+		if (!walk_element(q, &region, &walk, &e, at))
 			return false;
 	}
+	*into = walk;
 	return true;
 }
 
@@ -53,10 +56,11 @@ static bool packed_walk_table(struct vio_devq *q, struct walk *walk, const struc
  * last one there. Returns how many there were, 0 after a fault.
  * spec: DEV-PACKED-001 DEV-PACKED-007
  */
-static inline __attribute__((always_inline)) unsigned packed_walk(struct vio_devq *q, struct walk *walk,
-								  struct descriptor *d)
+static unsigned packed_walk(struct vio_devq *q, struct walk *into, struct descriptor *d)
 {
+	struct vio_region region = mem_region_last(q->mem, q->mem_hint);
 	uint16_t position = q->avail_next;
+	struct walk walk = *into;
 	unsigned count = 0;
 
 	/* Ends: at most `size` entries are free. */
@@ -68,27 +72,23 @@ static inline __attribute__((always_inline)) unsigned packed_walk(struct vio_dev
 			return devq_fault(q, q->entries ? VIO_FAULT_AVAIL_IDX : VIO_FAULT_CHAIN_LOOP, at,
 					  q->entries + count + 1u);
 		count++;
-		if (__builtin_expect(d->flags & VIRTQ_DESC_F_INDIRECT, 0)) {
-			const struct descriptor lent = *d;
-			struct walk copy = *walk;
-			bool whole;
-
-			if (count > 1)
+		if (d->flags & VIRTQ_DESC_F_INDIRECT) {
+			if (count > 1) /* hostile: A48 */
 				return devq_fault(q, VIO_FAULT_INDIRECT_NEXT, at, d->flags);
-			whole = packed_walk_table(q, &copy, &lent, at);
-			*walk = copy;
-			return whole;
+			return packed_walk_table(q, into, d, at);
 		}
-		if (!walk_element(q, walk, d, at))
+		if (!walk_element(q, &region, &walk, d, at))
 			return 0;
 		if (!(d->flags & VIRTQ_DESC_F_NEXT))
-			return count;
+			break;
 		position = packed_advance(position, 1, q->size);
 		*d = walk_load_packed(&q->ring[packed_offset(position)]);
 		/* The first may be made available only after all others (hostile: A67). */
 		if (!packed_available(position, d->flags))
 			return devq_fault(q, VIO_FAULT_CHAIN_PART, packed_offset(position), d->flags);
 	}
+	*into = walk;
+	return count;
 }
 
 bool packed_pending(struct vio_devq *q)
@@ -120,28 +120,31 @@ void packed_kicks_refuse(struct vio_devq *q)
 	q->kicks_off = true;
 }
 
-/* Takes the buffer at avail_next. */
-static inline __attribute__((always_inline)) bool packed_take(struct vio_devq *q, struct descriptor *d,
-							      struct vio_buf *buf)
+/* The last descriptor of the buffer at `position` gives it a name that can't be: beyond the ring, or in flight. */
+static __attribute__((noinline)) void packed_name_fault(struct vio_devq *q, uint16_t position, uint16_t id)
 {
-	struct walk walk;
-	unsigned count;
-	uint16_t slot;
+	/* hostile: A63; A64 */
+	devq_fault(q, id >= q->size ? VIO_FAULT_HEAD_RANGE : VIO_FAULT_HEAD_BUSY, packed_offset(position),
+		   id);
+}
 
-	/* Each buffer takes an entry at least, so there are fewer than `size` if one is free: packed_walk() looks. */
-	slot = q->in_flight < q->size ? devq_slot_peek(q) : 0;
-	walk = walk_begin(q, slot);
-	count = packed_walk(q, &walk, d);
+/* Takes the buffer at avail_next, which begins with `d`, by the long way. */
+static __attribute__((noinline)) bool packed_take_list(struct vio_devq *q, struct vio_buf *buf,
+						       struct descriptor d)
+{
+	/* Each buffer takes an entry at least, so a slot is free if one is: packed_walk() looks. */
+	const uint16_t slot = q->in_flight < q->size ? devq_slot_peek(q) : 0;
+	struct walk walk = walk_begin(q, slot);
+	unsigned count = packed_walk(q, &walk, &d);
+
 	if (!count)
 		return false;
-	if (d->link >= q->size)
-		return devq_fault(q, VIO_FAULT_HEAD_RANGE, packed_offset(q->avail_next),
-				  d->link); /* hostile: A63 */
-	if (q->busy[d->link])
-		return devq_fault(q, VIO_FAULT_HEAD_BUSY, packed_offset(q->avail_next),
-				  d->link); /* hostile: A64 */
+	if (d.link >= q->size || q->busy[d.link]) {
+		packed_name_fault(q, q->avail_next, d.link);
+		return false;
+	}
 	q->avail_next = packed_advance(q->avail_next, (uint16_t)count, q->size);
-	devq_take(q, &walk, buf, d->link, slot, (uint16_t)count);
+	devq_take_walked(q, buf, &walk, d.link, slot, (uint16_t)count);
 	return true;
 }
 
@@ -152,47 +155,72 @@ static inline bool packed_look(const struct vio_devq *q, struct descriptor *d)
 	return packed_available(q->avail_next, d->flags);
 }
 
-/* The same when it isn't: asks for kicks first. */
-static bool packed_look_again(struct vio_devq *q, struct descriptor *d)
+/* Takes up to `max` buffers of those at avail_next, of which the first begins with `d`. */
+static inline __attribute__((always_inline)) unsigned packed_take(struct vio_devq *q, struct descriptor d,
+								  struct vio_buf *buffers, unsigned max)
 {
-	if (q->polling || vio_devq_enable_kick(q))
+	const struct pvirtq_desc *ring = q->ring;
+	struct taker taker = devq_taker(q);
+	unsigned free = q->size - q->entries, i = 0;
+	uint16_t next = q->avail_next;
+
+	/* Ends after `max` rounds. */
+	for (;;) {
+		struct vio_span span;
+
+		if (__builtin_expect(taker.taken < free && walk_single(&taker.region, &d, &span), 1)) {
+			if (d.link >= taker.size || taker.busy[d.link]) {
+				packed_name_fault(q, next, d.link);
+				break;
+			}
+			next = packed_advance(next, 1, (uint16_t)taker.size);
+			devq_take_single(q, &taker, &buffers[i], span, d.flags / VIRTQ_DESC_F_WRITE & 1,
+					 d.link);
+		} else {
+			q->avail_next = next;
+			devq_taken(q, &taker);
+			if (!packed_take_list(q, &buffers[i], d))
+				return i;
+			taker = devq_taker(q);
+			free = q->size - q->entries;
+			next = q->avail_next;
+		}
+		if (++i == max)
+			break;
+		d = walk_load_packed(&ring[packed_offset(next)]);
+		if (!packed_available(next, d.flags))
+			break;
+	}
+	q->avail_next = next;
+	devq_taken(q, &taker);
+	return i;
+}
+
+/* True when there is a buffer to take, whose first descriptor is then in `d`, and kicks are off. */
+static inline bool packed_begin(struct vio_devq *q, struct descriptor *d)
+{
+	/* When there is none, kicks are asked for before it is looked at once more. */
+	if (!packed_look(q, d) && (q->polling || vio_devq_enable_kick(q) || !packed_look(q, d)))
 		return false;
-	*d = walk_load_packed(&q->ring[packed_offset(q->avail_next)]);
-	return packed_available(q->avail_next, d->flags);
+	if (!q->kicks_off)
+		packed_kicks_refuse(q);
+	return true;
 }
 
 bool packed_pop(struct vio_devq *q, struct vio_buf *buf)
 {
 	struct descriptor d;
 
-	if (!q->budget)
-		return false;
-	if (!packed_look(q, &d)) {
-		struct descriptor again;
-
-		if (!packed_look_again(q, &again))
-			return false;
-		d = again;
-	}
-	if (!q->kicks_off)
-		packed_kicks_refuse(q);
-	return packed_take(q, &d, buf);
+	return q->budget && packed_begin(q, &d) && packed_take(q, d, buf, 1);
 }
 
 unsigned packed_pop_many(struct vio_devq *q, struct vio_buf *buffers, unsigned max)
 {
 	struct descriptor d;
-	unsigned i;
 
-	if (!max || !packed_pop(q, &buffers[0]))
-		return 0;
 	if (max > q->budget)
-		max = q->budget + 1;
-	/* Asks for no kicks where it ends: whoever takes many comes again until there is none. */
-	for (i = 1; i < max && packed_look(q, &d); i++)
-		if (!packed_take(q, &d, &buffers[i]))
-			break;
-	return i;
+		max = q->budget;
+	return max && packed_begin(q, &d) ? packed_take(q, d, buffers, max) : 0;
 }
 
 /* Writes the used element of a buffer, or of a run, that takes so many entries. */

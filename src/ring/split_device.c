@@ -4,26 +4,22 @@
 
 /* The device's side of the split ring. */
 
-static inline __attribute__((always_inline)) bool split_walk(struct vio_devq *q, struct walk *walk,
-							     uint16_t head)
+/*
+ * Walks on from `d`, the descriptor that `head` names, to the end of the chain.
+ *
+ * `left` counts how many buffers of descriptors may still come, `visited` the entries of the
+ * table that were seen. Both grow nearer to their ends with each round, but for the one
+ * that opens an indirect table.
+ */
+static bool split_walk(struct vio_devq *q, struct walk *into, struct descriptor d, uint16_t head)
 {
 	struct table table = { .host = (const uint8_t *)q->desc, .entries = q->size };
-	unsigned at = head, visited = 0, refers = 0;
+	struct vio_region region = mem_region_last(q->mem, q->mem_hint);
+	unsigned at = head, refers = 0, left = q->size, visited = 0;
+	struct walk walk = *into;
 	bool indirect = false;
 
-	/* Ends: `visited` grows with each round but the one, at most, that opens a table. */
-	do {
-		struct descriptor d;
-
-		if (__builtin_expect(table.host != NULL, 1)) {
-			d = walk_load_split(table.host + 16ull * at);
-		} else {
-			struct virtq_desc copy;
-
-			if (!walk_copy_entry(q, table.addr, at, &copy))
-				return devq_fault(q, VIO_FAULT_INDIRECT_MEMORY, refers, table.addr);
-			d = walk_load_split(&copy);
-		}
+	for (;;) {
 		if (__builtin_expect(d.flags & VIRTQ_DESC_F_INDIRECT, 0)) {
 			const struct descriptor lent = d;
 			struct table opened;
@@ -39,18 +35,32 @@ static inline __attribute__((always_inline)) bool split_walk(struct vio_devq *q,
 			refers = at;
 			at = 0;
 			visited = 0;
-			continue;
+		} else {
+			if (!left--) /* hostile: A9 */
+				return devq_fault(q, VIO_FAULT_CHAIN_LOOP, at, q->size + 1u);
+			if (!walk_element(q, &region, &walk, &d, at))
+				return false;
+			if (!(d.flags & VIRTQ_DESC_F_NEXT)) {
+				*into = walk;
+				return true;
+			}
+			if (d.link >= table.entries)
+				return devq_fault(q, VIO_FAULT_NEXT_RANGE, at,
+						  d.link); /* hostile: A4 A5 A46 */
+			at = d.link;
+			if (++visited == table.entries) /* hostile: A1 A2 A9 A45 */
+				return devq_fault(q, VIO_FAULT_CHAIN_LOOP, at, visited);
 		}
-		if (!walk_element(q, walk, &d, at))
-			return false;
-		if (!(d.flags & VIRTQ_DESC_F_NEXT))
-			return true;
-		if (d.link >= table.entries)
-			return devq_fault(q, VIO_FAULT_NEXT_RANGE, at, d.link); /* hostile: A4 A5 A46 */
-		at = d.link;
-		visited++;
-	} while (visited < table.entries);
-	return devq_fault(q, VIO_FAULT_CHAIN_LOOP, at, visited); /* hostile: A45 */
+		if (__builtin_expect(table.host != NULL, 1)) {
+			d = walk_load_split(table.host + 16ull * at);
+		} else {
+			struct virtq_desc copy;
+
+			if (!walk_copy_entry(q, table.addr, at, &copy))
+				return devq_fault(q, VIO_FAULT_INDIRECT_MEMORY, refers, table.addr);
+			d = walk_load_split(&copy);
+		}
+	}
 }
 
 /* Looks at the driver's idx again; true when there is something new, false with or without a fault. */
@@ -92,31 +102,69 @@ static bool split_some(struct vio_devq *q)
 	return !vio_devq_enable_kick(q);
 }
 
-/* Takes the buffer that `head`, the entry at avail_next, names. */
-static inline __attribute__((always_inline)) bool split_take(struct vio_devq *q, uint16_t head,
-							     struct vio_buf *buf)
+/* Takes a buffer that begins with the descriptor `d` and is more than that, or can't be taken at all. */
+static __attribute__((noinline)) bool split_take_chain(struct vio_devq *q, struct vio_buf *buf,
+						       struct descriptor d, uint16_t head)
 {
-	const uint32_t entry = q->avail_next & (q->size - 1u);
-	struct walk walk;
-	uint16_t slot;
-
-	if (head >= q->size)
-		return devq_fault(q, VIO_FAULT_HEAD_RANGE, entry, head); /* hostile: A6 A7 */
-	if (q->busy[head])
-		return devq_fault(q, VIO_FAULT_HEAD_BUSY, entry, head); /* hostile: A56 A57 */
 	/* Fewer than `size` heads are busy, so a slot is free. */
-	slot = devq_slot_peek(q);
-	walk = walk_begin(q, slot);
-	if (!split_walk(q, &walk, head))
+	const uint16_t slot = devq_slot_peek(q);
+	struct walk walk = walk_begin(q, slot);
+
+	if (!split_walk(q, &walk, d, head))
 		return false;
 	q->avail_next++;
-	devq_take(q, &walk, buf, head, slot, 1);
+	devq_take_walked(q, buf, &walk, head, slot, 1);
 	return true;
+}
+
+/* The entry at `index` names what it can't: `head` isn't in the table, or is in flight. */
+static __attribute__((noinline)) void split_head_fault(struct vio_devq *q, uint16_t index, uint16_t head)
+{
+	/* hostile: A6 A7; A56 A57 */
+	devq_fault(q, head >= q->size ? VIO_FAULT_HEAD_RANGE : VIO_FAULT_HEAD_BUSY, index & (q->size - 1u),
+		   head);
 }
 
 static inline uint16_t split_head(const struct vio_devq *q, uint16_t index)
 {
 	return vio_load_le16(&q->avail->ring[index & (q->size - 1u)]);
+}
+
+/*
+ * Takes up to `max` buffers of those that the driver's index is known to cover, each of its
+ * descriptors read once and judged from the copy. The heads of more than one are in `buffers`.
+ */
+static inline __attribute__((always_inline)) unsigned split_take(struct vio_devq *q, struct vio_buf *buffers,
+								 unsigned max, bool many)
+{
+	const struct virtq_desc *desc = q->desc;
+	struct taker taker = devq_taker(q);
+	unsigned i;
+
+	for (i = 0; i < max; i++) {
+		const uint16_t head = many ? buffers[i].head : split_head(q, q->avail_next);
+		struct vio_span span;
+		struct descriptor d;
+
+		if (__builtin_expect(head >= taker.size || taker.busy[head], 0)) {
+			split_head_fault(q, (uint16_t)(q->avail_next + taker.taken), head);
+			break;
+		}
+		d = walk_load_split(&desc[head]);
+		if (__builtin_expect(walk_single(&taker.region, &d, &span), 1)) {
+			devq_take_single(q, &taker, &buffers[i], span, d.flags / VIRTQ_DESC_F_WRITE & 1,
+					 head);
+			continue;
+		}
+		q->avail_next = (uint16_t)(q->avail_next + taker.taken);
+		devq_taken(q, &taker);
+		if (!split_take_chain(q, &buffers[i], d, head))
+			return i;
+		taker = devq_taker(q);
+	}
+	q->avail_next = (uint16_t)(q->avail_next + taker.taken);
+	devq_taken(q, &taker);
+	return i;
 }
 
 bool split_pop(struct vio_devq *q, struct vio_buf *buf)
@@ -125,7 +173,7 @@ bool split_pop(struct vio_devq *q, struct vio_buf *buf)
 		return false;
 	if (!q->kicks_off)
 		split_kicks_refuse(q);
-	return split_take(q, split_head(q, q->avail_next), buf);
+	return split_take(q, buf, 1, false);
 }
 
 unsigned split_pop_many(struct vio_devq *q, struct vio_buf *buffers, unsigned max)
@@ -148,10 +196,7 @@ unsigned split_pop_many(struct vio_devq *q, struct vio_buf *buffers, unsigned ma
 		buffers[i].head = head;
 		__builtin_prefetch(&q->desc[head & (q->size - 1u)]);
 	}
-	for (i = 0; i < count; i++)
-		if (!split_take(q, buffers[i].head, &buffers[i]))
-			break;
-	return i;
+	return split_take(q, buffers, count, true);
 }
 
 /* Writes the used element at `index` of a buffer. */
@@ -194,11 +239,37 @@ void split_push(struct vio_devq *q, const struct vio_buf *buf, uint32_t written)
 void split_push_many(struct vio_devq *q, const struct vio_buf *buffers, const uint32_t *written,
 		     unsigned count)
 {
+	struct virtq_used_elem *ring = q->used->ring;
+	const uint32_t generation = q->generation;
+	const unsigned mask = q->size - 1u;
+	uint16_t *slots = q->slots;
+	uint8_t *busy = q->busy;
+	uint16_t used_next = q->used_next, in_flight = q->in_flight;
 	unsigned i;
 
-	for (i = 0; i < count; i++)
-		if (devq_holds(q, &buffers[i]))
-			split_give(q, &buffers[i], written[i]);
+	if (q->in_order) {
+		for (i = 0; i < count; i++)
+			if (devq_holds(q, &buffers[i]))
+				split_give(q, &buffers[i], written[i]);
+		return;
+	}
+	for (i = 0; i < count; i++) {
+		const struct vio_buf *buf = &buffers[i];
+		const uint32_t length = devq_written(buf, written[i]);
+		const uint16_t head = buf->head;
+
+		if (buf->generation != generation)
+			continue;
+		busy[head] = 0;
+		in_flight--;
+		slots[mask - in_flight] = buf->slot;
+		vio_store_le32(&ring[used_next & mask].id, head);
+		vio_store_le32(&ring[used_next & mask].len, length);
+		used_next++;
+	}
+	q->entries = (uint16_t)(q->entries - (q->in_flight - in_flight));
+	q->in_flight = in_flight;
+	q->used_next = used_next;
 }
 
 /* spec: DEV-BASIC-031, for a driver that has no other way to learn that nothing is left to do. */

@@ -16,7 +16,7 @@ bool walk_memory_slowly(struct vio_devq *q, struct walk *walk, uint64_t addr, ui
 			piece = span.length; /* the first region's part, which did fit */
 		else if (found < 0)
 			return false;
-		walk_append(walk, q->spans_max, span, access == VIO_MEM_WRITE);
+		walk_append(walk, span, access == VIO_MEM_WRITE);
 		at += piece;
 		left -= piece;
 	}

@@ -25,11 +25,10 @@ struct descriptor {
 
 /* What was gathered of a buffer. */
 struct walk {
-	struct vio_span *spans; /* spans_max of them; readable ones first */
-	unsigned count;         /* in use */
-	unsigned readable;      /* of those */
-	unsigned descriptors;   /* that carried a buffer, direct and indirect */
-	uint64_t readable_bytes, writable_bytes;
+	struct vio_span *next;     /* place for the next span; they begin at that of the slot */
+	struct vio_span *end;      /* of the slot's places */
+	struct vio_span *writable; /* the end of the readable ones */
+	uint64_t readable_bytes, bytes;
 	bool truncated;
 };
 
@@ -62,58 +61,63 @@ bool walk_memory_slowly(struct vio_devq *q, struct walk *walk, uint64_t addr, ui
  * Appends one span. When there is no room it takes the last place, so that the
  * last byte of the buffer, where a status may lie, can always be found.
  */
-static inline void walk_append(struct walk *walk, unsigned spans_max, struct vio_span span, bool writable)
+static inline __attribute__((always_inline)) void walk_append(struct walk *walk, struct vio_span span,
+							      bool writable)
 {
-	if (walk->count == spans_max) {
+	if (walk->next == walk->end) {
 		walk->truncated = true;
-		walk->count--;
-		if (walk->readable > walk->count)
-			walk->readable--;
+		walk->next--;
+		if (walk->writable > walk->next)
+			walk->writable = walk->next;
 	}
-	walk->spans[walk->count++] = span;
+	*walk->next++ = span;
 	if (!writable)
-		walk->readable++;
+		walk->writable = walk->next;
 }
 
-static inline __attribute__((always_inline)) bool walk_memory(struct vio_devq *q, struct walk *walk,
-							      const struct descriptor *d, bool writable)
+static inline unsigned walk_access(const struct descriptor *d)
 {
-	const unsigned access = writable ? VIO_MEM_WRITE : VIO_MEM_READ;
-	struct vio_span span;
-
-	if (__builtin_expect(!d->len || !mem_resolve_hit(q->mem, q->mem_hint, d->addr, d->len, access, &span),
-			     0)) {
-		struct walk lent = *walk;
-		bool found = walk_memory_slowly(q, &lent, d->addr, d->len, access);
-
-		*walk = lent;
-		return found;
-	}
-	walk_append(walk, q->spans_max, span, writable);
-	return true;
+	return d->flags & VIRTQ_DESC_F_WRITE ? VIO_MEM_WRITE : VIO_MEM_READ;
 }
 
 /* Takes the memory of one descriptor. `index` is only for the fault. */
-static inline __attribute__((always_inline)) bool walk_element(struct vio_devq *q, struct walk *walk,
-							       const struct descriptor *d, uint32_t index)
+static inline __attribute__((always_inline)) bool walk_element(struct vio_devq *q, struct vio_region *region,
+							       struct walk *walk, const struct descriptor *d,
+							       uint32_t index)
 {
 	const bool writable = d->flags & VIRTQ_DESC_F_WRITE;
+	struct vio_span span;
 
-	if (++walk->descriptors > q->size)
-		return devq_fault(q, VIO_FAULT_CHAIN_LOOP, index, walk->descriptors); /* hostile: A1 A2 A9 */
-	if (writable)
-		walk->writable_bytes += d->len;
-	else if (!walk->writable_bytes)
+	if (!writable) {
+		if (walk->bytes != walk->readable_bytes)
+			return devq_fault(q, VIO_FAULT_READ_AFTER_WRITE, index, d->flags); /* hostile: A25 */
 		walk->readable_bytes += d->len;
-	else
-		return devq_fault(q, VIO_FAULT_READ_AFTER_WRITE, index, d->flags); /* hostile: A25 */
-	if (walk->readable_bytes + walk->writable_bytes > CHAIN_BYTES_MAX)
-		return devq_fault(q, VIO_FAULT_CHAIN_LENGTH, index,
-				  walk->readable_bytes + walk->writable_bytes);
-	/* hostile: A13 A15 A16 A18 A19 A21; an element of no bytes names no memory (A10 A12). */
-	if (!walk_memory(q, walk, d, writable))
-		return devq_fault(q, VIO_FAULT_BUFFER_MEMORY, index, d->addr);
+	}
+	walk->bytes += d->len;
+	if (walk->bytes > CHAIN_BYTES_MAX)
+		return devq_fault(q, VIO_FAULT_CHAIN_LENGTH, index, walk->bytes);
+	if (__builtin_expect(d->len && mem_region_hit(region, d->addr, d->len, walk_access(d), &span), 1)) {
+		walk_append(walk, span, writable);
+	} else {
+		struct walk lent = *walk;
+		bool found = walk_memory_slowly(q, &lent, d->addr, d->len, walk_access(d));
+
+		*walk = lent;
+		*region = mem_region_last(q->mem, q->mem_hint);
+		/* hostile: A13 A15 A16 A18 A19 A21; an element of no bytes names no memory (A10 A12). */
+		if (!found)
+			return devq_fault(q, VIO_FAULT_BUFFER_MEMORY, index, d->addr);
+	}
 	return true;
+}
+
+/* A buffer of this one descriptor, which lies in the region hit last: by far the most common one. */
+static inline __attribute__((always_inline)) bool walk_single(const struct vio_region *region,
+							      const struct descriptor *d,
+							      struct vio_span *span)
+{
+	return !(d->flags & (VIRTQ_DESC_F_NEXT | VIRTQ_DESC_F_INDIRECT)) && d->len &&
+	       mem_region_hit(region, d->addr, d->len, walk_access(d), span);
 }
 
 /* A descriptor of the split layout, at an address that is 8 aligned. Each byte is read once. */
@@ -149,9 +153,16 @@ static inline uint16_t devq_slot_peek(const struct vio_devq *q)
 	return q->in_order ? q->order_next : q->slots[q->size - 1 - q->in_flight];
 }
 
+static inline struct vio_span *devq_slot_spans(const struct vio_devq *q, uint16_t slot)
+{
+	return q->spans + (size_t)slot * q->spans_max;
+}
+
 static inline struct walk walk_begin(const struct vio_devq *q, uint16_t slot)
 {
-	return (struct walk){ .spans = q->spans + (size_t)slot * q->spans_max };
+	struct vio_span *spans = devq_slot_spans(q, slot);
+
+	return (struct walk){ .next = spans, .end = spans + q->spans_max, .writable = spans };
 }
 
 /* A record of what was pushed, by slot, when it can't be shown yet. */
@@ -163,36 +174,120 @@ struct vio_devq_done {
 	bool whole; /* may be skipped: see devq_order_push() */
 };
 
-/* The walk succeeded: the buffer is taken. */
-static inline __attribute__((always_inline)) void devq_take(struct vio_devq *q, const struct walk *walk,
-							    struct vio_buf *buf, uint16_t name, uint16_t slot,
-							    uint16_t entries)
+/* In order: the record of the next buffer. */
+static inline uint16_t devq_order_take(struct vio_devq *q)
 {
-	const uint64_t writable_bytes = walk->writable_bytes;
+	const uint16_t slot = q->order_next;
 
+	q->order[slot].pushed = false;
+	q->order_next = (uint16_t)(slot + 1u == q->size ? 0 : slot + 1u);
+	return slot;
+}
+
+/* A buffer is taken that `name` names, with its spans at its slot; `buf` learns what isn't about those. */
+static inline __attribute__((always_inline)) void devq_take(struct vio_devq *q, struct vio_buf *buf,
+							    uint16_t name, uint16_t slot, uint16_t entries)
+{
 	q->busy[name] = 1;
 	q->in_flight++;
 	q->entries = (uint16_t)(q->entries + entries);
-	if (q->in_order) {
-		q->order[slot].pushed = false;
-		q->order_next = (uint16_t)(slot + 1u == q->size ? 0 : slot + 1u);
-	}
+	if (q->in_order)
+		devq_order_take(q);
 	if (q->budget != VIO_DEVQ_NO_BUDGET)
 		q->budget--;
-	buf->readable = walk->spans;
-	buf->writable = walk->spans + walk->readable;
-	buf->readable_count = (uint16_t)walk->readable;
-	buf->writable_count = (uint16_t)(walk->count - walk->readable);
 	buf->head = name;
 	buf->slot = slot;
 	buf->generation = q->generation;
+	buf->request = q->requests + (size_t)slot * q->request_stride;
+	buf->entries = entries;
+}
+
+/*
+ * What taking buffers needs, copied out of the queue: with each access to shared memory a
+ * compiler forgets what it has read of everything else.
+ */
+struct taker {
+	struct vio_region region;
+	struct vio_span *spans;
+	uint8_t *requests;
+	uint8_t *busy;
+	const uint16_t *slots; /* the place above the free slot that is next */
+	uint32_t generation;
+	unsigned request_stride;
+	unsigned spans_max;
+	unsigned size;
+	unsigned taken; /* of those that aren't in q->in_flight yet */
+	bool in_order;
+};
+
+static inline __attribute__((always_inline)) struct taker devq_taker(const struct vio_devq *q)
+{
+	return (struct taker){
+		.region = mem_region_last(q->mem, q->mem_hint),
+		.spans = q->spans,
+		.requests = q->requests,
+		.busy = q->busy,
+		.slots = q->slots + (q->size - q->in_flight),
+		.generation = q->generation,
+		.request_stride = q->request_stride,
+		.spans_max = q->spans_max,
+		.size = q->size,
+		.in_order = q->in_order,
+	};
+}
+
+/* Writes back what was taken. */
+static inline __attribute__((always_inline)) void devq_taken(struct vio_devq *q, const struct taker *taker)
+{
+	q->in_flight = (uint16_t)(q->in_flight + taker->taken);
+	q->entries = (uint16_t)(q->entries + taker->taken);
+	if (q->budget != VIO_DEVQ_NO_BUDGET)
+		q->budget -= taker->taken;
+}
+
+/* Takes a buffer of one descriptor that `name` names. There is a free slot. */
+static inline __attribute__((always_inline)) void devq_take_single(struct vio_devq *q, struct taker *taker,
+								   struct vio_buf *buf, struct vio_span span,
+								   unsigned writable, uint16_t name)
+{
+	const uint16_t slot = taker->in_order ? devq_order_take(q) : *--taker->slots;
+	struct vio_span *spans = taker->spans + (size_t)slot * taker->spans_max;
+	const uint64_t fill = writable ? span.length : 0;
+
+	taker->busy[name] = 1;
+	taker->taken++;
+	*spans = span;
+	buf->readable = spans;
+	buf->writable = spans + (1 - writable);
+	buf->readable_count = (uint16_t)(1 - writable);
+	buf->writable_count = (uint16_t)writable;
+	buf->head = name;
+	buf->slot = slot;
+	buf->generation = taker->generation;
+	buf->writable_limit = (uint32_t)fill;
+	buf->readable_bytes = span.length - fill;
+	buf->writable_bytes = fill;
+	buf->request = taker->requests + (size_t)slot * taker->request_stride;
+	buf->entries = 1;
+	buf->receives = writable;
+	buf->truncated = false;
+}
+
+static inline void devq_take_walked(struct vio_devq *q, struct vio_buf *buf, const struct walk *walk,
+				    uint16_t name, uint16_t slot, uint16_t entries)
+{
+	const uint64_t writable_bytes = walk->bytes - walk->readable_bytes;
+
+	buf->readable = devq_slot_spans(q, slot);
+	buf->writable = walk->writable;
+	buf->readable_count = (uint16_t)(walk->writable - buf->readable);
+	buf->writable_count = (uint16_t)(walk->next - walk->writable);
 	buf->writable_limit = writable_bytes > UINT32_MAX ? UINT32_MAX : (uint32_t)writable_bytes;
 	buf->readable_bytes = walk->readable_bytes;
 	buf->writable_bytes = writable_bytes;
-	buf->request = q->requests + (size_t)slot * q->request_stride;
-	buf->entries = entries;
 	buf->receives = !walk->readable_bytes;
 	buf->truncated = walk->truncated;
+	devq_take(q, buf, name, slot, entries);
 }
 
 /* Whether what is pushed belongs to this life of the queue and to a driver that can still be served. */
