@@ -69,7 +69,7 @@ static bool size_legal(const struct vio_drvq_config *config)
 {
 	if (vio_features_has(&config->features, VIRTIO_F_RING_PACKED))
 		return VIO_CONFIG_PACKED && config->size && config->size <= VIRTQ_SIZE_MAX;
-	return vio_is_power_of_two(config->size) && config->size <= VIRTQ_SIZE_MAX;
+	return vio_is_power_of_two(config->size); /* 16 bits have no greater one than VIRTQ_SIZE_MAX */
 }
 
 static bool config_legal(const struct vio_drvq_config *config)

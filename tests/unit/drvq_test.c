@@ -53,6 +53,17 @@ static void test_start_refuses(void **state)
 	bad = config;
 	bad.indirect.host = tables + 1;
 	assert_int_equal(vio_drvq_start(&q, &bad), -VIO_EINVAL);
+	bad.indirect.host = NULL;
+	assert_int_equal(vio_drvq_start(&q, &bad), -VIO_EINVAL);
+	bad = config;
+	bad.device_align = 2;
+	assert_int_equal(vio_drvq_start(&q, &bad), -VIO_EINVAL);
+	bad.device_align = 96;
+	assert_int_equal(vio_drvq_start(&q, &bad), -VIO_EINVAL);
+	bad.device_align = 1024; /* as a legacy transport has it */
+	assert_int_equal(vio_drvq_start(&q, &bad), 0);
+	assert_int_equal(vio_drvq_device_area(&q).raw, 0x1000 + 1024);
+	assert_int_equal(vio_drvq_ring_bytes_aligned(8, 1024), 1024 + 6 + 64);
 	assert_int_equal(vio_drvq_start(&q, &config), 0);
 	assert_int_equal(vio_drvq_descriptor_area(&q).raw, 0x1000);
 	assert_int_equal(vio_drvq_driver_area(&q).raw, 0x1000 + 128);
