@@ -210,7 +210,8 @@ VIO_API void vio_devq_push(struct vio_devq *q, const struct vio_buf *buf, uint32
 /*
  * The same for many: takes up to `max` buffers at once, returns how many; gives
  * `count` back, written[i] bytes of buffers[i] filled. Cheaper by the buffer than one at
- * a time where the driver works in batches.
+ * a time where the driver works in batches. Fewer than `max` may be what was known of: only
+ * after 0 will the driver kick again, as after false of vio_devq_pop().
  */
 VIO_API unsigned vio_devq_pop_many(struct vio_devq *q, struct vio_buf *buffers, unsigned max);
 VIO_API void vio_devq_push_many(struct vio_devq *q, const struct vio_buf *buffers, const uint32_t *written,
