@@ -66,7 +66,7 @@ struct script {
 	unsigned next_token;
 };
 
-static void note(struct world *w, uint64_t value)
+FUZZ_UNSEEN static void note(struct world *w, uint64_t value)
 {
 	w->result = (w->result ^ value) * UINT64_C(0x100000001b3) ^ w->result >> 31;
 }
@@ -88,7 +88,7 @@ static void interrupted(void *context, struct vio_devq *q)
 }
 
 /* After each operation. */
-static void compare(const struct script *s)
+FUZZ_UNSEEN static void compare(const struct script *s)
 {
 	for (unsigned i = 0; i < WORLDS; i++) {
 		const struct world *w = &s->worlds[i];
@@ -101,7 +101,7 @@ static void compare(const struct script *s)
 	fuzz_note(s->input, s->worlds[0].result);
 }
 
-static void shape(struct script *s, struct vio_sg *sg, struct vio_drvq_buffer *buffer)
+FUZZ_UNSEEN static void shape(struct script *s, struct vio_sg *sg, struct vio_drvq_buffer *buffer)
 {
 	static const uint32_t lengths[] = { 1, 16, 512, 100 };
 	uint8_t counts = fuzz_u8(s->input), bytes = fuzz_u8(s->input);
@@ -178,7 +178,7 @@ static void kick(struct script *s)
 	compare(s);
 }
 
-static void note_buffer(struct world *w, const struct vio_buf *buf)
+FUZZ_UNSEEN static void note_buffer(struct world *w, const struct vio_buf *buf)
 {
 	note(w, buf->readable_bytes);
 	note(w, buf->writable_bytes);
@@ -455,7 +455,7 @@ static void restart(struct script *s)
 	compare(s);
 }
 
-static void add_region(struct world *w, uint64_t base, uint8_t *host, uint64_t bytes)
+FUZZ_UNSEEN static void add_region(struct world *w, uint64_t base, uint8_t *host, uint64_t bytes)
 {
 	struct vio_region region = { vio_addr_make(base), bytes, host, VIO_MEM_READ | VIO_MEM_WRITE };
 

@@ -50,7 +50,7 @@ struct shared {
 	uint16_t size; /* of the queue */
 };
 
-static inline uint8_t *host_at(struct shared *w, uint64_t addr, unsigned access)
+FUZZ_UNSEEN static inline uint8_t *host_at(struct shared *w, uint64_t addr, unsigned access)
 {
 	for (unsigned i = 0; i < REGIONS; i++) {
 		const struct vio_region *region = &w->regions[i];
@@ -62,7 +62,7 @@ static inline uint8_t *host_at(struct shared *w, uint64_t addr, unsigned access)
 	return NULL;
 }
 
-static inline bool all_there(struct shared *w, uint64_t addr, uint64_t len, unsigned access)
+FUZZ_UNSEEN static inline bool all_there(struct shared *w, uint64_t addr, uint64_t len, unsigned access)
 {
 	/* No region is shorter than a page but the last, so looking at a few points is enough. */
 	for (uint64_t at = 0; at < len; at += PAGE / 2)
@@ -71,12 +71,15 @@ static inline bool all_there(struct shared *w, uint64_t addr, uint64_t len, unsi
 	return !len || (addr + (len - 1) >= addr && host_at(w, addr + (len - 1), access));
 }
 
-static inline uint64_t load(struct shared *w, uint64_t addr, unsigned bytes)
+FUZZ_UNSEEN static inline uint64_t load(struct shared *w, uint64_t addr, unsigned bytes)
 {
+	const uint8_t *last = host_at(w, addr + bytes - 1, VIO_MEM_READ);
+	const uint8_t *first = host_at(w, addr, VIO_MEM_READ);
+	const bool contiguous = last - first == (ptrdiff_t)bytes - 1;
 	uint64_t value = 0;
 
 	while (bytes--)
-		value = value << 8 | *host_at(w, addr + bytes, VIO_MEM_READ);
+		value = value << 8 | *(contiguous ? first + bytes : host_at(w, addr + bytes, VIO_MEM_READ));
 	return value;
 }
 
@@ -118,7 +121,8 @@ static inline bool judge_table_itself(struct shared *w, struct opinion *o, bool 
 	return true;
 }
 
-static inline void compare_last(struct shared *w, const struct opinion *o, const struct vio_span *span)
+FUZZ_UNSEEN static inline void compare_last(struct shared *w, const struct opinion *o,
+					    const struct vio_span *span)
 {
 	unsigned last = o->count - 1;
 
@@ -132,7 +136,8 @@ static inline void compare_last(struct shared *w, const struct opinion *o, const
  * The spans are the bytes of the elements, in order; when truncated, the first
  * ones and then the very last.
  */
-static inline void compare_bytes(struct shared *w, const struct opinion *o, const struct vio_buf *buf)
+FUZZ_UNSEEN static inline void compare_bytes(struct shared *w, const struct opinion *o,
+					     const struct vio_buf *buf)
 {
 	const struct vio_span *span = buf->readable;
 	unsigned count = buf->readable_count + buf->writable_count, done = 0;
@@ -166,7 +171,7 @@ static inline void compare_bytes(struct shared *w, const struct opinion *o, cons
 	FUZZ_CHECK(done == count && !buf->truncated);
 }
 
-static inline void store(struct shared *w, uint64_t addr, uint64_t value, unsigned bytes)
+FUZZ_UNSEEN static inline void store(struct shared *w, uint64_t addr, uint64_t value, unsigned bytes)
 {
 	for (unsigned i = 0; i < bytes; i++) {
 		uint8_t *at = host_at(w, addr + i, VIO_MEM_READ);

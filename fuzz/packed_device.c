@@ -32,27 +32,27 @@ struct world {
 	unsigned held_count, interrupts;
 };
 
-static unsigned further(const struct world *w, unsigned place, unsigned count)
+FUZZ_UNSEEN static unsigned further(const struct world *w, unsigned place, unsigned count)
 {
 	return (place + count) % (2u * w->s.size);
 }
 
-static uint64_t desc_at(const struct world *w, unsigned place)
+FUZZ_UNSEEN static uint64_t desc_at(const struct world *w, unsigned place)
 {
 	return RING + 16u * (place % w->s.size);
 }
 
-static unsigned avail_state(const struct world *w, unsigned place)
+FUZZ_UNSEEN static unsigned avail_state(const struct world *w, unsigned place)
 {
 	return place < w->s.size ? VIRTQ_DESC_F_AVAIL : VIRTQ_DESC_F_USED;
 }
 
-static unsigned used_state(const struct world *w, unsigned place)
+FUZZ_UNSEEN static unsigned used_state(const struct world *w, unsigned place)
 {
 	return place < w->s.size ? STATE_FLAGS : 0;
 }
 
-static bool available(struct world *w, unsigned place)
+FUZZ_UNSEEN static bool available(struct world *w, unsigned place)
 {
 	return (load(&w->s, desc_at(w, place) + 14, 2) & STATE_FLAGS) == avail_state(w, place);
 }
@@ -157,7 +157,7 @@ static void pop(struct world *w)
 }
 
 /* One used descriptor at the place where the driver looks; stands for `count` of those taken. */
-static void check_used(struct world *w, unsigned count)
+FUZZ_UNSEEN static void check_used(struct world *w, unsigned count)
 {
 	const struct taken *last = &w->taken[count - 1];
 	uint64_t desc = desc_at(w, w->used);
@@ -178,7 +178,7 @@ static void check_used(struct world *w, unsigned count)
 }
 
 /* After a notification everything that can be shown is. */
-static void check_shown(struct world *w)
+FUZZ_UNSEEN static void check_shown(struct world *w)
 {
 	while (w->taken_count && w->taken[0].pushed) {
 		uint64_t id = load(&w->s, desc_at(w, w->used) + 12, 2);

@@ -48,7 +48,7 @@ struct world {
 	unsigned tokens_next;
 };
 
-static uint64_t load(const uint8_t *from, unsigned bytes)
+FUZZ_UNSEEN static uint64_t load(const uint8_t *from, unsigned bytes)
 {
 	uint64_t value = 0;
 
@@ -57,13 +57,13 @@ static uint64_t load(const uint8_t *from, unsigned bytes)
 	return value;
 }
 
-static void store(uint8_t *to, uint64_t value, unsigned bytes)
+FUZZ_UNSEEN static void store(uint8_t *to, uint64_t value, unsigned bytes)
 {
 	for (unsigned i = 0; i < bytes; i++)
 		to[i] = (uint8_t)(value >> (8 * i));
 }
 
-static unsigned further(const struct world *w, unsigned place, unsigned count)
+FUZZ_UNSEEN static unsigned further(const struct world *w, unsigned place, unsigned count)
 {
 	return (place + count) % (2u * w->size);
 }
@@ -98,7 +98,7 @@ static bool broken(const struct world *w)
 	return w->fault.kind != VIO_FAULT_NONE;
 }
 
-static void check_account(struct world *w)
+FUZZ_UNSEEN static void check_account(struct world *w)
 {
 	const struct vio_fault *fault = &w->q.fault;
 
@@ -129,14 +129,15 @@ static int expected_add(const struct world *w, struct entry *entry)
 	return entry->descriptors > w->free_count ? -VIO_ENOSPC : 0;
 }
 
-static void check_element(const uint8_t *desc, const struct entry *entry, unsigned i, unsigned also)
+FUZZ_UNSEEN static void check_element(const uint8_t *desc, const struct entry *entry, unsigned i,
+				      unsigned also)
 {
 	FUZZ_CHECK(load(desc, 8) == entry->sg[i].addr.raw && load(desc + 8, 4) == entry->sg[i].length);
 	FUZZ_CHECK(load(desc + 14, 2) == (also | (i >= entry->readable ? VIRTQ_DESC_F_WRITE : 0u)));
 }
 
 /* What the device finds at the first descriptor of a buffer, or will. */
-static void check_first(struct world *w, const struct entry *entry)
+FUZZ_UNSEEN static void check_first(struct world *w, const struct entry *entry)
 {
 	const uint8_t *desc = desc_at(w, entry->place);
 	unsigned next = entry->count > 1 ? VIRTQ_DESC_F_NEXT : 0;
@@ -164,7 +165,7 @@ static unsigned id_at(struct world *w, const struct entry *entry)
  * What was written when a buffer was added, which the device may rewrite from then on: everything but
  * the length, id and flags of the first one of those that will be shown together.
  */
-static void check_added(struct world *w, struct entry *entry, bool first)
+FUZZ_UNSEEN static void check_added(struct world *w, struct entry *entry, bool first)
 {
 	uint64_t addr = load(desc_at(w, entry->place), 8);
 
@@ -217,7 +218,7 @@ static void add(struct world *w)
 	check_account(w);
 }
 
-static bool kick_due(const struct world *w)
+FUZZ_UNSEEN static bool kick_due(const struct world *w)
 {
 	uint16_t event = (uint16_t)load(device_event(w), 2), flags = (uint16_t)load(device_event(w) + 2, 2);
 
@@ -259,7 +260,7 @@ static bool used_there(const struct world *w)
 	return (load(desc_at(w, w->used) + 14, 2) & STATE_FLAGS) == used_state(w, w->used);
 }
 
-static struct entry *find_shown(struct world *w, unsigned id)
+FUZZ_UNSEEN static struct entry *find_shown(struct world *w, unsigned id)
 {
 	for (unsigned i = 0; i < w->shown; i++)
 		if (w->entries[i].id == id)

@@ -49,7 +49,7 @@ static uint8_t *area(struct world *w, struct vio_addr addr)
 	return w->ring + (addr.raw - RING);
 }
 
-static uint64_t load(const uint8_t *from, unsigned bytes)
+FUZZ_UNSEEN static uint64_t load(const uint8_t *from, unsigned bytes)
 {
 	uint64_t value = 0;
 
@@ -58,7 +58,7 @@ static uint64_t load(const uint8_t *from, unsigned bytes)
 	return value;
 }
 
-static void store(uint8_t *to, uint64_t value, unsigned bytes)
+FUZZ_UNSEEN static void store(uint8_t *to, uint64_t value, unsigned bytes)
 {
 	for (unsigned i = 0; i < bytes; i++)
 		to[i] = (uint8_t)(value >> (8 * i));
@@ -74,7 +74,7 @@ static uint8_t *avail(struct world *w)
 	return area(w, vio_drvq_driver_area(&w->q));
 }
 
-static void check_account(struct world *w)
+FUZZ_UNSEEN static void check_account(struct world *w)
 {
 	const struct vio_fault *fault = &w->q.fault;
 
@@ -112,8 +112,8 @@ static int expected_add(const struct world *w, const struct vio_sg *sg, unsigned
 }
 
 /* What the device would find: the elements, in order, chained as the standard asks. */
-static void check_chain(struct world *w, unsigned head, const struct vio_sg *sg, unsigned readable,
-			unsigned count)
+FUZZ_UNSEEN static void check_chain(struct world *w, unsigned head, const struct vio_sg *sg,
+				    unsigned readable, unsigned count)
 {
 	const uint8_t *table = w->ring, *desc = table + 16 * head;
 
