@@ -47,6 +47,8 @@ int os_pci_interrupt(const struct os *os, const struct vio_pci_function *functio
 {
 	unsigned address = function->address, pin = function->interrupt_pin;
 
+	if (pin && os->board.pci_line)
+		return os->board.pci_line + function->interrupt_line;
 	if (!os->board.pci_interrupt || !pin || pin > 4)
 		return -1;
 	for (pin--; address >> 8; address = bridge_to(os, address >> 8))
@@ -75,7 +77,10 @@ static bool deliver_all(struct os *os)
 	bool any = number >= 0;
 
 	for (; number >= 0; number = board_interrupt_take()) {
-		os->interrupts++;
+		if (os->board.messages && number >= os->board.first_message)
+			os->messages++;
+		else
+			os->lines++;
 		deliver(os, number);
 		board_interrupt_done(number);
 	}
@@ -96,20 +101,27 @@ static bool pending(const struct os *os)
 	return false;
 }
 
-static void sleep_ns(const struct os *os, uint64_t time_ns)
+/* Whether any came. */
+static bool sleep_ns(struct os *os, uint64_t time_ns)
 {
-	board_sleep(time_ns * (os->board.ticks_per_second / 1000000) / 1000);
+	const uint64_t ticks = time_ns * (os->board.ticks_per_second / 1000000) / 1000;
+	const uint64_t since = board_ticks();
+	uint64_t passed;
+
+	while (!deliver_all(os)) {
+		passed = board_ticks() - since;
+		if (passed >= ticks)
+			return false;
+		board_sleep(ticks - passed);
+	}
+	return true;
 }
 
 void os_wait(struct os *os, uint64_t timeout_ns)
 {
-	if (!os->board.has_interrupts)
-		return;
-	sleep_ns(os, timeout_ns);
-	if (deliver_all(os) || !pending(os))
+	if (!os->board.has_interrupts || sleep_ns(os, timeout_ns) || !pending(os))
 		return;
 	/* Maybe it comes a moment after what it tells of. */
-	sleep_ns(os, LATE_NS);
-	if (!deliver_all(os))
+	if (!sleep_ns(os, LATE_NS))
 		os->interrupts_lost++;
 }

@@ -4,10 +4,22 @@
 
 #include "os.h"
 
-static void put(char character, unsigned times)
+/* Where text goes: to the console, or to memory as long as there is room. */
+struct out {
+	char *to;
+	size_t left;
+};
+
+static void put(struct out *out, char character, unsigned times)
 {
-	for (; times; times--)
-		board_put(character);
+	for (; times; times--) {
+		if (!out->to) {
+			board_put(character);
+		} else if (out->left) {
+			*out->to++ = character;
+			out->left--;
+		}
+	}
 }
 
 static size_t length_of(const char *text)
@@ -19,16 +31,16 @@ static size_t length_of(const char *text)
 	return length;
 }
 
-static void print_text(const char *text, unsigned width)
+static void print_text(struct out *out, const char *text, unsigned width)
 {
 	size_t length = length_of(text), at;
 
 	for (at = 0; at < length; at++)
-		board_put(text[at]);
-	put(' ', width > length ? width - (unsigned)length : 0);
+		put(out, text[at], 1);
+	put(out, ' ', width > length ? width - (unsigned)length : 0);
 }
 
-static void print_number(uint64_t value, unsigned base, unsigned width)
+static void print_number(struct out *out, uint64_t value, unsigned base, unsigned width)
 {
 	char digits[24];
 	unsigned count = sizeof(digits) - 1;
@@ -39,30 +51,27 @@ static void print_number(uint64_t value, unsigned base, unsigned width)
 		value /= base;
 	} while (value);
 	if (base == 16) {
-		put('0', width + count > sizeof(digits) - 1 ? width + count - (sizeof(digits) - 1) : 0);
+		put(out, '0', width + count > sizeof(digits) - 1 ? width + count - (sizeof(digits) - 1) : 0);
 		width = 0;
 	}
-	print_text(&digits[count], width);
+	print_text(out, &digits[count], width);
 }
 
-static void print_signed(int64_t value, unsigned width)
+static void print_signed(struct out *out, int64_t value, unsigned width)
 {
 	if (value < 0)
-		board_put('-');
-	print_number(value < 0 ? -(uint64_t)value : (uint64_t)value, 10, width);
+		put(out, '-', 1);
+	print_number(out, value < 0 ? -(uint64_t)value : (uint64_t)value, 10, width);
 }
 
-void os_print(const char *format, ...)
+static void print(struct out *out, const char *format, va_list arguments)
 {
-	va_list arguments;
-
-	va_start(arguments, format);
 	for (; *format; format++) {
 		unsigned width = 0;
 		bool wide = false;
 
 		if (*format != '%') {
-			board_put(*format);
+			put(out, *format, 1);
 			continue;
 		}
 		for (format++; (*format >= '0' && *format <= '9') || *format == '-' || *format == 'l';
@@ -73,14 +82,36 @@ void os_print(const char *format, ...)
 				width = width * 10 + (unsigned)(*format - '0');
 		}
 		if (*format == 's')
-			print_text(va_arg(arguments, const char *), width);
+			print_text(out, va_arg(arguments, const char *), width);
 		else if (*format == 'd')
-			print_signed(wide ? va_arg(arguments, long) : va_arg(arguments, int), width);
+			print_signed(out, wide ? va_arg(arguments, long) : va_arg(arguments, int), width);
 		else
-			print_number(wide ? va_arg(arguments, unsigned long) : va_arg(arguments, unsigned),
+			print_number(out,
+				     wide ? va_arg(arguments, unsigned long) : va_arg(arguments, unsigned),
 				     *format == 'x' ? 16 : 10, width);
 	}
+}
+
+void os_print(const char *format, ...)
+{
+	struct out console = { NULL, 0 };
+	va_list arguments;
+
+	va_start(arguments, format);
+	print(&console, format, arguments);
 	va_end(arguments);
+}
+
+void os_append(char *text, size_t size, const char *format, ...)
+{
+	size_t length = length_of(text);
+	struct out end = { text + length, size - length - 1 };
+	va_list arguments;
+
+	va_start(arguments, format);
+	print(&end, format, arguments);
+	va_end(arguments);
+	*end.to = 0;
 }
 
 #define SECOND_NS UINT64_C(1000000000)

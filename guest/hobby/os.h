@@ -21,7 +21,7 @@
 
 #define OS_PAGE_BYTES  4096u
 #define OS_PAGES       2048u
-#define OS_DEVICES_MAX 12u
+#define OS_DEVICES_MAX 16u
 
 /* What a board says about itself. */
 struct board {
@@ -38,6 +38,7 @@ struct board {
 	bool has_interrupts;
 	int mmio_interrupt; /* of the first window, the others follow */
 	int pci_interrupt;  /* of pin A at device 0; four in turn */
+	int pci_line;       /* or of line 0, where firmware told each function its line */
 	int first_message;  /* where messages have numbers of their own */
 	unsigned messages;
 	uint64_t message_address; /* a message's data is its number */
@@ -51,9 +52,12 @@ _Noreturn void board_exit(int failed);
 
 /* Those of boards with interrupts. Nothing happens behind the back of the program: they wait to be taken. */
 void board_interrupt_enable(int number);
-void board_sleep(uint64_t ticks); /* until there is one to be taken, or so many ticks are over */
+void board_sleep(uint64_t ticks); /* until there is one to be taken, for so many ticks at most, or less */
 int board_interrupt_take(void);   /* -1: none */
 void board_interrupt_done(int number);
+
+/* For those whose ports are memory: how PCI is reached. */
+struct vio_pci_access board_ports_as_memory(uintptr_t ports, uint64_t ecam);
 
 struct os_device {
 	struct vio_dev dev;
@@ -76,7 +80,7 @@ struct os {
 	unsigned device_count;
 	unsigned complaints; /* of os_find_devices() */
 	unsigned messages_used;
-	unsigned interrupts, interrupts_lost;
+	unsigned lines, messages, interrupts_lost; /* that came, and that didn't */
 };
 
 /* Where each board's entry goes, with the OS_PAGES pages behind its image. */
@@ -86,6 +90,8 @@ _Noreturn void os_trap(unsigned long cause, unsigned long at, unsigned long valu
 
 /* Understands %s %u %d %x, l before the last three, and a width: spaces behind, for %x zeros before. */
 void os_print(const char *format, ...) __attribute__((format(printf, 1, 2)));
+/* The same behind the text in `size` bytes, as far as it fits. */
+void os_append(char *text, size_t size, const char *format, ...) __attribute__((format(printf, 3, 4)));
 
 uint64_t os_now_ns(const struct os *os);
 

@@ -169,7 +169,36 @@ static int clear(struct vio_dev *dev, uint8_t *memory)
 	return error ? error : vio_blk_flush(dev);
 }
 
-static int use(struct os *os, struct vio_dev *dev, unsigned *count)
+static void changed(struct vio_dev *dev)
+{
+	*(bool *)dev->owner = true;
+}
+
+/* Waits until the host makes the disk one MiB larger; the device tells by an interrupt. */
+static int grow(struct os *os, struct vio_dev *dev, uint8_t *sector)
+{
+	struct vio_blk *blk = dev->driver_state;
+	const uint64_t since = os_now_ns(os), before = blk->identity.capacity;
+	bool told = false;
+
+	dev->owner = &told;
+	blk->changed = changed;
+	os_print("blk: may grow now\n");
+	while (!told && os_now_ns(os) - since < ANSWER_NS) {
+		if (os->board.has_interrupts)
+			os_wait(os, ANSWER_NS);
+		else
+			(void)vio_dev_interrupt(dev);
+	}
+	blk->changed = NULL;
+	if (!told)
+		return -VIO_EAGAIN;
+	if (blk->identity.capacity != before + MIB_SECTORS)
+		return -VIO_EIO;
+	return vio_blk_read(dev, before + MIB_SECTORS - 1, sector, VIRTIO_BLK_SECTOR_BYTES);
+}
+
+static int use(struct os *os, struct vio_dev *dev, char *report)
 {
 	uint8_t *memory = os_pages_take(os, MIB);
 	int error;
@@ -197,9 +226,12 @@ static int use(struct os *os, struct vio_dev *dev, unsigned *count)
 		error = judge(memory, GUEST);
 	if (!error)
 		error = clear(dev, memory);
-	*count = 3;
+	if (!error)
+		error = grow(os, dev, memory);
+	os_append(report, USE_REPORT_BYTES, "3 MiB read, written, cleared; grew to %u MiB",
+		  (unsigned)(((struct vio_blk *)dev->driver_state)->identity.capacity / MIB_SECTORS));
 	os_pages_give_back(os, memory, MIB);
 	return error;
 }
 
-const struct use use_blk = { "blk", &vio_blk_driver, "MiB read, written, cleared", use };
+const struct use use_blk = { "blk", &vio_blk_driver, use };

@@ -91,13 +91,13 @@ static int reset_queue(struct vio_dev *dev, struct load *load, unsigned *added)
 	return vio_dev_reenable_queue(dev, 0);
 }
 
-static int use(struct os *os, struct vio_dev *dev, unsigned *count)
+static int use(struct os *os, struct vio_dev *dev, char *report)
 {
 	struct load *load = dev->driver_state;
-	unsigned added = 0, resets = 0, done = 0;
+	unsigned added = 0, count = 0, resets = 0, done = 0;
 	int error = 0;
 
-	while (!error && *count < REQUESTS) {
+	while (!error && count < REQUESTS) {
 		error = fill(load, &added);
 		vio_drvq_kick(load->q);
 		if (!error && vio_dev_has_feature(dev, VIRTIO_F_RING_RESET) && added / RESET_EVERY > resets) {
@@ -113,10 +113,10 @@ static int use(struct os *os, struct vio_dev *dev, unsigned *count)
 		if (!error)
 			error = vio_dev_wait(dev, load->q, ANSWER_NS);
 		if (!error)
-			error = drain(load, count);
+			error = drain(load, &count);
 	}
-	os_print("ring: %u queue resets\n", done);
+	os_append(report, USE_REPORT_BYTES, "%u requests, up to %u at once, %u resets", count, SLOTS, done);
 	return error;
 }
 
-const struct use use_ring = { "ring", &load_driver, "requests, up to 64 at once", use };
+const struct use use_ring = { "ring", &load_driver, use };

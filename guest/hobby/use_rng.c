@@ -17,7 +17,7 @@ static int judge(const uint8_t *first, const uint8_t *second)
 	return different > BYTES / 2 && memcmp(first, second, BYTES) ? 0 : -VIO_EIO;
 }
 
-static int use(struct os *os, struct vio_dev *dev, unsigned *count)
+static int use(struct os *os, struct vio_dev *dev, char *report)
 {
 	uint8_t *bytes = os_pages_take(os, 2 * BYTES);
 	int error;
@@ -29,9 +29,9 @@ static int use(struct os *os, struct vio_dev *dev, unsigned *count)
 		error = vio_rng_fill(dev, bytes + BYTES, BYTES);
 	if (!error)
 		error = judge(bytes, bytes + BYTES);
-	*count = 2 * BYTES;
+	os_append(report, USE_REPORT_BYTES, "%u random bytes read", error ? 0 : 2 * BYTES);
 	os_pages_give_back(os, bytes, 2 * BYTES);
 	return error;
 }
 
-const struct use use_rng = { "rng", &vio_rng_driver, "random bytes read", use };
+const struct use use_rng = { "rng", &vio_rng_driver, use };

@@ -2,6 +2,7 @@
 #ifndef VIREO_DRIVER_H
 #define VIREO_DRIVER_H
 
+#include <vireo/config.h>
 #include <vireo/drvq.h>
 #include <vireo/platform.h>
 #include <vireo/spec/virtio_ids.h>
@@ -151,7 +152,11 @@ struct vio_driver {
 	size_t state_bytes;  /* of an instance */
 	/* begin .. ready. On failure the driver gives back what it took; vio_dev_end() is called for it. */
 	int (*probe)(struct vio_dev *dev);
-	/* reset, detach; vio_dev_end() is called for it. */
+	/*
+	 * reset, detach; vio_dev_end() is called for it. Should the reset not end, the driver stays bound
+	 * with all that it has, and remove is called once more when the device has let go: then the phase
+	 * is RESET or GONE, and everything can be taken back.
+	 */
 	void (*remove)(struct vio_dev *dev);
 	/* The configuration changed, or the device shows DEVICE_NEEDS_RESET. May be NULL. */
 	void (*config_changed)(struct vio_dev *dev);
@@ -171,7 +176,8 @@ VIO_API int vio_driver_bind(struct vio_dev *dev, const struct vio_driver *driver
 
 /*
  * Removes the driver. -VIO_EAGAIN when the device didn't finish its reset: it may still write to the
- * queues, so `state` and the platform must stay; call again later.
+ * queues, so the driver stays bound, and `state`, the platform and memory that it shared must stay. Call
+ * again later, which doesn't wait.
  */
 VIO_API int vio_driver_unbind(struct vio_dev *dev);
 
@@ -208,12 +214,18 @@ VIO_API struct vio_features vio_dev_ring_features(void);
 
 /*
  * Accepts what is in `wanted` (device-type bits and ring features alike), was offered, and is
- * understood by ring and transport; VERSION_1, ACCESS_PLATFORM and, on a legacy device, ANY_LAYOUT
- * wherever they are offered. What needs another bit that isn't there is dropped by the caller
- * beforehand: vio_features_require(). -VIO_ENOTSUP when the device refuses; -VIO_EPEER when the
- * offer changed meanwhile.
+ * understood by ring and transport; VERSION_1, ACCESS_PLATFORM, NOTIF_CONFIG_DATA and, on a legacy
+ * device, ANY_LAYOUT wherever they are offered. What needs another bit that isn't there is dropped by
+ * the caller beforehand: vio_features_require(). -VIO_ENOTSUP when the device refuses; -VIO_EPEER when
+ * the offer changed meanwhile.
  */
 VIO_API int vio_dev_accept(struct vio_dev *dev, const struct vio_features *wanted);
+
+/* False where legacy devices were left out, so that what is meant for them alone goes as well. */
+static inline bool vio_dev_is_legacy(const struct vio_dev *dev)
+{
+	return VIO_CONFIG_LEGACY && dev->legacy;
+}
 
 /* Clears `bit` in the set unless all of `needs` (bit numbers, ended by -1) are in it. */
 VIO_API void vio_features_require(struct vio_features *set, unsigned bit, const int *needs);
@@ -271,6 +283,8 @@ VIO_API int vio_dev_read_config8(struct vio_dev *dev, uint32_t offset, uint8_t *
 VIO_API int vio_dev_read_config16(struct vio_dev *dev, uint32_t offset, uint16_t *value);
 VIO_API int vio_dev_read_config32(struct vio_dev *dev, uint32_t offset, uint32_t *value);
 VIO_API int vio_dev_read_config64(struct vio_dev *dev, uint32_t offset, uint64_t *value);
+/* The same of 1, 2, 4 or 8 bytes, into a number that holds any. */
+VIO_API int vio_dev_read_field(struct vio_dev *dev, uint32_t offset, uint32_t length, uint64_t *value);
 VIO_API int vio_dev_write_config8(struct vio_dev *dev, uint32_t offset, uint8_t value);
 VIO_API int vio_dev_write_config16(struct vio_dev *dev, uint32_t offset, uint16_t value);
 VIO_API int vio_dev_write_config32(struct vio_dev *dev, uint32_t offset, uint32_t value);

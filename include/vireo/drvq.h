@@ -75,6 +75,7 @@ struct vio_drvq {
 	bool event_idx;
 	bool order_platform; /* the device is hardware */
 	bool callbacks_off;
+	bool lengths_ignored; /* what the device says of used lengths may be wrong, and is cut */
 	uint16_t indirect_max;
 	uint16_t free_count; /* descriptors not in use */
 	uint16_t free_head;  /* split: the next descriptor; packed: the next buffer id */
@@ -89,7 +90,6 @@ struct vio_drvq {
 	uint16_t batch_left;   /* buffers; packed: not 0 until the last one was taken */
 	uint16_t batch_last;   /* packed: id of the last one */
 	uint32_t batch_length; /* of the last one */
-	bool lengths_ignored;  /* a legacy device: what it says of used lengths may be wrong */
 	struct vio_fault fault;
 	union {
 		struct virtq_desc *desc;

@@ -74,6 +74,7 @@ struct virtio_device {
 	u16 queue_max;
 	struct vio_dev_queue *queues; /* queue_max each, behind this structure */
 	struct virtqueue **vqs;
+	bool removed; /* a driver's remove is called once, whether the device lets go or not */
 };
 
 struct vio_linux_buffer;

@@ -40,9 +40,12 @@ struct vio_pci_messages {
 
 /* A structure of the device in one of its BARs. */
 struct vio_pci_place {
-	uint64_t base; /* for memory_read or port_read; 0: there is none */
+	uint64_t
+		base; /* for memory_read or port_read; by the window: offset in the BAR + 1; 0: none */
 	uint32_t length;
+	uint8_t bar; /* by the window */
 	bool io;
+	bool window; /* see struct vio_pci_access.config_only */
 };
 
 /* The driver's state of one device; must live as long as the vio_dev. */
@@ -53,6 +56,7 @@ struct vio_pci_driver {
 	struct vio_pci_place common, notify, isr, device, legacy, table;
 	uint32_t notify_multiplier;
 	uint8_t msix;     /* offset of the capability, 0: there is none */
+	uint8_t window;   /* likewise, to the BARs by the configuration space */
 	uint16_t vectors; /* in use, 0: the interrupt line */
 };
 

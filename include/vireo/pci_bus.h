@@ -49,6 +49,13 @@ struct vio_pci_access {
 	 */
 	uint64_t (*map)(void *context, uint64_t address, uint64_t length);
 	void (*unmap)(void *context, uint64_t mapped, uint64_t length);
+
+	/*
+	 * Memory is out of reach, as for firmware in its first moments: the registers of a modern device go
+	 * through its configuration space, slowly, wherever its BARs are. Nothing else may use the device
+	 * meanwhile, interrupt handlers neither. There are no messages then.
+	 */
+	bool config_only;
 };
 
 /* A register of a function, whichever way it is reached; `offset` is a multiple of `width`. */

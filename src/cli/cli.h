@@ -47,6 +47,7 @@ int cli_boot(int argc, char **argv);
 int cli_probe(int argc, char **argv);
 int cli_blk(int argc, char **argv);
 int cli_rng(int argc, char **argv);
+int cli_console(int argc, char **argv);
 int cli_adder(int argc, char **argv);
 int cli_caesar(int argc, char **argv);
 int cli_document(int argc, char **argv);
@@ -56,5 +57,6 @@ const struct vio_option_table *cli_control_options(void);
 const struct vio_option_table *cli_boot_options(void);
 const struct vio_option_table *cli_probe_options(void);
 const struct vio_option_table *cli_blk_options(void);
+const struct vio_option_table *cli_console_options(void);
 
 #endif

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include <vireo/vhost_user_frontend.h>
 
@@ -23,11 +24,30 @@ bool client_number(const char *text, uint64_t max, uint64_t *number)
 
 int client_complain(struct client *client, const char *what, int error)
 {
-	const char *mistake = client->dev.transport ? vio_vhost_user_frontend_mistake(&client->dev) : "";
+	const char *mistake = client->dev.transport ? client->link->mistake(&client->dev) : "";
 
 	return cli_complain(client->program, CLI_FAILED, "%s: %s: %s%s%s%s", client->path, what,
 			    vio_strerror(error), *mistake ? " (" : "", mistake, *mistake ? ")" : "");
 }
+
+static void report_socket(struct vio_dev *dev, const struct client_type *type, json_t *report)
+{
+	struct vio_vhost_user_frontend_info info;
+
+	vio_vhost_user_frontend_get_info(dev, &info);
+	if (info.queue_count)
+		json_object_set_new(report, "queues", json_integer(info.queue_count));
+	json_object_set_new(report, "features", client_bits(info.features, type, client_feature_name));
+	json_object_set_new(report, "protocol-features",
+			    client_bits(info.protocol_offered, NULL, client_protocol_name));
+}
+
+static const struct client_link socket_link = {
+	.platform = vio_vhost_user_frontend_platform,
+	.mistake = vio_vhost_user_frontend_mistake,
+	.hang_up = vio_vhost_user_frontend_hang_up,
+	.report = report_socket,
+};
 
 static int connect_to(struct client *client, uint32_t id)
 {
@@ -36,8 +56,13 @@ static int connect_to(struct client *client, uint32_t id)
 		.flags = id == VIRTIO_ID_NET ? VIO_VHOST_USER_PAIRS : 0,
 	};
 	struct vio_vhost_user_mistake mistake;
-	int fd = vio_vhost_user_frontend_connect(client->path), error;
+	struct stat status;
+	int fd, error;
 
+	if (!stat(client->path, &status) && !S_ISSOCK(status.st_mode))
+		return client_open_device(client, id);
+	client->link = &socket_link;
+	fd = vio_vhost_user_frontend_connect(client->path);
 	if (fd == -VIO_EINVAL)
 		return cli_complain(client->program, CLI_USAGE, "'%s' is no path of a socket", client->path);
 	if (fd < 0)
@@ -62,8 +87,7 @@ int client_open(struct client *client, uint32_t id, const struct vio_driver *dri
 		client_close(client);
 		return cli_complain(client->program, CLI_FAILED, "out of memory");
 	}
-	error = vio_driver_bind(&client->dev, driver, vio_vhost_user_frontend_platform(&client->dev),
-				client->state);
+	error = vio_driver_bind(&client->dev, driver, client->link->platform(&client->dev), client->state);
 	if (!error)
 		return CLI_OK;
 	status = client_complain(client, "the driver can't drive that device", error);
@@ -74,8 +98,8 @@ int client_open(struct client *client, uint32_t id, const struct vio_driver *dri
 void client_close(struct client *client)
 {
 	if (vio_dev_close(&client->dev)) {
-		/* It doesn't finish its reset. What it has of our memory goes with the connection. */
-		vio_vhost_user_frontend_hang_up(&client->dev);
+		/* It doesn't finish its reset. What it has of our memory goes with that. */
+		client->link->hang_up(&client->dev);
 		vio_dev_close(&client->dev);
 	}
 	free(client->state);

@@ -2,21 +2,39 @@
 #ifndef CLI_CLIENT_H
 #define CLI_CLIENT_H
 
+#include <jansson.h>
+
 #include <vireo/driver.h>
 
 #include "cli/cli.h"
 
 /*
  * Commands that drive a device which somebody else serves: client.c connects, clients.c has one command a
- * device type, probe.c looks at any, names.c knows what bits and fields are called.
+ * device type, probe.c looks at any, probe_device.c at those that are the kernel's, names.c knows what bits
+ * and fields are called.
  */
+
+struct client_type;
+
+/* What a device is reached by: a socket, or a file of the kernel's. */
+struct client_link {
+	const struct vio_platform *(*platform)(struct vio_dev *dev);
+	const char *(*mistake)(struct vio_dev *dev);
+	void (*hang_up)(struct vio_dev *dev); /* as the device doesn't finish its reset */
+	/* Adds to what is told of a device; `type` may be NULL. */
+	void (*report)(struct vio_dev *dev, const struct client_type *type, json_t *report);
+};
 
 struct client {
 	const char *program;
-	const char *path; /* of the socket */
+	const char *path; /* of the socket, or the device's file */
+	const struct client_link *link;
 	struct vio_dev dev;
 	void *state; /* of the driver */
 };
+
+/* probe_device.c: the same for a file that is no socket. */
+int client_open_device(struct client *client, uint32_t id);
 
 /* Connects, and binds a driver if there is one. CLI_OK, or a complaint's status; then nothing is open. */
 int client_open(struct client *client, uint32_t id, const struct vio_driver *driver);
@@ -54,6 +72,13 @@ const char *client_type_name(unsigned index);
 
 /* What a feature bit is called, of the type (NULL: not known) or of all; NULL when it has no name. */
 const char *client_feature_name(const struct client_type *type, unsigned bit);
-const char *client_protocol_name(unsigned bit);
+/* Of vhost-user, and of the kernel's vhost files; the type says nothing there. */
+const char *client_protocol_name(const struct client_type *type, unsigned bit);
+const char *client_backend_name(const struct client_type *type, unsigned bit);
+
+/* probe.c, for reports: the names of the bits that are set, "bit N" where there is none. */
+json_t *client_bits(uint64_t set, const struct client_type *type,
+		    const char *(*name_of)(const struct client_type *type, unsigned bit));
+json_t *client_json_number(uint64_t value);
 
 #endif

@@ -57,6 +57,19 @@ static const struct client_bit protocol_bits[] = {
 	{ 0, NULL },
 };
 
+/* VHOST_BACKEND_F_... */
+static const struct client_bit backend_bits[] = {
+	{ 1, "IOTLB_MSG_V2" },
+	{ 2, "IOTLB_BATCH" },
+	{ 3, "IOTLB_ASID" },
+	{ 4, "SUSPEND" },
+	{ 5, "RESUME" },
+	{ 6, "ENABLE_AFTER_DRIVER_OK" },
+	{ 7, "DESC_ASID" },
+	{ 8, "IOTLB_PERSIST" },
+	{ 0, NULL },
+};
+
 static const struct client_bit no_bits[] = { { 0, NULL } };
 static const struct client_field no_fields[] = { { .name = NULL } };
 
@@ -182,12 +195,26 @@ static const struct client_field input_fields[] = {
 	{ .name = NULL },
 };
 
+/* Socket device (5.10). */
+static const struct client_bit vsock_bits[] = {
+	{ 0, "STREAM" },
+	{ 1, "SEQPACKET" },
+	{ 2, "NO_IMPLIED_STREAM" },
+	{ 0, NULL },
+};
+
+static const struct client_field vsock_fields[] = {
+	{ "guest_cid", 0, 8, -1 },
+	{ .name = NULL },
+};
+
 static const struct client_type types[] = {
 	{ "net", VIRTIO_ID_NET, net_bits, net_fields },
 	{ "blk", VIRTIO_ID_BLOCK, blk_bits, blk_fields },
 	{ "console", VIRTIO_ID_CONSOLE, console_bits, console_fields },
 	{ "rng", VIRTIO_ID_RNG, no_bits, no_fields },
 	{ "input", VIRTIO_ID_INPUT, no_bits, input_fields },
+	{ "vsock", VIRTIO_ID_VSOCK, vsock_bits, vsock_fields },
 	{ "adder", VIRTIO_ID_ADDER, no_bits, adder_fields },
 	{ "caesar", VIRTIO_ID_CAESAR, no_bits, caesar_fields },
 };
@@ -228,7 +255,12 @@ const char *client_feature_name(const struct client_type *type, unsigned bit)
 	return name || !type ? name : find(type->bits, bit);
 }
 
-const char *client_protocol_name(unsigned bit)
+const char *client_protocol_name(const struct client_type *type, unsigned bit)
 {
 	return find(protocol_bits, bit);
+}
+
+const char *client_backend_name(const struct client_type *type, unsigned bit)
+{
+	return find(backend_bits, bit);
 }

@@ -1,11 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 
 #include <inttypes.h>
-#include <jansson.h>
 #include <stddef.h>
 #include <string.h>
-
-#include <vireo/vhost_user_frontend.h>
 
 #include "cli/client.h"
 
@@ -46,7 +43,7 @@ const struct vio_option_table *cli_probe_options(void)
 	return &probe_option_table;
 }
 
-static json_t *number(uint64_t value)
+json_t *client_json_number(uint64_t value)
 {
 	char text[24];
 
@@ -56,8 +53,8 @@ static json_t *number(uint64_t value)
 	return json_string(text);
 }
 
-/* The names of the bits that are set; "bit N" where there is none. */
-static json_t *bits(uint64_t set, const struct client_type *type, bool protocol)
+json_t *client_bits(uint64_t set, const struct client_type *type,
+		    const char *(*name_of)(const struct client_type *type, unsigned bit))
 {
 	json_t *names = json_array();
 	char text[16];
@@ -67,7 +64,7 @@ static json_t *bits(uint64_t set, const struct client_type *type, bool protocol)
 
 		if (!(set >> bit & 1))
 			continue;
-		name = protocol ? client_protocol_name(bit) : client_feature_name(type, bit);
+		name = name_of(type, bit);
 		snprintf(text, sizeof(text), "bit %u", bit);
 		json_array_append_new(names, json_string(name ? name : text));
 	}
@@ -85,39 +82,39 @@ static json_t *field_value(const struct client_field *field, const uint8_t *byte
 		value |= (uint64_t)bytes[i] << (8 * i);
 		snprintf(text + strlen(text), sizeof(text) - strlen(text), "%s%02x", i ? ":" : "", bytes[i]);
 	}
-	return field->width & (field->width - 1) ? json_string(text) : number(value);
+	return field->width & (field->width - 1) ? json_string(text) : client_json_number(value);
 }
 
 /* Fields of features that aren't offered mean nothing; what can't be read is left out. */
-static json_t *config(struct client *client, const struct client_type *type, uint64_t features)
+static json_t *config(struct client *client, const struct client_type *type)
 {
+	const struct vio_features features = client->dev.transport->get_features(&client->dev);
 	json_t *object = json_object();
 	uint8_t bytes[8];
 
 	for (const struct client_field *field = type->fields; field->name; field++)
-		if ((field->feature < 0 || features >> field->feature & 1) && field->width <= sizeof(bytes) &&
+		if ((field->feature < 0 || vio_features_has(&features, (unsigned)field->feature)) &&
+		    field->width <= sizeof(bytes) &&
 		    !client->dev.transport->read_config(&client->dev, field->offset, bytes, field->width))
 			json_object_set_new(object, field->name, field_value(field, bytes));
 	return object;
 }
 
-static json_t *look(struct client *client, uint32_t id)
+static json_t *look(struct client *client)
 {
-	const struct client_type *type = client_type_by_id(id);
-	struct vio_vhost_user_frontend_info info;
-	json_t *report = json_object();
+	const struct client_type *type = client_type_by_id(client->dev.id);
+	json_t *report = json_object(), *fields;
 
-	vio_vhost_user_frontend_get_info(&client->dev, &info);
 	if (type)
 		json_object_set_new(report, "type", json_string(type->name));
-	if (id)
-		json_object_set_new(report, "id", json_integer(id));
-	if (info.queue_count)
-		json_object_set_new(report, "queues", json_integer(info.queue_count));
-	json_object_set_new(report, "features", bits(info.features, type, false));
-	json_object_set_new(report, "protocol-features", bits(info.protocol_offered, NULL, true));
-	if (type && info.protocol_accepted >> VHOST_USER_PROTOCOL_F_CONFIG & 1)
-		json_object_set_new(report, "config", config(client, type, info.features));
+	if (client->dev.id)
+		json_object_set_new(report, "id", json_integer(client->dev.id));
+	client->link->report(&client->dev, type, report);
+	fields = type ? config(client, type) : NULL;
+	/* A back end that has no configuration to tell has none of its fields. */
+	if (fields && (json_object_size(fields) || !type->fields->name))
+		json_object_set(report, "config", fields);
+	json_decref(fields);
 	return report;
 }
 
@@ -189,8 +186,10 @@ int cli_probe(int argc, char **argv)
 		return CLI_OK;
 	}
 	if (argc - first != 1)
-		return cli_complain(argv[0], CLI_USAGE,
-				    "give one SOCKET, the path that a device is served on");
+		return cli_complain(
+			argv[0], CLI_USAGE,
+			"give one SOCKET, the path that a device is served on, or one DEVICE such as "
+			"/dev/vhost-vdpa-0");
 	status = choose_id(argv[0], &settings, &id);
 	if (status)
 		return status;
@@ -198,7 +197,7 @@ int cli_probe(int argc, char **argv)
 	status = client_open(&client, id, NULL);
 	if (status)
 		return status;
-	report = look(&client, id);
+	report = look(&client);
 	client_close(&client);
 	if (settings.json) {
 		json_dumpf(report, stdout, JSON_INDENT(2));

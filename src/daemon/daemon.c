@@ -183,7 +183,7 @@ static int daemon_make_device(struct vio_daemon *daemon, struct vio_message *mes
 	const struct vio_device_class *class = daemon->type->class;
 
 	/* One byte more, so that nothing asked for is no NULL. */
-	daemon->state = calloc(1, (size_t)class->state_bytes + 1);
+	daemon->state = calloc(1, (size_t) class->state_bytes + 1);
 	daemon->backend = calloc(1, (size_t)daemon->type->backend_bytes + 1);
 	if (!daemon->state || !daemon->backend)
 		return vio_fail(message, -VIO_ENOMEM, "out of memory");
@@ -228,18 +228,12 @@ static int daemon_set_properties(struct vio_daemon *daemon, int count, char **as
 	return error;
 }
 
-static int daemon_realize(struct vio_daemon *daemon, struct vio_message *message)
+/* The device has what it stands on: makes it ready for front ends. */
+static int daemon_join(struct vio_daemon *daemon, struct vio_message *message)
 {
 	struct vio_device *device = &daemon->device;
-	int error;
+	int error = vio_device_realize(device);
 
-	if (daemon->type->open) {
-		error = daemon->type->open(device, daemon->loop, daemon->backend, message);
-		if (error)
-			return error;
-	}
-	daemon->opened = true;
-	error = vio_device_realize(device);
 	if (error)
 		return vio_fail(message, error, "%s can't work with these properties: %s",
 				daemon->type->class->name, vio_strerror(error));
@@ -252,6 +246,18 @@ static int daemon_realize(struct vio_daemon *daemon, struct vio_message *message
 	if (!daemon->link)
 		return vio_fail(message, -VIO_ENOMEM, "out of memory");
 	return 0;
+}
+
+static int daemon_realize(struct vio_daemon *daemon, struct vio_message *message)
+{
+	if (daemon->type->open) {
+		int error = daemon->type->open(&daemon->device, daemon->loop, daemon->backend, message);
+
+		if (error)
+			return error;
+	}
+	daemon->opened = true;
+	return daemon_join(daemon, message);
 }
 
 /* The descriptor the user gave: 1 if it listens, 0 if it is connected, or a negative code. */
@@ -381,6 +387,44 @@ static void daemon_end(struct vio_daemon *daemon)
 	vio_log_settle(&daemon->log);
 	if (daemon->log.out != stderr)
 		fclose(daemon->log.out);
+}
+
+int vio_daemon_open_port(struct vio_daemon *port, const struct vio_daemon *first, const char *path,
+			 struct vio_message *message)
+{
+	char control[sizeof(port->control.socket.path) + 16];
+	int error;
+
+	port->settings.socket_path = path;
+	port->retry.expired = daemon_retry;
+	port->log = first->log;
+	error = daemon_join(port, message);
+	if (!error)
+		error = vio_socket_listen(&port->socket, path, 0, message);
+	if (error)
+		return error;
+	snprintf(control, sizeof(control), "%s.control", path);
+	error = vio_control_open(&port->control, port, control, message);
+	if (error)
+		return error;
+	port->listen_watch.fd = port->socket.fd;
+	port->listen_watch.ready = daemon_accept;
+	daemon_listen_resume(port);
+	return 0;
+}
+
+void vio_daemon_close_port(struct vio_daemon *port)
+{
+	port->stopping = true;
+	vio_loop_disarm(port->loop, &port->retry);
+	daemon_listen_pause(port);
+	vio_control_close(&port->control);
+	vio_socket_close(&port->socket);
+	if (port->link)
+		vio_vhost_user_destroy(port->link);
+	if (port->realized)
+		vio_device_unrealize(&port->device);
+	free(port->storage);
 }
 
 static int daemon_complain(const struct vio_daemon *daemon, int status, const struct vio_message *message)

@@ -140,6 +140,19 @@ void vio_control_pause(struct vio_control *control);
 /* Accepting failed: stops it for a second when the system lacks something. */
 void vio_daemon_accept_failed(struct vio_daemon *daemon, int errno_value);
 
+/*
+ * A further device in the loop of the first, with sockets of its own. The caller has
+ * set type, program, loop, watcher, state and backend, the descriptors to -1, and made
+ * the device up to what it stands on. To be closed even when opening it failed.
+ */
+int vio_daemon_open_port(struct vio_daemon *port, const struct vio_daemon *first, const char *path,
+			 struct vio_message *message);
+void vio_daemon_close_port(struct vio_daemon *port);
+
+/* net.c */
+
+extern const struct vio_daemon_type vio_daemon_net_type;
+
 /* document.c */
 
 /* The options of a daemon of this type; `options` has VIO_DAEMON_OPTIONS_MAX places. */

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 
-#include <vireo/daemon.h>
 #include <vireo/devices/adder.h>
 #include <vireo/devices/blk.h>
 #include <vireo/devices/caesar.h>
 #include <vireo/devices/rng.h>
+
+#include "daemon/daemon.h"
 
 /*
  * The device types of `vireo serve`, and what those that need something of the
@@ -91,7 +92,7 @@ static const struct vio_daemon_type adder_type = { .class = &vio_adder_class };
 static const struct vio_daemon_type caesar_type = { .class = &vio_caesar_class };
 
 static const struct vio_daemon_type *const daemon_types[] = {
-	&adder_type, &blk_type, &caesar_type, &rng_type, NULL,
+	&adder_type, &blk_type, &caesar_type, &vio_daemon_net_type, &rng_type, NULL,
 };
 
 const struct vio_daemon_type *const *vio_daemon_types(void)

@@ -58,6 +58,7 @@ static int read_legacy(struct vio_dev *dev, uint32_t offset, void *to, uint32_t 
 	return result < 0 ? result : 0;
 }
 
+/* spec: DRV-BASIC-MAY-001 */
 static bool may_read(enum vio_dev_phase phase)
 {
 	return phase == VIO_DEV_BEGUN || phase == VIO_DEV_ACCEPTED || phase == VIO_DEV_READY;
@@ -71,7 +72,8 @@ int vio_dev_read_config(struct vio_dev *dev, uint32_t offset, void *to, uint32_t
 		return -VIO_ERANGE;
 	if (!length)
 		return 0;
-	return dev->legacy ? read_legacy(dev, offset, to, length) : read_modern(dev, offset, to, length);
+	return vio_dev_is_legacy(dev) ? read_legacy(dev, offset, to, length)
+				      : read_modern(dev, offset, to, length);
 }
 
 int vio_dev_write_config(struct vio_dev *dev, uint32_t offset, const void *from, uint32_t length)
@@ -84,6 +86,24 @@ int vio_dev_write_config(struct vio_dev *dev, uint32_t offset, const void *from,
 	return length ? dev->transport->write_config(dev, offset, from, length) : 0;
 }
 
+/* A number whose first byte lies lowest: on a big-endian machine, a shorter one of its own is on top. */
+static uint64_t number_of(const struct vio_dev *dev, vio_le64 wire, uint32_t length)
+{
+	const bool own_order = vio_dev_is_legacy(dev) && VIO_LE16_RAW(1) != 1;
+
+	return own_order ? wire.raw >> (64 - 8 * length) : vio_le64_get(wire);
+}
+
+int vio_dev_read_field(struct vio_dev *dev, uint32_t offset, uint32_t length, uint64_t *value)
+{
+	vio_le64 wire = { 0 };
+	int error = length > sizeof(wire) ? -VIO_ERANGE : vio_dev_read_config(dev, offset, &wire, length);
+
+	if (!error)
+		*value = number_of(dev, wire, length);
+	return error;
+}
+
 int vio_dev_read_config8(struct vio_dev *dev, uint32_t offset, uint8_t *value)
 {
 	return vio_dev_read_config(dev, offset, value, sizeof(*value));
@@ -91,32 +111,27 @@ int vio_dev_read_config8(struct vio_dev *dev, uint32_t offset, uint8_t *value)
 
 int vio_dev_read_config16(struct vio_dev *dev, uint32_t offset, uint16_t *value)
 {
-	vio_le16 wire;
-	int error = vio_dev_read_config(dev, offset, &wire, sizeof(wire));
+	uint64_t number;
+	int error = vio_dev_read_field(dev, offset, sizeof(*value), &number);
 
 	if (!error)
-		*value = dev->legacy ? wire.raw : vio_le16_get(wire);
+		*value = (uint16_t)number;
 	return error;
 }
 
 int vio_dev_read_config32(struct vio_dev *dev, uint32_t offset, uint32_t *value)
 {
-	vio_le32 wire;
-	int error = vio_dev_read_config(dev, offset, &wire, sizeof(wire));
+	uint64_t number;
+	int error = vio_dev_read_field(dev, offset, sizeof(*value), &number);
 
 	if (!error)
-		*value = dev->legacy ? wire.raw : vio_le32_get(wire);
+		*value = (uint32_t)number;
 	return error;
 }
 
 int vio_dev_read_config64(struct vio_dev *dev, uint32_t offset, uint64_t *value)
 {
-	vio_le64 wire;
-	int error = vio_dev_read_config(dev, offset, &wire, sizeof(wire));
-
-	if (!error)
-		*value = dev->legacy ? wire.raw : vio_le64_get(wire);
-	return error;
+	return vio_dev_read_field(dev, offset, sizeof(*value), value);
 }
 
 int vio_dev_write_config8(struct vio_dev *dev, uint32_t offset, uint8_t value)
@@ -128,7 +143,7 @@ int vio_dev_write_config16(struct vio_dev *dev, uint32_t offset, uint16_t value)
 {
 	vio_le16 wire = vio_le16_make(value);
 
-	if (dev->legacy)
+	if (vio_dev_is_legacy(dev))
 		wire.raw = value;
 	return vio_dev_write_config(dev, offset, &wire, sizeof(wire));
 }
@@ -137,7 +152,7 @@ int vio_dev_write_config32(struct vio_dev *dev, uint32_t offset, uint32_t value)
 {
 	vio_le32 wire = vio_le32_make(value);
 
-	if (dev->legacy)
+	if (vio_dev_is_legacy(dev))
 		wire.raw = value;
 	return vio_dev_write_config(dev, offset, &wire, sizeof(wire));
 }

@@ -29,6 +29,12 @@ void vio_dev_kick_late(struct vio_dev *dev);
 /* Whether the device could still touch memory of a queue. */
 bool vio_dev_holds_memory(const struct vio_dev *dev);
 
+/*
+ * Looks whether a reset that didn't end in time has ended since; true when it hasn't and the device could
+ * still write to memory of its queues.
+ */
+bool vio_dev_stuck(struct vio_dev *dev);
+
 /* Gives all memory of all queues back. */
 void vio_dev_release_queues(struct vio_dev *dev);
 

@@ -29,27 +29,24 @@ int vio_driver_bind(struct vio_dev *dev, const struct vio_driver *driver, const 
 	dev->driver = driver;
 	dev->driver_state = state;
 	error = driver->probe(dev);
-	if (!error)
-		return 0;
-	dev->driver = NULL;
-	if (!vio_dev_end(dev)) {
-		dev->driver_state = NULL;
-		dev->platform = NULL;
+	if (error) {
+		dev->driver = NULL;
+		(void)vio_driver_unbind(dev);
 	}
 	return error;
 }
 
 int vio_driver_unbind(struct vio_dev *dev)
 {
-	const struct vio_driver *driver = dev->driver;
-	int error;
+	int error = vio_dev_stuck(dev) ? -VIO_EAGAIN : 0;
 
-	if (driver && driver->remove)
-		driver->remove(dev);
-	dev->driver = NULL; /* once only, should the device hold on to its memory */
-	error = dev->platform ? vio_dev_end(dev) : 0;
-	if (error)
+	if (!error && dev->driver && dev->driver->remove)
+		dev->driver->remove(dev);
+	if (!error && dev->platform)
+		error = vio_dev_end(dev);
+	if (error) /* hostile: B49, the driver has to take back more than the queues */
 		return error;
+	dev->driver = NULL;
 	dev->driver_state = NULL;
 	dev->platform = NULL;
 	return 0;

@@ -38,19 +38,21 @@ static struct vio_features read_offer(struct vio_dev *dev)
 	return vio_features_and(dev->transport->get_features(dev), dev->transport->carried);
 }
 
-/* What the device shows; all ones means that there is none. */
-static uint8_t see_status(struct vio_dev *dev)
+/* What the device shows, or -VIO_EHANGUP, as all ones mean that there is none. hostile: B45 */
+static int look(struct vio_dev *dev)
 {
-	return dev->transport->get_status(dev);
+	uint8_t seen = dev->transport->get_status(dev);
+
+	return seen == STATUS_GONE ? vio_dev_lose(dev) : seen;
 }
 
 /* spec: DRV-BASIC-001 DRV-BASIC-002, also of the one bit that the device sets by itself. */
 static int add_status(struct vio_dev *dev, uint8_t bits)
 {
-	uint8_t seen = see_status(dev);
+	int seen = look(dev);
 
-	if (seen == STATUS_GONE) /* hostile: B45 */
-		return vio_dev_lose(dev);
+	if (seen < 0)
+		return seen;
 	dev->status |= bits;
 	dev->transport->set_status(dev, dev->status | (seen & VIRTIO_CONFIG_S_NEEDS_RESET));
 	return 0;
@@ -89,17 +91,15 @@ bool vio_dev_nap(struct vio_dev *dev, uint64_t since)
 static int reset(struct vio_dev *dev)
 {
 	uint64_t since = dev->platform->now_ns(dev->platform->context);
-	uint8_t seen;
+	int seen;
 
 	dev->transport->set_status(dev, 0);
 	dev->status = 0;
 	vio_dev_stop_queues(dev); /* spec: DRV-BASIC-029; hostile: B31 */
 	do {                      /* spec: DRV-BASIC-014; hostile: B49 */
-		seen = see_status(dev);
-		if (!seen)
-			return 0;
-		if (seen == STATUS_GONE)
-			return vio_dev_lose(dev);
+		seen = look(dev);
+		if (seen <= 0)
+			return seen;
 	} while (vio_dev_nap(dev, since));
 	dev->phase = VIO_DEV_STUCK;
 	return -VIO_EAGAIN;
@@ -133,8 +133,8 @@ int vio_dev_begin(struct vio_dev *dev, struct vio_dev_queue *queues, uint16_t qu
 	if (error)
 		return error;
 	dev->offered = read_offer(dev);
-	/* spec: DRV-BASIC-007 DRV-BASIC-011 DRV-BASIC-013; hostile: B41 */
-	if (!dev->legacy && !vio_features_has(&dev->offered, VIRTIO_F_VERSION_1))
+	/* spec: DRV-BASIC-007 DRV-BASIC-011 DRV-BASIC-013 DRV-BASIC-MAY-002; hostile: B41 */
+	if (!vio_dev_is_legacy(dev) && !vio_features_has(&dev->offered, VIRTIO_F_VERSION_1))
 		return vio_dev_fail(dev, -VIO_ENOTSUP);
 	/* spec: DRV-BASIC-039 */
 	if (dev->platform->translates && !vio_features_has(&dev->offered, VIRTIO_F_ACCESS_PLATFORM))
@@ -148,14 +148,28 @@ static struct vio_features choose(const struct vio_dev *dev, const struct vio_fe
 	struct vio_features always = VIO_FEATURES_NONE;
 
 	vio_features_set(&always, VIRTIO_F_ACCESS_PLATFORM);
-	vio_features_set(&always, dev->legacy ? VIRTIO_F_ANY_LAYOUT : VIRTIO_F_VERSION_1);
+	vio_features_set(&always, VIRTIO_F_NOTIF_CONFIG_DATA); /* spec: DRV-BASIC-045 */
+	vio_features_set(&always, vio_dev_is_legacy(dev) ? VIRTIO_F_ANY_LAYOUT : VIRTIO_F_VERSION_1);
 	return vio_features_and(dev->offered,
 				vio_features_or(vio_features_and(*wanted, understood()), always));
 }
 
+/* Adds status bits and sees whether the device shows them; if not, gives up with `refused`. */
+static int advance(struct vio_dev *dev, uint8_t bits, int refused)
+{
+	int seen = bits ? add_status(dev, bits) : 0;
+
+	if (!seen)
+		seen = look(dev);
+	if (seen < 0)
+		return seen;
+	if (seen & VIRTIO_CONFIG_S_NEEDS_RESET) /* hostile: B37 */
+		return vio_dev_fail(dev, -VIO_EPEER);
+	return (seen & bits) == bits ? 0 : vio_dev_fail(dev, refused);
+}
+
 int vio_dev_accept(struct vio_dev *dev, const struct vio_features *wanted)
 {
-	uint8_t seen;
 	int error;
 
 	if (dev->phase != VIO_DEV_BEGUN)
@@ -164,37 +178,22 @@ int vio_dev_accept(struct vio_dev *dev, const struct vio_features *wanted)
 		return vio_dev_fail(dev, -VIO_EPEER);
 	dev->accepted = choose(dev, wanted);
 	dev->transport->set_features(dev, &dev->accepted);
-	if (!dev->legacy) { /* spec: DRV-BASIC-027 */
-		error = add_status(dev, VIRTIO_CONFIG_S_FEATURES_OK);
-		if (error)
-			return error;
-	}
-	seen = see_status(dev);
-	if (seen == STATUS_GONE)
-		return vio_dev_lose(dev);
-	if (seen & VIRTIO_CONFIG_S_NEEDS_RESET) /* hostile: B37 */
-		return vio_dev_fail(dev, -VIO_EPEER);
-	if (!dev->legacy && !(seen & VIRTIO_CONFIG_S_FEATURES_OK)) /* spec: DRV-BASIC-021; hostile: B41 */
-		return vio_dev_fail(dev, -VIO_ENOTSUP);
-	dev->phase = VIO_DEV_ACCEPTED; /* spec: DRV-BASIC-023 */
-	return 0;
+	/* spec: DRV-BASIC-021 DRV-BASIC-027; hostile: B41 */
+	error = advance(dev, vio_dev_is_legacy(dev) ? 0 : VIRTIO_CONFIG_S_FEATURES_OK, -VIO_ENOTSUP);
+	if (!error)
+		dev->phase = VIO_DEV_ACCEPTED; /* spec: DRV-BASIC-023 */
+	return error;
 }
 
 int vio_dev_ready(struct vio_dev *dev)
 {
-	uint8_t seen;
 	int error;
 
 	if (dev->phase != VIO_DEV_ACCEPTED)
 		return -VIO_EPHASE;
-	error = add_status(dev, VIRTIO_CONFIG_S_DRIVER_OK);
+	error = advance(dev, VIRTIO_CONFIG_S_DRIVER_OK, -VIO_EPEER);
 	if (error)
 		return error;
-	seen = see_status(dev);
-	if (seen == STATUS_GONE)
-		return vio_dev_lose(dev);
-	if ((seen & VIRTIO_CONFIG_S_NEEDS_RESET) || !(seen & VIRTIO_CONFIG_S_DRIVER_OK)) /* hostile: B37 */
-		return vio_dev_fail(dev, -VIO_EPEER);
 	dev->phase = VIO_DEV_READY;
 	vio_dev_kick_late(dev);
 	return 0;
@@ -212,23 +211,22 @@ int vio_dev_reset(struct vio_dev *dev)
 	return error;
 }
 
-/* Whether giving up has to be told before it is done. */
-static bool setting_up(const struct vio_dev *dev)
+bool vio_dev_stuck(struct vio_dev *dev)
 {
-	return dev->phase == VIO_DEV_BEGUN || dev->phase == VIO_DEV_ACCEPTED;
+	if (dev->phase != VIO_DEV_STUCK)
+		return false;
+	if (!look(dev))
+		dev->phase = VIO_DEV_RESET;
+	return dev->phase == VIO_DEV_STUCK && vio_dev_holds_memory(dev);
 }
 
 int vio_dev_end(struct vio_dev *dev)
 {
-	if (setting_up(dev))
+	if (dev->phase == VIO_DEV_BEGUN || dev->phase == VIO_DEV_ACCEPTED)
 		vio_dev_fail(dev, 0);
 	if (dev->phase == VIO_DEV_READY || dev->phase == VIO_DEV_FAILED)
 		(void)reset(dev);
-	else if (dev->phase == VIO_DEV_STUCK && see_status(dev) == STATUS_GONE)
-		vio_dev_lose(dev);
-	else if (dev->phase == VIO_DEV_STUCK && !see_status(dev))
-		dev->phase = VIO_DEV_RESET;
-	if (dev->phase == VIO_DEV_STUCK && vio_dev_holds_memory(dev))
+	if (vio_dev_stuck(dev))
 		return -VIO_EAGAIN;
 	vio_dev_release_queues(dev);
 	dev->offered = VIO_FEATURES_NONE;
@@ -240,16 +238,12 @@ int vio_dev_end(struct vio_dev *dev)
 
 bool vio_dev_broken(struct vio_dev *dev)
 {
-	uint16_t queue;
-	uint8_t seen;
+	unsigned queue;
 
 	if (dev->phase == VIO_DEV_FOUND || dev->phase == VIO_DEV_RESET)
 		return false;
-	if (dev->phase >= VIO_DEV_FAILED)
-		return true;
-	seen = see_status(dev);
-	if (seen == STATUS_GONE ||
-	    (seen & VIRTIO_CONFIG_S_NEEDS_RESET)) /* spec: DRV-BASIC-004; hostile: B37 B45 */
+	/* spec: DRV-BASIC-004; hostile: B37 B45, in the status of a device that is gone it stands, too. */
+	if (dev->phase >= VIO_DEV_FAILED || (dev->transport->get_status(dev) & VIRTIO_CONFIG_S_NEEDS_RESET))
 		return true;
 	for (queue = 0; queue < dev->queue_max; queue++)
 		if (dev->queues[queue].enabled && vio_drvq_broken(&dev->queues[queue].q))

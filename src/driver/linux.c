@@ -316,7 +316,9 @@ static void remove_device(struct vio_dev *dev)
 {
 	struct virtio_device *vdev = dev->driver_state;
 
-	driver_of(dev)->linux_driver->remove(vdev);
+	if (!vdev->removed)
+		driver_of(dev)->linux_driver->remove(vdev);
+	vdev->removed = true;
 	config_del_vqs(vdev); /* whatever the driver left */
 }
 

@@ -120,14 +120,15 @@ static inline int vio_drvq_judge(const struct vio_drvq *q, const struct vio_sg *
 
 /*
  * A used length of which at most `writable` can be true: false, and a fault, when it can't. From a
- * legacy device it is cut. spec: DRV-BLK-031 DRV-CON-007
+ * legacy device it is cut.
+ * spec: DRV-BLK-031 DRV-CON-007 DRV-NET-015 DRV-BALLOON-011
  */
 static inline bool vio_drvq_length_legal(struct vio_drvq *q, uint32_t writable, uint32_t index,
 					 uint32_t *length)
 {
 	if (*length <= writable)
 		return true;
-	if (VIO_CONFIG_LEGACY && q->lengths_ignored) {
+	if (q->lengths_ignored) {
 		*length = writable;
 		return true;
 	}

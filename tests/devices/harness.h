@@ -18,7 +18,7 @@
  *	harness_make(), harness_set()..., harness_realize(), harness_start(),
  *	harness_call()..., harness_free()
  */
-#define HARNESS_QUEUES_MAX 4u
+#define HARNESS_QUEUES_MAX 9u
 #define HARNESS_SG_MAX 1024u
 #define HARNESS_MEMORY_BYTES (16u << 20)
 

@@ -362,6 +362,22 @@ static void refuses_a_short_configuration(void **state)
 	}
 }
 
+static void plain_body(struct rig *rig)
+{
+	uint8_t sector[SECTOR];
+
+	assert_int_equal(rig_bind(rig, &vio_blk_driver), 0);
+	assert_int_equal(vio_blk_read(&rig->dev, 0, sector, SECTOR), 0);
+}
+
+/* spec: DRV-BASIC-017, where nothing is offered, nothing behind the capacity is looked for. */
+static void looks_for_nothing_that_was_not_offered(void **state)
+{
+	struct scene scene = { .config_bytes = 8, .withhold = (UINT64_C(1) << 24) - 1 };
+
+	each(&scene, plain_body);
+}
+
 static void unstable_body(struct rig *rig)
 {
 	uint8_t sector[SECTOR];
@@ -419,7 +435,7 @@ static void stuck_body(struct rig *rig)
 	/* Nothing is handed back while the device may write to it. */
 	assert_int_equal(vio_blk_read(&rig->dev, 1, data[1], SECTOR), -VIO_EPEER);
 	assert_int_equal(rig->dev.phase, VIO_DEV_STUCK);
-	assert_int_equal(rig->platform.shared, 6);
+	assert_int_equal(rig->platform.shared, 4);
 	assert_int_equal(vio_blk_stop(&rig->dev), -VIO_EAGAIN);
 	assert_int_equal(vio_blk_start(&rig->dev), -VIO_EAGAIN);
 	assert_int_equal(vio_blk_read(&rig->dev, 1, data[1], SECTOR), -VIO_EPHASE);
@@ -435,6 +451,43 @@ static void stuck_body(struct rig *rig)
 	assert_int_equal(vio_blk_start(&rig->dev), 0);
 	scene_of(rig)->fake.later = false;
 	assert_int_equal(vio_blk_read(&rig->dev, 1, data[1], SECTOR), 0);
+}
+
+/* hostile: B49, a driver that is removed takes back what it can't the first time. */
+static void stuck_removal_body(struct rig *rig)
+{
+	static uint8_t data[SECTOR];
+	const struct vio_part part = { data, SECTOR };
+	unsigned done = 0;
+	struct vio_blk_io io = { .parts = &part, .part_count = 1, .done = count_done, .owner = &done };
+	const struct vio_transport_ops *honest = rig->dev.transport;
+	struct vio_transport_ops stuck = *honest;
+
+	stuck.get_status = never_reset;
+	scene_of(rig)->fake.later = true;
+	assert_int_equal(rig_bind(rig, &vio_blk_driver), 0);
+	assert_int_equal(vio_blk_submit(&rig->dev, &io), 0);
+	vio_blk_kick(&rig->dev, 0);
+	rig->dev.transport = &stuck;
+	for (unsigned tries = 0; tries < 3; tries++) {
+		assert_int_equal(vio_driver_unbind(&rig->dev), -VIO_EAGAIN);
+		assert_ptr_equal(rig->dev.driver, &vio_blk_driver);
+		assert_int_equal(rig->platform.shared, 2);
+		assert_int_equal(done, 0);
+	}
+	rig->dev.transport = honest;
+	assert_int_equal(vio_driver_unbind(&rig->dev), 0);
+	assert_null(rig->dev.driver);
+	assert_int_equal(done, 1);
+	assert_int_equal(io.result, -VIO_EAGAIN);
+	assert_int_equal(rig->platform.shared, 0);
+}
+
+static void takes_all_back_when_removal_gets_its_second_chance(void **state)
+{
+	struct scene scene = { .liar.queue = 0 };
+
+	each(&scene, stuck_removal_body);
 }
 
 /* hostile: B49 */
@@ -456,8 +509,10 @@ int main(void)
 		cmocka_unit_test(judges_the_used_length),
 		cmocka_unit_test(judges_the_configuration),
 		cmocka_unit_test(refuses_a_short_configuration),
+		cmocka_unit_test(looks_for_nothing_that_was_not_offered),
 		cmocka_unit_test(gives_up_on_an_unstable_configuration),
 		cmocka_unit_test(gives_nothing_back_while_stuck),
+		cmocka_unit_test(takes_all_back_when_removal_gets_its_second_chance),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -507,12 +507,12 @@ static void stingy_body(struct rig *rig)
 	uint8_t data[SECTOR];
 
 	assert_int_equal(rig_bind(rig, &vio_blk_driver), 0);
-	for (unsigned works = 0; works < 3; works++) {
+	for (unsigned works = 0; works < 2; works++) {
 		rig->platform.fail_after = works;
 		assert_int_equal(vio_blk_read(&rig->dev, 0, data, SECTOR), -VIO_ENOMEM);
 		assert_int_equal(rig->platform.shared, 0);
 	}
-	rig->platform.fail_after = 3;
+	rig->platform.fail_after = 2;
 	assert_int_equal(vio_blk_read(&rig->dev, 0, data, SECTOR), 0);
 	rig_unbind(rig);
 	for (unsigned works = 0; works < 2; works++) {

@@ -130,14 +130,14 @@ static void plain_body(struct rig *rig)
 	assert_int_equal(rig_bind(rig, &vio_net_driver), 0);
 	/* spec: DRV-NET-005 DRV-NET-016 */
 	assert_true(driver_of(rig)->link_up);
-	assert_false(driver_of(rig)->mac_known);
+	assert_false(driver_of(rig)->mac_known); /* spec: DRV-NET-004 */
 	assert_int_equal(driver_of(rig)->header_bytes, rig->dev.legacy ? 10 : 12);
 	for (unsigned i = 0; i < sizeof(frame); i++)
 		frame[i] = (uint8_t)(i * 7);
 	assert_int_equal(vio_net_send_buffer(&rig->dev, frame, 60), 0);
 	assert_int_equal(net->output_bytes, 60 + driver_of(rig)->header_bytes);
 	assert_memory_equal(net->output + driver_of(rig)->header_bytes, frame, 60);
-	/* spec: DRV-NET-017 DRV-NET-018 DRV-NET-039 */
+	/* spec: DRV-NET-017 DRV-NET-018 DRV-NET-039 DRV-NET-051 */
 	for (unsigned i = 0; i < driver_of(rig)->header_bytes; i++)
 		assert_int_equal(net->output[i], 0);
 	assert_int_equal(vio_net_send_buffer(&rig->dev, frame, 1514), 0); /* spec: DRV-NET-009 */
@@ -236,7 +236,7 @@ static void config_body(struct rig *rig)
 	assert_int_equal(rig_bind(rig, &vio_net_driver), 0);
 	assert_true(driver_of(rig)->mac_known); /* spec: DRV-NET-002 DRV-NET-003 */
 	assert_memory_equal(driver_of(rig)->mac, mac, 6);
-	assert_int_equal(driver_of(rig)->mtu, 2000);
+	assert_int_equal(driver_of(rig)->mtu, 2000); /* spec: DRV-NET-007 */
 	assert_false(driver_of(rig)->link_up); /* spec: DRV-NET-006 */
 	device_of(&rig->device)->status = VIRTIO_NET_S_LINK_UP;
 	vio_device_config_changed(&rig->device);

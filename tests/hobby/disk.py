@@ -3,7 +3,8 @@
 """The disk that host and guest share: guest/hobby/use_blk.c has the same numbers.
 
   disk.py make FILE    8 MiB: the host's pattern in the first MiB, then zeros
-  disk.py check FILE   the host's pattern still there, the guest's in the second MiB, zeros behind it
+  disk.py check FILE   the host's pattern still there, the guest's in the second MiB, zeros behind it, and
+                       grown by a MiB
 """
 
 import struct
@@ -11,6 +12,7 @@ import sys
 
 MIB = 1 << 20
 SIZE = 8 * MIB
+GROWN = 9 * MIB
 HOST = 0x686F7374
 GUEST = 0x6775657374
 MULTIPLIER = 0x9E3779B97F4A7C15
@@ -35,11 +37,11 @@ def difference(found, expected):
 def check(path):
     with open(path, "rb") as file:
         found = file.read()
-    if len(found) != SIZE:
-        return f"{path} has {len(found)} bytes, not {SIZE}"
+    if len(found) != GROWN:
+        return f"{path} has {len(found)} bytes, not {GROWN}"
     for what, at, expected in (("the host's pattern", 0, pattern(HOST)),
                                ("the guest's pattern", MIB, pattern(GUEST)),
-                               ("zeros", 2 * MIB, bytes(SIZE - 2 * MIB))):
+                               ("zeros", 2 * MIB, bytes(GROWN - 2 * MIB))):
         part = found[at:at + len(expected)]
         if part != expected:
             return f"{path}: {what} at byte {at} differs first at byte {at + difference(part, expected)}"

@@ -162,6 +162,8 @@ static const struct rig_transport pci_legacy_messages = {
 	.part = loopback_part,
 };
 
+#ifndef RIG_CORE_ONLY /* a machine for which only the core was built */
+
 /* Both ends of vhost-user in one thread: the front end lets the back end work whenever it has to wait. */
 struct vhost_user_state {
 	struct vio_loop *loop;
@@ -272,8 +274,14 @@ static const struct rig_transport vhost_user_plain = {
 	.part = vhost_user_part,
 };
 
+#endif
+
+/* clang-format off */
 const struct rig_transport *const rig_transports[] = {
-	&direct,           &mmio,       &mmio_legacy,         &pci,
-	&pci_line,         &pci_legacy, &pci_legacy_messages, &vhost_user,
-	&vhost_user_plain, NULL,
+	&direct, &mmio, &mmio_legacy, &pci, &pci_line, &pci_legacy, &pci_legacy_messages,
+#ifndef RIG_CORE_ONLY
+	&vhost_user, &vhost_user_plain,
+#endif
+	NULL,
 };
+/* clang-format on */

@@ -335,6 +335,7 @@ static void stuck_body(struct rig *rig)
 	assert_int_equal(rig->platform.shared, 1);
 	rig->dev.transport = real;
 	rig_unbind(rig);
+	assert_int_equal(echo.removed, 1);
 	assert_int_equal(rig->platform.taken, 0);
 	/* Shared for as long as the machine runs; here it ends. */
 	platform->unshare(platform->context, bytes, 4, VIO_MEM_WRITE, addr);

@@ -23,6 +23,8 @@ BELOW = {
     "spec": [],
     "base": ["spec"],
     "memory": ["spec", "base"],
+    # Frames: what is in them, checksums, segments.
+    "network": ["spec", "base", "memory"],
     "ring": ["spec", "base", "memory"],
     "driver": RINGS,
     "device": RINGS,
@@ -31,10 +33,10 @@ BELOW = {
     "transport": RINGS + ["driver", "device"],
     "link": RINGS + ["driver", "device"],
     "drivers": RINGS + ["driver"],
-    "devices": RINGS + ["device"],
-    "host": RINGS + ["driver", "device"],
+    "devices": RINGS + ["network", "device"],
+    "host": RINGS + ["network", "driver", "device"],
     # Programs in one call: the only code of the library that knows links, host and device types alike.
-    "daemon": RINGS + ["device", "devices", "link", "host"],
+    "daemon": RINGS + ["network", "device", "devices", "link", "host"],
 }
 
 # In a file of this name only one of the two roles exists; only loopback brings both together.
@@ -63,6 +65,8 @@ PUBLIC = {
     "device.h": "device",
     # What a device asks of the system under it, as tables of operations that host fills in.
     "block.h": "device",
+    "network.h": "network",
+    "frame.h": "network",
     "entropy.h": "base",
     "watch.h": "base",
     "mmio.h": "transport",
@@ -71,8 +75,11 @@ PUBLIC = {
     "loopback.h": "transport",
     "vhost_user.h": "link",
     "vhost_user_frontend.h": "link",
+    "vhost_kernel.h": "link",
+    "vdpa.h": "link",
     "loop.h": "host",
     "host.h": "host",
+    "host_network.h": "host",
     "options.h": "daemon",
     "daemon.h": "daemon",
 }

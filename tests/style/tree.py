@@ -4,7 +4,7 @@
 import os
 import re
 
-CORE_FOLDERS = ("base", "memory", "ring", "driver", "device", "transport", "drivers", "devices")
+CORE_FOLDERS = ("base", "memory", "network", "ring", "driver", "device", "transport", "drivers", "devices")
 TOP_FOLDERS = ("include", "src", "guest", "examples", "tests", "fuzz", "proofs", "bench", "scripts", ".ci")
 COMMENT_OR_STRING = re.compile(r'/\*.*?\*/|//[^\n]*|"(?:\\.|[^"\\\n])*"|\'(?:\\.|[^\'\\\n])*\'', re.S)
 

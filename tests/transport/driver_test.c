@@ -573,11 +573,84 @@ static void drivers_match_and_bind(void **state)
 	assert_int_equal(vio_dev_close(dev), -VIO_EAGAIN);
 	assert_int_equal(fake->closed, 0);
 	assert_int_equal(fake->platform.taken, 3);
-	assert_int_equal(vio_driver_bind(dev, &whole, &fake->platform.platform, &own), -VIO_EPHASE);
+	assert_int_equal(vio_driver_bind(dev, &whole, &fake->platform.platform, &own), -VIO_EBUSY);
 	fake->looks = 0;
 	assert_int_equal(vio_dev_close(dev), 0);
 	assert_int_equal(fake->closed, 1);
 	assert_int_equal(fake->platform.taken, 0);
+}
+
+/* spec: DRV-BASIC-028, what the device may be reading stays as it is, whatever else happens on the queue. */
+static void buffers_that_are_out_are_left_alone(void **state)
+{
+	struct fake *fake = *state;
+	struct vio_sg sg = { vio_addr_make(TEST_PLATFORM_BASE), 16 };
+	const uint8_t *descriptors, *entries;
+	uint8_t descriptor[16], entry[2];
+	struct vio_drvq *q;
+	uint32_t written;
+
+	assert_int_equal(fake_advance(fake, VIO_DEV_ACCEPTED), 0);
+	assert_int_equal(fake_add_queue(fake, 0, &q), 0);
+	assert_int_equal(vio_dev_ready(&fake->dev), 0);
+	assert_int_equal(vio_drvq_add(q, &sg, 0, 1, fake), 0);
+	vio_drvq_kick(q);
+	descriptors = fake->dev.queues[0].ring.host;
+	entries = descriptors + sizeof(descriptor) * q->size + 4;
+	memcpy(descriptor, descriptors, sizeof(descriptor));
+	memcpy(entry, entries, sizeof(entry));
+	for (unsigned more = 1; more < q->size; more++) {
+		assert_int_equal(vio_drvq_add(q, &sg, 1, 0, fake), 0);
+		vio_drvq_disable_cb(q);
+		vio_drvq_kick(q);
+		assert_null(vio_drvq_get(q, &written));
+		vio_drvq_enable_cb(q);
+		assert_memory_equal(entry, entries, sizeof(entry));
+		assert_memory_equal(descriptor, descriptors, sizeof(descriptor));
+	}
+	assert_int_equal(vio_dev_reset(&fake->dev), 0);
+	while (vio_drvq_detach_unused(q))
+		continue;
+}
+
+static void note_phase(struct vio_dev *dev)
+{
+	unsigned *phases = dev->driver_state;
+
+	(void)vio_dev_reset(dev);
+	*phases = *phases << 4 | dev->phase;
+}
+
+/* hostile: B49, removal is called once more when the device has let go or is gone; nothing waits for it. */
+static void removal_has_a_second_chance(void **state)
+{
+	static const struct vio_driver driver = { "notes", ids, sizeof(unsigned), probe, note_phase, NULL };
+	struct fake *fake = *state;
+	struct vio_dev *dev = &fake->dev;
+	unsigned phases;
+
+	for (unsigned gone = 0; gone < 2; gone++) {
+		assert_int_equal(vio_driver_bind(dev, &driver, &fake->platform.platform, &phases), 0);
+		fake->reset_looks = FAKE_NEVER;
+		assert_int_equal(vio_driver_unbind(dev), -VIO_EAGAIN);
+		assert_int_equal(phases, VIO_DEV_STUCK);
+		for (unsigned tries = 0; tries < 10; tries++) {
+			uint64_t now_ns = fake->platform.now_ns;
+
+			assert_int_equal(vio_driver_unbind(dev), -VIO_EAGAIN);
+			assert_int_equal(fake->platform.now_ns, now_ns);
+		}
+		assert_int_equal(phases, VIO_DEV_STUCK);
+		assert_ptr_equal(dev->driver, &driver);
+		assert_int_equal(fake->platform.taken, 3);
+		fake->reset_looks = fake->looks = 0;
+		if (gone)
+			fake->steps_until_gone = fake->steps;
+		assert_int_equal(vio_driver_unbind(dev), 0);
+		assert_int_equal(phases, VIO_DEV_STUCK << 4 | (gone ? VIO_DEV_GONE : VIO_DEV_RESET));
+		assert_int_equal(fake->platform.taken, 0);
+		assert_null(dev->driver);
+	}
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -601,6 +674,8 @@ int main(void)
 		TEST(waits_end),
 		TEST(interrupts_count_only_while_ready),
 		TEST(drivers_match_and_bind),
+		TEST(removal_has_a_second_chance),
+		TEST(buffers_that_are_out_are_left_alone),
 	};
 
 	return cmocka_run_group_tests_name("transport-driver", tests, NULL, NULL);

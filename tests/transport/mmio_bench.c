@@ -4,63 +4,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-static void parrot_kick(struct vio_device *dev, struct vio_devq *q)
-{
-	struct parrot *parrot = vio_device_state(dev);
-	struct vio_buf buf;
-
-	while (vio_devq_pop(q, &buf)) {
-		parrot->popped++;
-		if (parrot->keep)
-			parrot->kept = buf;
-		else
-			vio_devq_push(q, &buf, 0);
-	}
-	vio_devq_notify(q);
-}
-
-static void parrot_drain(struct vio_device *dev, struct vio_devq *q)
-{
-	((struct parrot *)vio_device_state(dev))->drained++;
-}
-
-static void parrot_reset(struct vio_device *dev)
-{
-	((struct parrot *)vio_device_state(dev))->resets++;
-}
-
-static void parrot_features(struct vio_device *dev, struct vio_features *offer)
-{
-	vio_features_set(offer, FEATURE);
-	vio_features_set(offer, HIGH_FEATURE);
-}
-
-static void parrot_get_config(struct vio_device *dev, void *config)
-{
-	memcpy(config, ((struct parrot *)vio_device_state(dev))->config, CONFIG_BYTES);
-}
-
-static void parrot_set_config(struct vio_device *dev, const void *config, uint32_t offset, uint32_t length)
-{
-	memcpy(((struct parrot *)vio_device_state(dev))->config, config, CONFIG_BYTES);
-}
-
-static const struct vio_device_class parrot_class = {
-	.name = "parrot",
-	.summary = "gives back what it is given",
-	.id = 62,
-	.queue_count = QUEUES,
-	.queue_size = QUEUE_SIZE,
-	.state_bytes = sizeof(struct parrot),
-	.config_bytes = CONFIG_BYTES,
-	.get_features = parrot_features,
-	.get_config = parrot_get_config,
-	.set_config = parrot_set_config,
-	.reset = parrot_reset,
-	.kick = parrot_kick,
-	.drain = parrot_drain,
-};
-
 static void on_interrupt(void *context, unsigned level)
 {
 	struct bench *b = context;
@@ -88,11 +31,9 @@ static void on_trace(void *context, const struct vio_mmio_trace *trace)
 
 void bench_make(struct bench *b, uint32_t version)
 {
-	struct vio_region region = { vio_addr_make(BASE), MEMORY_BYTES, NULL, VIO_MEM_READ | VIO_MEM_WRITE };
-	struct vio_region rom = { vio_addr_make(BASE + MEMORY_BYTES), 0x1000, NULL, VIO_MEM_READ };
 	struct vio_mmio_device_config config = {
-		.device = &b->device,
-		.mem = &b->mem,
+		.device = &b->parrot.device,
+		.mem = &b->parrot.mem,
 		.version = version,
 		.vendor = 0x4f495658,
 		.queues = b->queues,
@@ -104,37 +45,20 @@ void bench_make(struct bench *b, uint32_t version)
 	};
 
 	memset(b, 0, sizeof(*b));
-	b->memory = aligned_alloc(4096, MEMORY_BYTES + 0x1000);
-	assert_non_null(b->memory);
-	memset(b->memory, 0, MEMORY_BYTES + 0x1000);
-	region.host = b->memory;
-	rom.host = b->memory + MEMORY_BYTES;
-	vio_mem_init(&b->mem, b->regions, 2);
-	assert_int_equal(vio_mem_add(&b->mem, &region), 0);
-	assert_int_equal(vio_mem_add(&b->mem, &rom), 0);
-	vio_device_init(&b->device, &parrot_class, &b->parrot);
-	for (unsigned i = 0; i < CONFIG_BYTES; i++)
-		b->parrot.config[i] = (uint8_t)(0x11 * (i + 1));
+	parrot_make(&b->parrot, 0, 0);
 	assert_int_equal(vio_mmio_device_init(&b->model, &config), -VIO_EPHASE);
-	assert_int_equal(vio_device_realize(&b->device), 0);
-	b->storage = malloc(vio_device_storage_bytes(&b->device));
-	assert_non_null(b->storage);
-	vio_device_provide(&b->device, b->storage);
+	parrot_provide(&b->parrot);
 	config.version = 3;
 	assert_int_equal(vio_mmio_device_init(&b->model, &config), -VIO_ENOTSUP);
 	config.version = version;
 	assert_int_equal(vio_mmio_device_init(&b->model, &config), 0);
-	b->drvq_storage = malloc(vio_drvq_storage_bytes(QUEUE_SIZE));
 }
 
 void bench_free(struct bench *b)
 {
 	vio_mmio_device_end(&b->model);
 	assert_int_equal(b->level, 0);
-	vio_device_unrealize(&b->device);
-	free(b->storage);
-	free(b->drvq_storage);
-	free(b->memory);
+	parrot_free(&b->parrot);
 }
 
 uint32_t bench_get(struct bench *b, uint32_t offset)
@@ -164,22 +88,6 @@ void bench_negotiate(struct bench *b, uint64_t low_features)
 	bench_set(b, VIRTIO_MMIO_STATUS, ALL_DONE);
 }
 
-static void notify_nobody(void *context, struct vio_drvq *q)
-{
-}
-
-void bench_make_rings(struct bench *b)
-{
-	const struct vio_drvq_config config = {
-		.size = QUEUE_SIZE,
-		.ring = { b->memory, vio_addr_make(BASE) },
-		.storage = b->drvq_storage,
-		.notify_device = notify_nobody,
-	};
-
-	assert_int_equal(vio_drvq_start(&b->drvq, &config), 0);
-}
-
 void bench_write_addresses(struct bench *b, uint64_t descriptor_area, uint64_t driver_area,
 			   uint64_t device_area)
 {
@@ -195,13 +103,14 @@ void bench_write_addresses(struct bench *b, uint64_t descriptor_area, uint64_t d
 
 void bench_write_good_addresses(struct bench *b)
 {
-	bench_write_addresses(b, vio_drvq_descriptor_area(&b->drvq).raw, vio_drvq_driver_area(&b->drvq).raw,
-			      vio_drvq_device_area(&b->drvq).raw);
+	bench_write_addresses(b, vio_drvq_descriptor_area(&b->parrot.drvq).raw,
+			      vio_drvq_driver_area(&b->parrot.drvq).raw,
+			      vio_drvq_device_area(&b->parrot.drvq).raw);
 }
 
 void bench_start_queue(struct bench *b)
 {
-	bench_make_rings(b);
+	parrot_make_rings(&b->parrot, 0);
 	bench_set(b, VIRTIO_MMIO_QUEUE_SEL, 0);
 	bench_set(b, VIRTIO_MMIO_QUEUE_SIZE, QUEUE_SIZE);
 	bench_write_good_addresses(b);
@@ -218,22 +127,14 @@ void bench_bring_up(struct bench *b, uint64_t features)
 	assert_int_equal(bench_get(b, VIRTIO_MMIO_STATUS), ALL_DONE | VIRTIO_CONFIG_S_DRIVER_OK);
 }
 
-void bench_add(struct bench *b)
-{
-	const struct vio_sg sg = { vio_addr_make(BASE + 0x8000), 16 };
-
-	assert_int_equal(vio_drvq_add(&b->drvq, &sg, 1, 0, b), 0);
-	vio_drvq_kick(&b->drvq);
-}
-
 void bench_works(struct bench *b)
 {
 	unsigned popped = b->parrot.popped;
 
-	bench_add(b);
+	parrot_add(&b->parrot);
 	bench_set(b, VIRTIO_MMIO_QUEUE_NOTIFY, 0);
 	assert_int_equal(b->parrot.popped, popped + 1);
-	assert_ptr_equal(vio_drvq_get(&b->drvq, NULL), b);
+	assert_ptr_equal(vio_drvq_get(&b->parrot.drvq, NULL), b);
 	assert_int_equal(bench_get(b, VIRTIO_MMIO_INTERRUPT_STATUS), VIRTIO_MMIO_INT_VRING);
 	bench_set(b, VIRTIO_MMIO_INTERRUPT_ACK, VIRTIO_MMIO_INT_VRING);
 	assert_int_equal(b->level, 0);
@@ -317,22 +218,18 @@ void bench_check_registers(struct bench *b, unsigned version_bit)
 	}
 }
 
-static uint64_t next(uint64_t *seed)
-{
-	*seed = *seed * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
-	return *seed >> 16;
-}
-
 void bench_mad_driver(struct bench *b, uint32_t version)
 {
 	uint64_t seed = 0x5eed + version;
 
 	for (unsigned round = 0; round < 200; round++) {
 		for (unsigned i = 0; i < 500; i++) {
-			uint32_t offset = (uint32_t)(next(&seed) % 10 ? next(&seed) % 0x44 * 4 : next(&seed));
-			uint64_t value = next(&seed);
+			uint32_t offset =
+				(uint32_t)(parrot_random(&seed) % 10 ? parrot_random(&seed) % 0x44 * 4
+								     : parrot_random(&seed));
+			uint64_t value = parrot_random(&seed);
 
-			switch (next(&seed) % 6) {
+			switch (parrot_random(&seed) % 6) {
 			case 0:
 				value %= 4;
 				break;
@@ -349,12 +246,14 @@ void bench_mad_driver(struct bench *b, uint32_t version)
 				value = BASE / 4096 + value % 16;
 				break;
 			}
-			vio_mmio_device_write(&b->model, offset,
-					      next(&seed) % 10 ? 4 : (unsigned)next(&seed) % 9, value);
-			vio_mmio_device_read(&b->model, (uint32_t)next(&seed) % 0x110, 1u << next(&seed) % 4);
+			vio_mmio_device_write(
+				&b->model, offset,
+				parrot_random(&seed) % 10 ? 4 : (unsigned)parrot_random(&seed) % 9, value);
+			vio_mmio_device_read(&b->model, (uint32_t)parrot_random(&seed) % 0x110,
+					     1u << parrot_random(&seed) % 4);
 			for (unsigned byte = 0; byte < 8; byte++)
-				b->memory[next(&seed) % MEMORY_BYTES] =
-					(uint8_t)(next(&seed) % 3 ? 0 : next(&seed));
+				b->parrot.memory[parrot_random(&seed) % MEMORY_BYTES] =
+					(uint8_t)(parrot_random(&seed) % 3 ? 0 : parrot_random(&seed));
 			vio_mmio_device_run(&b->model);
 		}
 		bench_set(b, VIRTIO_MMIO_STATUS, 0);
@@ -364,7 +263,7 @@ void bench_mad_driver(struct bench *b, uint32_t version)
 			bench_bring_up(b, 0);
 		} else {
 			bench_set(b, VIRTIO_MMIO_GUEST_PAGE_SIZE, 4096);
-			bench_make_rings(b);
+			parrot_make_rings(&b->parrot, 0);
 			bench_legacy_queue(b, 64, BASE / 4096);
 		}
 		bench_works(b);

@@ -55,11 +55,11 @@ static void features_come_in_words(void **state)
 	bench_set_ignored(b, VIRTIO_MMIO_DRIVER_FEATURES, UINT32_MAX);
 	bench_negotiate(b, VERSION_1 | 1u << FEATURE);
 	assert_int_equal(bench_get(b, VIRTIO_MMIO_STATUS), ALL_DONE);
-	assert_true(vio_device_has_feature(&b->device, HIGH_FEATURE));
-	assert_true(vio_device_has_feature(&b->device, FEATURE));
+	assert_true(vio_device_has_feature(&b->parrot.device, HIGH_FEATURE));
+	assert_true(vio_device_has_feature(&b->parrot.device, FEATURE));
 	/* hostile: A90 */
 	bench_set_ignored(b, VIRTIO_MMIO_DRIVER_FEATURES, 0);
-	assert_true(vio_device_has_feature(&b->device, FEATURE));
+	assert_true(vio_device_has_feature(&b->parrot.device, FEATURE));
 }
 
 /* spec: DEV-BASIC-006; hostile: A88 */
@@ -118,14 +118,14 @@ static void sizes_that_are_none_are_refused(void **state)
 	struct bench *b = *state;
 
 	bench_negotiate(b, VERSION_1);
-	bench_make_rings(b);
+	parrot_make_rings(&b->parrot, 0);
 	bench_write_good_addresses(b);
 	assert_int_equal(bench_get(b, VIRTIO_MMIO_QUEUE_SIZE_MAX), QUEUE_SIZE);
 	for (unsigned i = 0; i < VIO_ARRAY_SIZE(wrong); i++) {
 		bench_set_ignored(b, VIRTIO_MMIO_QUEUE_SIZE, wrong[i]);
 		bench_set_ignored(b, VIRTIO_MMIO_QUEUE_READY, 1);
 		assert_int_equal(bench_get(b, VIRTIO_MMIO_QUEUE_READY), 0);
-		assert_false(b->device.queues[0].running);
+		assert_false(b->parrot.device.queues[0].running);
 	}
 	bench_set(b, VIRTIO_MMIO_QUEUE_SIZE, QUEUE_SIZE);
 	bench_set(b, VIRTIO_MMIO_QUEUE_READY, 1);
@@ -144,13 +144,13 @@ static void a_queue_that_is_ready_stays_as_it_is(void **state)
 	bench_set_ignored(b, VIRTIO_MMIO_QUEUE_READY, 1);
 	bench_set_ignored(b, VIRTIO_MMIO_QUEUE_READY, 2);
 	bench_set_ignored(b, VIRTIO_MMIO_QUEUE_READY, UINT32_MAX);
-	assert_int_equal(b->device.queues[0].size, QUEUE_SIZE);
+	assert_int_equal(b->parrot.device.queues[0].size, QUEUE_SIZE);
 	bench_works(b);
 	/* spec: DEV-MMIO-007 */
 	bench_set(b, VIRTIO_MMIO_QUEUE_READY, 0);
 	assert_int_equal(bench_get(b, VIRTIO_MMIO_QUEUE_READY), 0);
-	assert_false(b->device.queues[0].running);
-	bench_add(b);
+	assert_false(b->parrot.device.queues[0].running);
+	parrot_add(&b->parrot);
 	bench_set_ignored(b, VIRTIO_MMIO_QUEUE_NOTIFY, 0);
 	assert_int_equal(b->parrot.popped, 1);
 	assert_int_equal(b->level, 0);
@@ -200,20 +200,20 @@ static void wrong_kicks_do_nothing(void **state)
 	bench_set_ignored(b, VIRTIO_MMIO_QUEUE_NOTIFY, 0);
 	bench_negotiate(b, VERSION_1);
 	bench_start_queue(b);
-	bench_add(b);
+	parrot_add(&b->parrot);
 	bench_set(b, VIRTIO_MMIO_QUEUE_NOTIFY, 0);
 	assert_int_equal(b->parrot.popped, 0);
 	assert_int_equal(b->level, 0);
 	bench_set(b, VIRTIO_MMIO_STATUS, ALL_DONE | VIRTIO_CONFIG_S_DRIVER_OK);
 	assert_int_equal(b->parrot.popped, 1);
-	assert_ptr_equal(vio_drvq_get(&b->drvq, NULL), b);
+	assert_ptr_equal(vio_drvq_get(&b->parrot.drvq, NULL), b);
 	bench_set(b, VIRTIO_MMIO_INTERRUPT_ACK, UINT32_MAX);
 	for (unsigned i = 0; i < VIO_ARRAY_SIZE(wrong); i++) {
-		bench_add(b);
+		parrot_add(&b->parrot);
 		bench_set_ignored(b, VIRTIO_MMIO_QUEUE_NOTIFY, wrong[i]);
 		assert_int_equal(b->parrot.popped, 1 + i);
 		bench_set(b, VIRTIO_MMIO_QUEUE_NOTIFY, 0);
-		assert_ptr_equal(vio_drvq_get(&b->drvq, NULL), b);
+		assert_ptr_equal(vio_drvq_get(&b->parrot.drvq, NULL), b);
 	}
 }
 
@@ -224,9 +224,9 @@ static void the_line_is_high_until_all_is_acknowledged(void **state)
 
 	bench_bring_up(b, 0);
 	assert_int_equal(bench_get(b, VIRTIO_MMIO_INTERRUPT_STATUS), 0);
-	bench_add(b);
+	parrot_add(&b->parrot);
 	bench_set(b, VIRTIO_MMIO_QUEUE_NOTIFY, 0);
-	vio_device_config_changed(&b->device);
+	vio_device_config_changed(&b->parrot.device);
 	assert_int_equal(b->level, 1);
 	assert_int_equal(b->raised, 1);
 	assert_int_equal(bench_get(b, VIRTIO_MMIO_INTERRUPT_STATUS), 3);
@@ -240,7 +240,7 @@ static void the_line_is_high_until_all_is_acknowledged(void **state)
 	assert_int_equal(b->level, 0);
 	assert_int_equal(b->lowered, 1);
 	/* spec: DEV-BASIC-003 */
-	vio_device_needs_reset(&b->device);
+	vio_device_needs_reset(&b->parrot.device);
 	assert_int_equal(bench_get(b, VIRTIO_MMIO_INTERRUPT_STATUS), VIRTIO_MMIO_INT_CONFIG);
 	assert_true(bench_get(b, VIRTIO_MMIO_STATUS) & VIRTIO_CONFIG_S_NEEDS_RESET);
 }
@@ -252,7 +252,7 @@ static void reset_forgets_everything(void **state)
 
 	bench_bring_up(b, 1u << FEATURE);
 	bench_set(b, VIRTIO_MMIO_QUEUE_SEL, 1);
-	bench_add(b);
+	parrot_add(&b->parrot);
 	bench_set(b, VIRTIO_MMIO_QUEUE_NOTIFY, 0);
 	assert_int_equal(b->level, 1);
 	bench_set(b, VIRTIO_MMIO_STATUS, 0);
@@ -263,10 +263,10 @@ static void reset_forgets_everything(void **state)
 		bench_set(b, VIRTIO_MMIO_QUEUE_SEL, queue);
 		assert_int_equal(bench_get(b, VIRTIO_MMIO_QUEUE_READY), 0);
 	}
-	assert_true(vio_features_empty(b->device.features_accepted));
+	assert_true(vio_features_empty(b->parrot.device.features_accepted));
 	assert_int_equal(b->parrot.resets, 1);
 	/* Silent until it is set up again. */
-	vio_device_config_changed(&b->device);
+	vio_device_config_changed(&b->parrot.device);
 	bench_set_ignored(b, VIRTIO_MMIO_QUEUE_NOTIFY, 0);
 	assert_int_equal(b->level, 0);
 	for (unsigned life = 0; life < 10; life++) {
@@ -285,7 +285,7 @@ static void a_queue_is_reset_with_buffers_in_flight(void **state)
 	bench_bring_up(b, RING_RESET);
 	assert_int_equal(bench_get(b, VIRTIO_MMIO_QUEUE_RESET), 0);
 	b->parrot.keep = true;
-	bench_add(b);
+	parrot_add(&b->parrot);
 	bench_set(b, VIRTIO_MMIO_QUEUE_NOTIFY, 0);
 	assert_int_equal(b->parrot.popped, 1);
 	bench_set_ignored(b, VIRTIO_MMIO_QUEUE_RESET, 0);
@@ -297,8 +297,8 @@ static void a_queue_is_reset_with_buffers_in_flight(void **state)
 	assert_int_equal(bench_get(b, VIRTIO_MMIO_QUEUE_RESET), 0);
 	assert_int_equal(bench_get(b, VIRTIO_MMIO_QUEUE_READY), 0);
 	/* What it kept comes too late. */
-	vio_devq_push(&b->device.queues[0], &b->parrot.kept, 0);
-	vio_devq_notify(&b->device.queues[0]);
+	vio_devq_push(&b->parrot.device.queues[0], &b->parrot.kept, 0);
+	vio_devq_notify(&b->parrot.device.queues[0]);
 	assert_int_equal(b->level, 0);
 	bench_set_ignored(b, VIRTIO_MMIO_QUEUE_READY, 1); /* its addresses are forgotten, too */
 	b->parrot.keep = false;
@@ -372,7 +372,7 @@ static void the_generation_counts_changes(void **state)
 
 	vio_mmio_device_read(&b->model, VIRTIO_MMIO_CONFIG, 4);
 	assert_int_equal(bench_get(b, VIRTIO_MMIO_CONFIG_GENERATION), before);
-	vio_device_config_changed(&b->device);
+	vio_device_config_changed(&b->parrot.device);
 	assert_int_not_equal(bench_get(b, VIRTIO_MMIO_CONFIG_GENERATION), before);
 }
 
@@ -400,18 +400,18 @@ static void a_queue_that_never_ends_does_not_hold_the_thread(void **state)
 	unsigned rounds = 0;
 
 	bench_bring_up(b, 0);
-	b->device.queues[0].budget = 0;
+	b->parrot.device.queues[0].budget = 0;
 	b->parrot.keep = false;
 	assert_false(vio_mmio_device_run(&b->model));
 	/* The budget is the core's; what is tested here is the way back. */
 	b->model.config.queues[0].again = true;
-	bench_add(b);
+	parrot_add(&b->parrot);
 	assert_int_equal(b->parrot.popped, 0);
 	while (vio_mmio_device_run(&b->model))
 		rounds++;
 	assert_int_equal(b->parrot.popped, 1);
 	assert_int_equal(rounds, 0);
-	b->device.events->kick_again(b->device.events_context, 0);
+	b->parrot.device.events->kick_again(b->parrot.device.events_context, 0);
 	assert_int_equal(b->work, 1);
 	assert_true(b->queues[0].again);
 	bench_set(b, VIRTIO_MMIO_STATUS, 0);

@@ -36,10 +36,10 @@ static void a_legacy_driver_needs_no_steps(void **state)
 	/* What wasn't offered is not had. */
 	bench_set(b, VIRTIO_MMIO_DRIVER_FEATURES, 1u << FEATURE | 1u << VIRTIO_F_ANY_LAYOUT | 1);
 	bench_set(b, VIRTIO_MMIO_GUEST_PAGE_SIZE, 4096);
-	bench_make_rings(b);
+	parrot_make_rings(&b->parrot, 0);
 	bench_legacy_queue(b, 64, BASE / 4096);
 	assert_int_equal(bench_get(b, VIRTIO_MMIO_QUEUE_PFN), BASE / 4096);
-	assert_int_equal(b->device.features_accepted.word[0], 1u << FEATURE);
+	assert_int_equal(b->parrot.device.features_accepted.word[0], 1u << FEATURE);
 	assert_int_equal(bench_get(b, VIRTIO_MMIO_STATUS), 3); /* no FEATURES_OK to be seen */
 	/* Used before DRIVER_OK. */
 	bench_works(b);
@@ -52,8 +52,8 @@ static void a_legacy_driver_needs_no_steps(void **state)
 	bench_works(b);
 	bench_set(b, VIRTIO_MMIO_QUEUE_PFN, 0);
 	assert_int_equal(bench_get(b, VIRTIO_MMIO_QUEUE_PFN), 0);
-	assert_false(b->device.queues[0].running);
-	bench_make_rings(b);
+	assert_false(b->parrot.device.queues[0].running);
+	parrot_make_rings(&b->parrot, 0);
 	bench_legacy_queue(b, 64, BASE / 4096);
 	bench_works(b);
 	bench_set(b, VIRTIO_MMIO_STATUS, 0);

@@ -166,6 +166,7 @@ static uint64_t bar_of(const struct unit *unit, unsigned bar)
 	uint32_t value;
 
 	memcpy(&value, &unit->space[PCI_BAR + 4 * bar], 4);
+	value = VIO_LE32_RAW(value);
 	return value & ~(value & PCI_BAR_IO ? 3u : 15u);
 }
 

@@ -15,9 +15,9 @@ static struct bench *made(enum vio_pci_kind kind, uint16_t vectors)
 
 static void use_buffer(struct bench *b)
 {
-	bench_add(b);
+	parrot_add(&b->parrot);
 	bench_out(b, VIRTIO_PCI_QUEUE_NOTIFY, 2, 0);
-	assert_ptr_equal(vio_drvq_get(&b->drvq, NULL), b);
+	assert_ptr_equal(vio_drvq_get(&b->parrot.drvq, NULL), b);
 }
 
 /* spec: DEV-PCI-007 DEV-PCI-008 DEV-PCI-009 DEV-PCI-056 DEV-PCI-061 */
@@ -51,16 +51,16 @@ static void a_new_type_has_no_transitional_form(void **state)
 	struct vio_pci_device_config config = b->model.config;
 
 	vio_pci_device_end(&b->model);
-	b->device.id = 62;
+	b->parrot.device.id = 62;
 	config.kind = VIO_PCI_TRANSITIONAL;
 	assert_int_equal(vio_pci_device_init(&b->model, &config), -VIO_ENOTSUP);
 	config.kind = VIO_PCI_MODERN;
 	config.vectors = PCI_MSIX_VECTORS_MAX + 1;
 	assert_int_equal(vio_pci_device_init(&b->model, &config), -VIO_ERANGE);
 	config.vectors = 0;
-	b->device.config_bytes = 1u << 30;
+	b->parrot.device.config_bytes = 1u << 30;
 	assert_int_equal(vio_pci_device_init(&b->model, &config), -VIO_ERANGE);
-	b->device.config_bytes = CONFIG_BYTES;
+	b->parrot.device.config_bytes = CONFIG_BYTES;
 	assert_int_equal(vio_pci_device_init(&b->model, &config), 0);
 	bench_free(b);
 }
@@ -113,8 +113,8 @@ static void serves_a_legacy_driver(void **state)
 		assert_true(offer & BIT(VIRTIO_F_ANY_LAYOUT)); /* spec: DEV-BASIC-032 */
 		for (unsigned life = 0; life < 3; life++) {
 			bench_legacy_bring_up(b, (uint32_t)BIT(3));
-			assert_true(vio_device_has_feature(&b->device, 3));
-			assert_false(vio_device_has_feature(&b->device, VIRTIO_F_VERSION_1));
+			assert_true(vio_device_has_feature(&b->parrot.device, 3));
+			assert_false(vio_device_has_feature(&b->parrot.device, VIRTIO_F_VERSION_1));
 			use_buffer(b);
 			assert_int_equal(b->level, 1);
 			assert_int_equal(bench_in(b, VIRTIO_PCI_ISR, 1), VIRTIO_PCI_ISR_QUEUE);
@@ -134,9 +134,9 @@ static void rings_are_laid_out_by_pages(void **state)
 	struct bench *b = made(VIO_PCI_LEGACY, 0);
 
 	bench_legacy_bring_up(b, 0);
-	assert_int_equal(vio_drvq_device_area(&b->drvq).raw, BASE + 4096);
+	assert_int_equal(vio_drvq_device_area(&b->parrot.drvq).raw, BASE + 4096);
 	use_buffer(b);
-	assert_int_equal(b->memory[4096 + 2], 1); /* idx of the used ring */
+	assert_int_equal(b->parrot.memory[4096 + 2], 1); /* idx of the used ring */
 	assert_int_equal(b->faults, 0);
 	bench_free(b);
 }
@@ -147,7 +147,7 @@ static void a_kick_may_come_early(void **state)
 	struct bench *b = made(VIO_PCI_LEGACY, 0);
 
 	bench_out(b, VIRTIO_PCI_STATUS, 1, 3);
-	bench_make_rings(b, VIRTIO_PCI_VRING_ALIGN);
+	parrot_make_rings(&b->parrot, VIRTIO_PCI_VRING_ALIGN);
 	bench_out(b, VIRTIO_PCI_QUEUE_PFN, 4, BASE >> 12);
 	use_buffer(b);
 	assert_int_equal(bench_in(b, VIRTIO_PCI_STATUS, 1), 3);
@@ -212,7 +212,7 @@ static void interfaces_do_not_mix(void **state)
 	bench_assert_outcome(b, VIO_PCI_IGNORED);
 	bench_out(b, VIRTIO_PCI_QUEUE_NOTIFY, 2, 0);
 	bench_assert_outcome(b, VIO_PCI_IGNORED);
-	assert_int_equal(b->device.status, ALL_DONE | DRIVER_OK);
+	assert_int_equal(b->parrot.device.status, ALL_DONE | DRIVER_OK);
 	bench_free(b);
 }
 
@@ -258,7 +258,7 @@ static void messages_work_too(void **state)
 	use_buffer(b);
 	assert_int_equal(b->messages, 1);
 	assert_int_equal(b->message_data, 0x43);
-	vio_device_config_changed(&b->device);
+	vio_device_config_changed(&b->parrot.device);
 	assert_int_equal(b->message_data, 0x41);
 	assert_int_equal(b->raised, 0);
 	bench_free(b);

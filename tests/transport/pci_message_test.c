@@ -25,9 +25,9 @@ static int teardown(void **state)
 
 static void use_buffer(struct bench *b)
 {
-	bench_add(b);
+	parrot_add(&b->parrot);
 	bench_notify(b, 0);
-	assert_ptr_equal(vio_drvq_get(&b->drvq, NULL), b);
+	assert_ptr_equal(vio_drvq_get(&b->parrot.drvq, NULL), b);
 }
 
 static uint32_t pending(struct bench *b)
@@ -75,7 +75,7 @@ static void the_capability_says_how_many(void **state)
 	assert_int_equal(pending(b), 0);
 }
 
-/* spec: DEV-PCI-065 to DEV-PCI-070 */
+/* spec: DEV-PCI-065 DEV-PCI-066 DEV-PCI-067 DEV-PCI-068 DEV-PCI-069 DEV-PCI-070 */
 static void events_are_mapped_to_vectors(void **state)
 {
 	struct bench *b = *state;
@@ -113,7 +113,7 @@ static void messages_are_sent_instead_of_the_line(void **state)
 	bench_msix(b, ENABLE);
 	bench_bring_up(b, 0);
 	use_buffer(b);
-	vio_device_config_changed(&b->device);
+	vio_device_config_changed(&b->parrot.device);
 	assert_int_equal(b->messages + b->raised, 0); /* nothing is mapped */
 	map_queue(b, 2);
 	bench_set(b, VIRTIO_PCI_COMMON_MSIX, 2, 3);
@@ -121,7 +121,7 @@ static void messages_are_sent_instead_of_the_line(void **state)
 	assert_int_equal(b->messages, 1);
 	assert_true(b->message_address == (UINT64_C(2) << 32 | 0xfee01020));
 	assert_int_equal(b->message_data, 0x42);
-	vio_device_config_changed(&b->device);
+	vio_device_config_changed(&b->parrot.device);
 	assert_int_equal(b->messages, 2);
 	assert_int_equal(b->message_data, 0x43);
 	assert_int_equal(bench_get(b, bench_structure(b, VIRTIO_PCI_CAP_ISR_CFG), 1), VIRTIO_PCI_ISR_CONFIG);
@@ -193,7 +193,7 @@ static void the_window_reaches_the_bars(void **state)
 	bench_set_config(b, PCI_COMMAND, 2, 0); /* before firmware turned the BAR on, too */
 	data = window(b, VIO_PCI_MEMORY_BAR, VIRTIO_PCI_COMMON_STATUS, 1);
 	bench_set_config(b, data, 1, 1);
-	assert_int_equal(b->device.status, 1);
+	assert_int_equal(b->parrot.device.status, 1);
 	assert_int_equal(bench_config(b, data, 1), 1);
 	data = window(b, VIO_PCI_MEMORY_BAR, VIRTIO_PCI_COMMON_GFSELECT, 4);
 	bench_set_config(b, data, 4, 0x12345678);
@@ -247,22 +247,22 @@ static void survives_a_mad_driver(void **state)
 
 	for (unsigned round = 0; round < 100; round++) {
 		for (unsigned i = 0; i < 500; i++) {
-			unsigned width = bench_random(&seed) % 5 ? 2 : 1u << bench_random(&seed) % 4;
-			uint64_t value = bench_random(&seed);
-			uint32_t offset = (uint32_t)bench_random(&seed) % (i % 3 ? 0x40 : 0x6000);
+			unsigned width = parrot_random(&seed) % 5 ? 2 : 1u << parrot_random(&seed) % 4;
+			uint64_t value = parrot_random(&seed);
+			uint32_t offset = (uint32_t)parrot_random(&seed) % (i % 3 ? 0x40 : 0x6000);
 
-			if (bench_random(&seed) % 3)
+			if (parrot_random(&seed) % 3)
 				value %= 16;
-			else if (bench_random(&seed) % 2)
+			else if (parrot_random(&seed) % 2)
 				value = BASE + value % MEMORY_BYTES / 64 * 64;
-			if (bench_random(&seed) % 4 == 0)
-				vio_pci_device_config_write(&b->model, (unsigned)bench_random(&seed) % 256,
+			if (parrot_random(&seed) % 4 == 0)
+				vio_pci_device_config_write(&b->model, (unsigned)parrot_random(&seed) % 256,
 							    width, (uint32_t)value);
 			vio_pci_device_bar_write(&b->model, VIO_PCI_MEMORY_BAR, offset / width * width, width,
 						 value);
-			vio_pci_device_bar_read(&b->model, (unsigned)bench_random(&seed) % 8, offset, width);
-			vio_pci_device_config_read(&b->model, (unsigned)bench_random(&seed) % 260, width);
-			b->memory[bench_random(&seed) % MEMORY_BYTES] = (uint8_t)bench_random(&seed);
+			vio_pci_device_bar_read(&b->model, (unsigned)parrot_random(&seed) % 8, offset, width);
+			vio_pci_device_config_read(&b->model, (unsigned)parrot_random(&seed) % 260, width);
+			b->parrot.memory[parrot_random(&seed) % MEMORY_BYTES] = (uint8_t)parrot_random(&seed);
 			vio_pci_device_run(&b->model);
 		}
 		bench_msix(b, 0);

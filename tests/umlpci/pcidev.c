@@ -10,7 +10,9 @@
 #include <vireo/devices/adder.h>
 #include <vireo/devices/blk.h>
 #include <vireo/devices/caesar.h>
+#include <vireo/devices/net.h>
 #include <vireo/devices/rng.h>
+#include <vireo/host_network.h>
 #include <vireo/pci.h>
 
 /*
@@ -42,6 +44,7 @@ enum inner_type {
 	INNER_ADDER,
 	INNER_BLK,
 	INNER_CAESAR,
+	INNER_NET,
 	INNER_RNG,
 };
 
@@ -68,6 +71,7 @@ struct pcidev {
 	struct vio_device inner;
 	void *inner_state, *inner_storage;
 	struct vio_block *block;
+	struct vio_network *network;
 	struct vio_entropy entropy;
 	bool inner_realized;
 
@@ -197,8 +201,8 @@ static int open_model(struct pcidev *pcidev)
 		.device = &pcidev->inner,
 		.mem = pcidev->slot->mem,
 		.kind = pcidev->kind ? VIO_PCI_TRANSITIONAL : VIO_PCI_MODERN,
-		.flags = (pcidev->bar_64 ? VIO_PCI_BAR_64 : 0) |
-			 (pcidev->notify_one ? VIO_PCI_NOTIFY_ONE : 0),
+		.flags =
+			(pcidev->bar_64 ? VIO_PCI_BAR_64 : 0) | (pcidev->notify_one ? VIO_PCI_NOTIFY_ONE : 0),
 		.vectors = pcidev->vectors,
 		.queues = pcidev->queue_states,
 		.vector_states = pcidev->vector_states,
@@ -373,29 +377,51 @@ static void pcidev_property_changed(struct vio_device *dev, const struct vio_pro
 		fprintf(stderr, "bad: shift=%s\n", text);
 }
 
-static int make_inner(struct pcidev *pcidev, const struct vio_device_class *class,
-		      struct vio_message *message)
+static int set_inner(struct pcidev *pcidev, const char *name, const char *value)
 {
-	struct vio_host_block_options options = { .backend = VIO_HOST_BLOCK_MEMORY, .size = pcidev->bytes };
+	return vio_device_set_property(&pcidev->inner, name, strlen(name), value);
+}
+
+static int furnish_inner(struct pcidev *pcidev, struct vio_message *message)
+{
+	struct vio_host_block_options block = { .backend = VIO_HOST_BLOCK_MEMORY, .size = pcidev->bytes };
+	struct vio_host_network_options network = { .backend = VIO_HOST_NETWORK_ECHO };
 	char queues[16];
 	int error = 0;
 
-	pcidev->inner_state = calloc(1, (size_t)class->state_bytes + 1);
+	snprintf(queues, sizeof(queues), "%u", pcidev->queues);
+	switch (pcidev->type) {
+	case INNER_BLK:
+		error = vio_host_block_open(pcidev->loop, &block, &pcidev->block, message);
+		if (!error)
+			error = set_inner(pcidev, "num-queues", queues);
+		return error ? error : vio_blk_attach(&pcidev->inner, pcidev->block);
+	case INNER_NET:
+		error = vio_host_network_open(pcidev->loop, &network, pcidev->queues, &pcidev->network,
+					      message);
+		if (!error)
+			error = set_inner(pcidev, "pairs", queues);
+		if (!error)
+			error = set_inner(pcidev, "mac", "52:54:00:00:00:01");
+		return error ? error : vio_net_attach(&pcidev->inner, pcidev->network);
+	case INNER_RNG:
+		vio_host_entropy(&pcidev->entropy);
+		return vio_rng_attach(&pcidev->inner, &pcidev->entropy);
+	default:
+		return 0;
+	}
+}
+
+static int make_inner(struct pcidev *pcidev, const struct vio_device_class *class,
+		      struct vio_message *message)
+{
+	int error;
+
+	pcidev->inner_state = calloc(1, (size_t) class->state_bytes + 1);
 	if (!pcidev->inner_state)
 		return vio_fail(message, -VIO_ENOMEM, "out of memory");
 	vio_device_init(&pcidev->inner, class, pcidev->inner_state);
-	if (pcidev->type == INNER_BLK) {
-		error = vio_host_block_open(pcidev->loop, &options, &pcidev->block, message);
-		if (error)
-			return error;
-		snprintf(queues, sizeof(queues), "%u", pcidev->queues);
-		error = vio_device_set_property(&pcidev->inner, "num-queues", strlen("num-queues"), queues);
-		if (!error)
-			error = vio_blk_attach(&pcidev->inner, pcidev->block);
-	} else if (pcidev->type == INNER_RNG) {
-		vio_host_entropy(&pcidev->entropy);
-		error = vio_rng_attach(&pcidev->inner, &pcidev->entropy);
-	}
+	error = furnish_inner(pcidev, message);
 	if (!error)
 		error = vio_device_realize(&pcidev->inner);
 	if (error)
@@ -418,6 +444,8 @@ static int pcidev_close(struct vio_device *dev, void *backend)
 		pcidev->block->ops->drain(pcidev->block);
 		pcidev->block->ops->close(pcidev->block);
 	}
+	if (pcidev->network)
+		pcidev->network->ops->close(pcidev->network);
 	free(pcidev->inner_storage);
 	free(pcidev->inner_state);
 	return 0;
@@ -427,9 +455,8 @@ static int pcidev_open(struct vio_device *dev, struct vio_loop *loop, void *back
 		       struct vio_message *message)
 {
 	static const struct vio_device_class *const classes[] = {
-		[INNER_ADDER] = &vio_adder_class,
-		[INNER_BLK] = &vio_blk_class,
-		[INNER_CAESAR] = &vio_caesar_class,
+		[INNER_ADDER] = &vio_adder_class,   [INNER_BLK] = &vio_blk_class,
+		[INNER_CAESAR] = &vio_caesar_class, [INNER_NET] = &vio_net_class,
 		[INNER_RNG] = &vio_rng_class,
 	};
 	struct pcidev *pcidev = vio_device_state(dev);
@@ -444,7 +471,7 @@ static int pcidev_open(struct vio_device *dev, struct vio_loop *loop, void *back
 	return error;
 }
 
-static const char *const inner_types[] = { "adder", "blk", "caesar", "rng", NULL };
+static const char *const inner_types[] = { "adder", "blk", "caesar", "net", "rng", NULL };
 static const char *const kinds[] = { "modern", "transitional", NULL };
 
 #define MEMBER(property, member, kind) .name = (property), VIO_PROPERTY_MEMBER(struct pcidev, member, kind)
@@ -455,7 +482,7 @@ static const struct vio_property pcidev_properties[] = {
 	{ MEMBER("vectors", vectors, VIO_PROPERTY_U16), .max = VECTORS_MAX, .initial = "4",
 	  .help = "interrupts by message; 0 for the line" },
 	{ MEMBER("queues", queues, VIO_PROPERTY_U16), .min = 1, .max = QUEUES_MAX, .initial = "1",
-	  .help = "queues of blk" },
+	  .help = "queues of blk, pairs of net" },
 	{ MEMBER("shift", shift, VIO_PROPERTY_U8), .flags = VIO_PROPERTY_RUNTIME, .max = 25,
 	  .help = "of caesar, when it changes" },
 	{ MEMBER("bar-64", bar_64, VIO_PROPERTY_BOOL), .help = "a BAR of 64 bits" },

@@ -34,6 +34,7 @@ CAPABILITIES = {1: ("common", 16), 2: ("notify", 20), 3: ("isr", 16), 4: ("devic
 
 BLK_CONFIG_BYTES = 96
 ADDER_CONFIG_BYTES = 4
+NET_CONFIG_BYTES = 28
 
 # Powering off hangs in this kernel once the slot is gone: the script says how it went, and is ended then.
 WRAPPER = """
@@ -161,6 +162,7 @@ def check_space(slot, device_id, config_bytes, queues, vectors, wide=False, one=
         assert msix == 0x8000 | vectors - 1, msix and hex(msix)
     else:
         assert msix is None, hex(msix)
+    # spec: DEV-PCI-001, as Linux and lspci see it
     if os.path.exists(slot.guest.path("lspci")):
         text = slot.read("lspci")
         assert "VirtIO: CommonCfg" in text and "VirtIO: Notify" in text, text
@@ -340,6 +342,45 @@ def case_caesar(slot):
     assert out.split("\n")[:3] == ["13", "Uryyb, Jbeyq!same", "5"], out
     counts = interrupts(slot, "config")
     assert counts["config"] >= 1, counts
+    check_log(slot)
+
+
+# Frames of all lengths go out and come back from an echo, in their order.
+FRAMES = """
+ip link set eth0 up
+cat >frames.py <<'PYTHON'
+import os, random, socket
+wire = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0x88b5)
+wire.bind(("eth0", 0x88b5))
+wire.settimeout(10)
+own, other = bytes.fromhex("525400000001"), bytes.fromhex("525400000002")
+wait = []
+def check():
+    frame = wire.recv(2000)
+    assert frame == own + other + wait.pop(0)
+for number in range(3000):
+    rest = b"\\x88\\xb5" + os.urandom(random.randrange(46, 1500))
+    wire.send(other + own + rest)
+    wait.append(rest)
+    if len(wait) == 32:
+        check()
+while wait:
+    check()
+print("echoed")
+PYTHON
+python3 frames.py
+cat /sys/class/net/eth0/address
+"""
+
+
+def case_net(slot):
+    """Thousands of frames through virtio_net and back, with a message for each queue."""
+    boots.need("ip")
+    out = slot.run(FRAMES, "type=net")
+    assert out.split() == ["echoed", "52:54:00:00:00:01"], out
+    check_space(slot, 0x1041, NET_CONFIG_BYTES, 3, 4)
+    counts = interrupts(slot, "config", "input.0", "output.0")
+    assert counts["input.0"] > 50 and counts["config"] == 0, counts
     check_log(slot)
 
 

@@ -18,23 +18,14 @@ _start:
 	add	x0, x0, :lo12:vectors
 	msr	vbar_el1, x0
 
-	adrp	x0, bss_start
-	add	x0, x0, :lo12:bss_start
-	adrp	x1, bss_end
-	add	x1, x1, :lo12:bss_end
-1:	cmp	x0, x1
-	b.hs	2f
-	str	xzr, [x0], #8
-	b	1b
-
-2:	adrp	x0, table
+	adrp	x0, table
 	ldr	x1, =BLOCK_REGISTERS
 	mov	x2, #0
-3:	add	x3, x1, x2, lsl #30
+1:	add	x3, x1, x2, lsl #30
 	str	x3, [x0, x2, lsl #3]
 	add	x2, x2, #1
 	cmp	x2, #512
-	b.ne	3b
+	b.ne	1b
 	ldr	x1, =(BLOCK_MEMORY + 0x40000000)
 	str	x1, [x0, #8]
 	msr	ttbr0_el1, x0

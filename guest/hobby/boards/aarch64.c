@@ -15,25 +15,6 @@
 #define GICM  0x08020000u /* takes messages */
 #define ALARM 27          /* of the virtual timer */
 
-static uint32_t port_read(void *context, uint32_t port, unsigned width)
-{
-	return width == 1   ? *(volatile uint8_t *)(uintptr_t)(PCI_PORTS + port)
-	       : width == 2 ? *(volatile uint16_t *)(uintptr_t)(PCI_PORTS + port)
-			    : *(volatile uint32_t *)(uintptr_t)(PCI_PORTS + port);
-}
-
-/* What the device will read comes before what makes it read. */
-static void port_write(void *context, uint32_t port, unsigned width, uint32_t value)
-{
-	__asm__ volatile("dsb sy" ::: "memory");
-	if (width == 1)
-		*(volatile uint8_t *)(uintptr_t)(PCI_PORTS + port) = (uint8_t)value;
-	else if (width == 2)
-		*(volatile uint16_t *)(uintptr_t)(PCI_PORTS + port) = (uint16_t)value;
-	else
-		*(volatile uint32_t *)(uintptr_t)(PCI_PORTS + port) = value;
-}
-
 void board_describe(struct board *board)
 {
 	uint64_t hz;
@@ -46,7 +27,7 @@ void board_describe(struct board *board)
 		.mmio_bytes = 0x200,
 		.mmio_count = 32,
 		.has_pci = true,
-		.pci = { .ecam_base = ECAM, .port_read = port_read, .port_write = port_write },
+		.pci = board_ports_as_memory(PCI_PORTS, ECAM),
 		.windows = { 0x10000000, 0x3eff0000, 0x1000, 0x10000 },
 		.has_interrupts = true,
 		.mmio_interrupt = 48,

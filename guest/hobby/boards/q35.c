@@ -5,21 +5,17 @@
 #define PCIEXBAR    0x60u /* of the host bridge: where its ECAM is */
 #define ECAM        0xb0000000u
 
-/* -M q35: ECAM, which is opened here when the firmware didn't. */
+/* -M q35: ECAM, which is opened here when the firmware didn't, and messages; pins lead to pin 20 and on. */
 void board_describe(struct board *board)
 {
-	const struct vio_pci_access ports = { .port_read = x86_port_read, .port_write = x86_port_write };
-
-	vio_pci_config_write(&ports, HOST_BRIDGE, PCIEXBAR + 4, 4, 0);
-	vio_pci_config_write(&ports, HOST_BRIDGE, PCIEXBAR, 4, ECAM | 1);
-	*board = (struct board){
-		.name = "q35",
-		.ticks_per_second = x86_ticks_per_second(),
-		.has_pci = true,
-		.has_firmware = true,
-		.pci = ports,
-		.windows = { 0xc0000000, 0xfe000000, 0xd000, 0xf000 },
-	};
+	*board = x86_describe("q35");
+	vio_pci_config_write(&board->pci, HOST_BRIDGE, PCIEXBAR, 4, ECAM | 1);
 	board->pci.ecam_base = ECAM;
-	x86_interrupts_init(board);
+	board->has_pci = true;
+	board->has_firmware = true;
+	board->windows = (struct vio_pci_windows){ 0xc0000000, 0xfe000000, 0xd000, 0xf000 };
+	board->pci_interrupt = X86_FIRST_LINE + 20;
+	board->first_message = X86_FIRST_MESSAGE;
+	board->messages = 64;
+	board->message_address = 0xfee00000;
 }

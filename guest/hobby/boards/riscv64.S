@@ -9,13 +9,7 @@ _start:
 	la	sp, stack_end
 	la	t0, trap
 	csrw	mtvec, t0
-	la	t0, bss_start
-	la	t1, bss_end
-1:	bgeu	t0, t1, 2f
-	sd	zero, 0(t0)
-	addi	t0, t0, 8
-	j	1b
-2:	la	a0, pages_start
+	la	a0, pages_start
 	call	os_start
 park:	wfi
 	j	park

@@ -19,25 +19,6 @@
 #define MIE_TIMER    0x80ul
 #define MIE_EXTERNAL 0x800ul
 
-static uint32_t port_read(void *context, uint32_t port, unsigned width)
-{
-	return width == 1   ? *(volatile uint8_t *)(uintptr_t)(PCI_PORTS + port)
-	       : width == 2 ? *(volatile uint16_t *)(uintptr_t)(PCI_PORTS + port)
-			    : *(volatile uint32_t *)(uintptr_t)(PCI_PORTS + port);
-}
-
-/* What the device will read comes before what makes it read. */
-static void port_write(void *context, uint32_t port, unsigned width, uint32_t value)
-{
-	__asm__ volatile("fence iorw, iorw" ::: "memory");
-	if (width == 1)
-		*(volatile uint8_t *)(uintptr_t)(PCI_PORTS + port) = (uint8_t)value;
-	else if (width == 2)
-		*(volatile uint16_t *)(uintptr_t)(PCI_PORTS + port) = (uint16_t)value;
-	else
-		*(volatile uint32_t *)(uintptr_t)(PCI_PORTS + port) = value;
-}
-
 void board_describe(struct board *board)
 {
 	*board = (struct board){
@@ -47,7 +28,7 @@ void board_describe(struct board *board)
 		.mmio_bytes = 0x1000,
 		.mmio_count = 8,
 		.has_pci = true,
-		.pci = { .ecam_base = ECAM, .port_read = port_read, .port_write = port_write },
+		.pci = board_ports_as_memory(PCI_PORTS, ECAM),
 		.windows = { 0x40000000, 0x80000000, 0x1000, 0x10000 },
 		.has_interrupts = true,
 		.mmio_interrupt = 1,

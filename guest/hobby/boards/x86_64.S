@@ -1,15 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 
 /*
- * Entered by PVH: 32 bits, protected mode, no paging. Maps the first 4 GiB one to one, what
- * lies above 3 GiB uncached, and goes on with 64 bits.
+ * Entered by PVH: 32 bits, protected mode, no paging. Goes on with 64 bits and the first 4 GiB mapped one
+ * to one, what lies above 3 GiB uncached.
  */
-#include "x86_64.h"
-
-#define PAGE_PRESENT_WRITE 0x3
-#define PAGE_LARGE         0x83
-#define PAGE_UNCACHED      0x18
-#define DIRECTORY_ENTRIES  512
+#define PRESENT_WRITE 0x3
+#define LARGE         0x83
+#define UNCACHED      0x18
 
 	.section .note.Xen, "a", @note
 	.balign	4
@@ -20,35 +17,7 @@
 	.section .entry, "ax"
 	.code32
 	.globl	_start
-_start:
-	cld
-	movl	$bss_start, %edi
-	movl	$bss_end, %ecx
-	subl	%edi, %ecx
-	xorl	%eax, %eax
-	rep stosb
-
-	movl	$(directory_pointers + PAGE_PRESENT_WRITE), top_table
-	movl	$directory_pointers, %edi
-	movl	$(directories + PAGE_PRESENT_WRITE), %eax
-	movl	$4, %ecx
-1:	movl	%eax, (%edi)
-	addl	$8, %edi
-	addl	$4096, %eax
-	loop	1b
-
-	movl	$directories, %edi
-	movl	$PAGE_LARGE, %eax
-	movl	$(4 * DIRECTORY_ENTRIES), %ecx
-2:	movl	%eax, (%edi)
-	cmpl	$(DIRECTORY_ENTRIES + 1), %ecx
-	jae	3f
-	orl	$PAGE_UNCACHED, (%edi)
-3:	addl	$8, %edi
-	addl	$0x200000, %eax
-	loop	2b
-
-	movl	$top_table, %eax
+_start:	movl	$top_table, %eax
 	movl	%eax, %cr3
 	movl	%cr4, %eax
 	orl	$0x20, %eax		/* PAE */
@@ -66,57 +35,44 @@ _start:
 	.code64
 long_mode:
 	xorl	%eax, %eax
-	movl	%eax, %ds
-	movl	%eax, %es
 	movl	%eax, %ss
 	movl	$stack_end, %esp
+	lidt	gates_pointer
 	movl	$pages_start, %edi
 	call	os_start
 
-/* Each raised vector leaves a bit; the timer's none. */
-	.section .text.x86_entries, "ax"
-	.balign	16
-	.globl	x86_entries
-x86_entries:
-	.set	bit, 0
-	.rept	X86_MESSAGES
-	.balign	16
-	lock btsl $bit, x86_raised
-	jmp	end_of_interrupt
-	.set	bit, bit + 1
+trap:	popq	%rdi			/* what the processor left: a code, if it has one, and where it was */
+	popq	%rsi
+	movq	%cr2, %rdx
+	call	os_trap
+raised:	iretq				/* the APIC keeps which one it was */
+
+	.data
+	.balign	4096
+directories:
+	.set	page, 0
+	.rept	4 * 512
+	.quad	page + LARGE - (page >= 0xc0000000) * UNCACHED	/* true is -1 */
+	.set	page, page + 0x200000
 	.endr
-	.balign	16
-end_of_interrupt:
-	pushq	%rax
-	movl	$0xfee000b0, %eax
-	movl	$0, (%rax)
-	popq	%rax
-	iretq
-
-	.section .rodata
-	.balign	8
-descriptors:
-	.quad	0
-	.quad	0x00209a0000000000	/* code, 64 bits */
-descriptors_pointer:
-	.word	. - descriptors - 1
-	.long	descriptors
-
-	.section .bss.x86_gates, "aw", @nobits
-	.balign	16
-	.globl	x86_gates, x86_raised
-x86_gates:
-	.skip	256 * 16
-x86_raised:
-	.skip	4
-
-	.bss
+directory_pointers:
+	.quad	directories + PRESENT_WRITE, directories + 0x1000 + PRESENT_WRITE
+	.quad	directories + 0x2000 + PRESENT_WRITE, directories + 0x3000 + PRESENT_WRITE
 	.balign	4096
 top_table:
-	.skip	4096
-directory_pointers:
-	.skip	4096
-directories:
-	.skip	4 * 4096
-
-	.section .note.GNU-stack, "", @progbits
+	.quad	directory_pointers + PRESENT_WRITE
+	.balign	4096
+gates:	.rept	32
+	.word	trap - _start, 8, 0x8e00, IMAGE_BASE >> 16, 0, 0, 0, 0
+	.endr
+	.rept	256 - 32
+	.word	raised - _start, 8, 0x8e00, IMAGE_BASE >> 16, 0, 0, 0, 0
+	.endr
+gates_pointer:
+	.word	256 * 16 - 1
+	.quad	gates
+descriptors:
+	.quad	0, 0x00209a0000000000	/* none; code, 64 bits */
+descriptors_pointer:
+	.word	15
+	.long	descriptors

@@ -3,14 +3,26 @@
 
 #define UART        0x3f8u
 #define EXIT        0xf4u /* -device isa-debug-exit,iobase=0xf4,iosize=4 */
-#define EXIT_GOOD   0x10u /* QEMU ends with twice that and one */
-#define EXIT_BAD    0x11u
 #define PIT_COUNT   0x40u
 #define PIT_COMMAND 0x43u
 #define PIT_HZ      1193182u
 #define PIT_WINDOW  12000u /* about 10 ms */
 
-uint32_t x86_port_read(void *context, uint32_t port, unsigned width)
+#define APIC(at)     (*(volatile uint32_t *)(uintptr_t)(0xfee00000u + (at)))
+#define APIC_END     0x0b0u
+#define APIC_ENABLE  0x0f0u
+#define APIC_SERVING 0x100u /* 32 vectors each 16 bytes */
+#define APIC_TIMER   0x320u
+#define APIC_LINT0   0x350u
+#define APIC_COUNT   0x380u
+#define ALARM        0x40 /* below all others */
+#define PERIODIC     0x20000u
+#define MOMENT       1000000u    /* not long: a few milliseconds */
+#define IOAPIC       0xfec00000u /* a second one 64 KiB behind */
+#define IOAPIC_PINS  24
+#define LEVEL        0x8000u
+
+static uint32_t port_read(void *context, uint32_t port, unsigned width)
 {
 	uint32_t value = 0;
 
@@ -23,7 +35,7 @@ uint32_t x86_port_read(void *context, uint32_t port, unsigned width)
 	return value;
 }
 
-void x86_port_write(void *context, uint32_t port, unsigned width, uint32_t value)
+static void port_write(void *context, uint32_t port, unsigned width, uint32_t value)
 {
 	if (width == 1)
 		__asm__ volatile("outb %b0, %w1" : : "a"(value), "Nd"(port) : "memory");
@@ -33,39 +45,39 @@ void x86_port_write(void *context, uint32_t port, unsigned width, uint32_t value
 		__asm__ volatile("outl %0, %w1" : : "a"(value), "Nd"(port) : "memory");
 }
 
-static unsigned pit_count(void)
+/* Counts while the old timer goes down once. */
+static uint64_t ticks_per_second(void)
 {
-	unsigned count;
+	uint64_t since = board_ticks();
 
-	x86_port_write(NULL, PIT_COMMAND, 1, 0); /* latch counter 0 */
-	count = x86_port_read(NULL, PIT_COUNT, 1);
-	return count | x86_port_read(NULL, PIT_COUNT, 1) << 8;
+	port_write(NULL, PIT_COMMAND, 1, 0x30);
+	port_write(NULL, PIT_COUNT, 1, PIT_WINDOW & 0xff);
+	port_write(NULL, PIT_COUNT, 1, PIT_WINDOW >> 8);
+	do
+		port_write(NULL, PIT_COMMAND, 1, 0xe2); /* its status */
+	while (!(port_read(NULL, PIT_COUNT, 1) & 0x80));
+	return (board_ticks() - since) * PIT_HZ / PIT_WINDOW;
 }
 
-/* Counts both clocks for a while. The timer goes down from 65536. */
-uint64_t x86_ticks_per_second(void)
+struct board x86_describe(const char *name)
 {
-	unsigned passed = 0, before, now;
-	uint64_t since;
-
-	x86_port_write(NULL, PIT_COMMAND, 1, 0x34);
-	x86_port_write(NULL, PIT_COUNT, 1, 0);
-	x86_port_write(NULL, PIT_COUNT, 1, 0);
-	before = pit_count();
-	since = board_ticks();
-	while (passed < PIT_WINDOW) {
-		now = pit_count();
-		passed += (before - now) & 0xffff;
-		before = now;
-	}
-	return (board_ticks() - since) * PIT_HZ / passed;
+	APIC(APIC_ENABLE) = 0x1ff;
+	APIC(APIC_LINT0) = 0x10000; /* nothing from the old controllers */
+	APIC(APIC_TIMER) = PERIODIC | ALARM;
+	APIC(APIC_COUNT) = MOMENT;
+	return (struct board){
+		.name = name,
+		.ticks_per_second = ticks_per_second(),
+		.pci = { .port_read = port_read, .port_write = port_write },
+		.has_interrupts = true,
+	};
 }
 
 void board_put(char character)
 {
-	while (!(x86_port_read(NULL, UART + 5, 1) & 0x20))
+	while (!(port_read(NULL, UART + 5, 1) & 0x20))
 		continue;
-	x86_port_write(NULL, UART, 1, (uint8_t)character);
+	port_write(NULL, UART, 1, (uint8_t)character);
 }
 
 uint64_t board_ticks(void)
@@ -76,9 +88,48 @@ uint64_t board_ticks(void)
 	return (uint64_t)high << 32 | low;
 }
 
+/* QEMU ends with twice that and one. */
 void board_exit(int failed)
 {
-	x86_port_write(NULL, EXIT, 4, failed ? EXIT_BAD : EXIT_GOOD);
+	port_write(NULL, EXIT, 4, failed ? 0x11 : 0x10);
 	for (;;)
 		__asm__ volatile("hlt");
+}
+
+void board_interrupt_enable(int number)
+{
+	const unsigned line = (unsigned)(number - X86_FIRST_LINE), pin = line % IOAPIC_PINS;
+	volatile uint32_t *ioapic = (volatile uint32_t *)(uintptr_t)(IOAPIC + line / IOAPIC_PINS * 0x10000);
+
+	if (number >= X86_FIRST_MESSAGE) /* those come without */
+		return;
+	ioapic[0] = 0x10 + 2 * pin;
+	ioapic[4] = LEVEL | (uint32_t)number;
+}
+
+/* At most until the APIC's timer comes, which always runs. */
+void board_sleep(uint64_t ticks)
+{
+	__asm__ volatile("sti; hlt; cli" ::: "memory");
+}
+
+/* Those that wait at the APIC raise their vectors; the highest is taken until it is ended. */
+int board_interrupt_take(void)
+{
+	unsigned bank = 5;
+	int number;
+
+	__asm__ volatile("sti; nop; cli" ::: "memory");
+	while (!APIC(APIC_SERVING + 16 * bank) && bank)
+		bank--;
+	number = bank ? (int)(32 * bank + 31) - __builtin_clz(APIC(APIC_SERVING + 16 * bank)) : -1;
+	if (number != ALARM)
+		return number;
+	board_interrupt_done(ALARM);
+	return -1;
+}
+
+void board_interrupt_done(int number)
+{
+	APIC(APIC_END) = 0;
 }

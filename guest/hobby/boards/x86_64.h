@@ -1,25 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-#ifndef HOBBY_X86_64_H
-#define HOBBY_X86_64_H
-
-#define X86_FIRST_MESSAGE 0x40
-#define X86_MESSAGES      32
-
-#ifndef __ASSEMBLER__
-
 #include "os.h"
 
-/* What the PC's descendants have in common: boards/x86_64.c. */
+/* What pc, q35 and microvm share. Interrupts are numbered by their vectors. */
+#define X86_FIRST_LINE    0x41 /* of pin 0 of the first I/O APIC; pin 0 of the second is 24 behind */
+#define X86_FIRST_MESSAGE 0x80
 
-uint32_t x86_port_read(void *context, uint32_t port, unsigned width);
-void x86_port_write(void *context, uint32_t port, unsigned width, uint32_t value);
-
-/* How fast the time stamp counter runs. */
-uint64_t x86_ticks_per_second(void);
-
-/* For boards whose devices send messages: fills that part of the board. */
-void x86_interrupts_init(struct board *board);
-
-#endif
-
-#endif
+/* Ports, clock and interrupts; the rest is 0. */
+struct board x86_describe(const char *name);

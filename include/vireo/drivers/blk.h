@@ -16,8 +16,7 @@
  * request each, and wait for it.
  *
  * A device that doesn't answer or lies is reset by vio_blk_stop(), which hands back every request;
- * vio_blk_start() begins anew. Call it before unbinding, too: a request that a stuck device holds
- * when the driver is unbound never comes back.
+ * vio_blk_start() begins anew. Unbinding hands them back as well, when it succeeds.
  *
  * No locks: one thread at a time, or interrupts off, for all of a device.
  */
@@ -74,9 +73,11 @@ struct vio_blk_io {
 	bool busy; /* in flight */
 
 	/* Private. */
-	uint8_t status;
 	uint32_t answer_bytes; /* that the device has to write for success */
-	struct virtio_blk_req header;
+	struct {
+		struct virtio_blk_req header;
+		uint8_t status;
+	} frame; /* of the data, shared in one piece */
 	struct vio_sg sg[VIO_BLK_PARTS_MAX + 2];
 };
 
@@ -92,13 +93,13 @@ struct vio_blk {
 	void (*changed)(struct vio_dev *dev);
 	struct vio_drvq *q[VIO_BLK_QUEUES_MAX]; /* for vio_drvq_disable_cb() and its like */
 
-	struct vio_dev_queue queues[VIO_BLK_QUEUES_MAX];
-	struct vio_blk_io sync;
+	bool waiting; /* on queue 0: its interrupts find somebody at work already */
+	bool stopping;
 	struct vio_part sync_part;
 	struct virtio_blk_discard_write_zeroes sync_range;
 	uint8_t id[VIRTIO_BLK_ID_BYTES];
-	bool waiting; /* on queue 0: its interrupts find somebody at work already */
-	bool stopping;
+	struct vio_blk_io sync;
+	struct vio_dev_queue queues[VIO_BLK_QUEUES_MAX]; /* last, as it is large */
 };
 
 /*

@@ -11,87 +11,88 @@
 VIO_STATIC_ASSERT(sizeof(struct virtio_blk_req) == 16, "the request header has holes");
 VIO_STATIC_ASSERT(sizeof(struct virtio_blk_config) == 96, "the configuration has holes");
 
-/* Requests. A request's elements are its header, its data, its status: DRV-BLK-035 has them apart. */
+/* Requests. What the device is shown is a header, the data, a status: DRV-BLK-035 has them apart. */
+
+#define FRAME_BYTES (sizeof(struct virtio_blk_req) + 1)
+#define FRAME_RIGHTS \
+	(VIO_MEM_READ | VIO_MEM_WRITE) /* where memory is copied, STATUS_NOT_WRITTEN goes there, too */
+
+static bool moves_sectors(const struct vio_blk_io *io)
+{
+	return io->type == VIRTIO_BLK_T_IN || io->type == VIRTIO_BLK_T_OUT;
+}
 
 static bool device_writes(const struct vio_blk_io *io)
 {
 	return io->type == VIRTIO_BLK_T_IN || io->type == VIRTIO_BLK_T_GET_ID;
 }
 
-/* What element `index` of a request is; returns the device's rights to it. */
-static unsigned element(struct vio_blk_io *io, unsigned index, struct vio_part *part)
+static unsigned data_rights(const struct vio_blk_io *io)
 {
-	if (!index) {
-		*part = (struct vio_part){ &io->header, sizeof(io->header) };
-		return VIO_MEM_READ;
-	}
-	if (index <= io->part_count) {
-		*part = io->parts[index - 1];
-		return device_writes(io) ? VIO_MEM_WRITE : VIO_MEM_READ;
-	}
-	/* Readable, so that where memory is copied the device's side begins with STATUS_NOT_WRITTEN, too. */
-	*part = (struct vio_part){ &io->status, 1 };
-	return VIO_MEM_READ | VIO_MEM_WRITE;
+	return device_writes(io) ? VIO_MEM_WRITE : VIO_MEM_READ;
 }
 
+/* The frame and `count` parts. */
 static void unshare(struct vio_dev *dev, struct vio_blk_io *io, unsigned count)
 {
-	while (count--) {
-		struct vio_part part;
-		unsigned rights = element(io, count, &part);
+	const struct vio_platform *platform = dev->platform;
 
-		dev->platform->unshare(dev->platform->context, part.host, part.length, rights,
-				       io->sg[count].addr);
-	}
+	while (count--)
+		platform->unshare(platform->context, io->parts[count].host, io->parts[count].length,
+				  data_rights(io), io->sg[count + 1].addr);
+	platform->unshare(platform->context, &io->frame, FRAME_BYTES, FRAME_RIGHTS, io->sg[0].addr);
 }
 
-/* All of its elements, or none. */
+/* All of it, or nothing. */
 static int share(struct vio_dev *dev, struct vio_blk_io *io)
 {
+	const struct vio_platform *platform = dev->platform;
+	struct vio_sg *sg = io->sg;
 	unsigned i;
+	int error = platform->share(platform->context, &io->frame, FRAME_BYTES, FRAME_RIGHTS, &sg->addr);
 
-	for (i = 0; i < io->part_count + 2; i++) {
-		struct vio_part part;
-		unsigned rights = element(io, i, &part);
-		int error = dev->platform->share(dev->platform->context, part.host, part.length, rights,
-						 &io->sg[i].addr);
+	if (error)
+		return error;
+	sg->length = sizeof(io->frame.header);
+	for (i = 0; i < io->part_count; i++) {
+		const struct vio_part *part = &io->parts[i];
 
+		sg++;
+		sg->length = part->length;
+		error = platform->share(platform->context, part->host, part->length, data_rights(io),
+					&sg->addr);
 		if (error) {
 			unshare(dev, io, i);
 			return error;
 		}
-		io->sg[i].length = part.length;
 	}
+	sg[1] = (struct vio_sg){ vio_addr_make(io->sg[0].addr.raw + sizeof(io->frame.header)), 1 };
 	return 0;
 }
 
 int vio_blk_submit(struct vio_dev *dev, struct vio_blk_io *io)
 {
-	bool transfer = io->type == VIRTIO_BLK_T_IN || io->type == VIRTIO_BLK_T_OUT;
-	int error = vio_blk_judge(dev, io);
-	unsigned readable, i;
+	const struct vio_blk *blk = vio_blk_of(dev);
+	unsigned readable;
+	uint64_t total;
+	int error = blk ? vio_blk_judge(dev, blk, io, &total) : -VIO_EINVAL;
 
 	if (error)
 		return error;
 	/* spec: DRV-BLK-011; little-endian for legacy devices as well, as those are refused elsewhere */
-	io->header = (struct virtio_blk_req){
-		.type = vio_le32_make(io->type),
-		.sector = vio_le64_make(transfer ? io->sector : 0),
-	};
-	io->status = STATUS_NOT_WRITTEN;
-	io->answer_bytes = 1;
-	for (i = 0; device_writes(io) && i < io->part_count; i++)
-		io->answer_bytes += io->parts[i].length;
+	io->frame.header.type = vio_le32_make(io->type);
+	io->frame.header.reserved = vio_le32_make(0);
+	io->frame.header.sector = vio_le64_make(moves_sectors(io) ? io->sector : 0);
+	io->frame.status = STATUS_NOT_WRITTEN;
+	readable = device_writes(io) ? 0 : io->part_count;
+	io->answer_bytes = readable || !total ? 1 : (uint32_t)total + 1;
 	error = share(dev, io);
 	if (error)
 		return error;
-	readable = device_writes(io) ? 1 : io->part_count + 1;
-	error = vio_drvq_add(vio_blk_of(dev)->q[io->queue], io->sg, readable, io->part_count + 2 - readable,
-			     io);
+	error = vio_drvq_add(blk->q[io->queue], io->sg, 1 + readable, io->part_count - readable + 1, io);
 	if (error)
-		unshare(dev, io, io->part_count + 2);
-	else
-		io->busy = true;
+		unshare(dev, io, io->part_count);
+	io->busy = !error;
 	return error;
 }
 
@@ -99,7 +100,7 @@ void vio_blk_kick(struct vio_dev *dev, uint16_t queue)
 {
 	const struct vio_blk *blk = vio_blk_of(dev);
 
-	if (blk && dev->phase == VIO_DEV_READY && queue < blk->identity.queue_count)
+	if (blk && queue < blk->identity.queue_count)
 		vio_drvq_kick(blk->q[queue]);
 }
 
@@ -107,9 +108,9 @@ void vio_blk_kick(struct vio_dev *dev, uint16_t queue)
 static int outcome(const struct vio_dev *dev, const struct vio_blk_io *io, uint32_t written)
 {
 	/* Once, as it may be in memory that the device still reaches. */
-	uint8_t status = __atomic_load_n(&io->status, __ATOMIC_RELAXED);
+	uint8_t status = __atomic_load_n(&io->frame.status, __ATOMIC_RELAXED);
 
-	if (dev->legacy) /* spec: DRV-BLK-031 */
+	if (vio_dev_is_legacy(dev)) /* spec: DRV-BLK-031 */
 		written = io->answer_bytes;
 	if (!written)
 		return -VIO_EPEER;
@@ -125,9 +126,11 @@ static int outcome(const struct vio_dev *dev, const struct vio_blk_io *io, uint3
 	}
 }
 
-static void finish(struct vio_dev *dev, struct vio_blk_io *io, int result)
+/* Takes a request back that the device has used, or `cancelled` by that error. */
+static void finish(struct vio_dev *dev, struct vio_blk_io *io, uint32_t written, int cancelled)
 {
-	io->result = result;
+	unshare(dev, io, io->part_count);
+	io->result = cancelled ? cancelled : outcome(dev, io, written);
 	io->busy = false;
 	if (io->done)
 		io->done(dev, io);
@@ -147,11 +150,8 @@ int vio_blk_poll(struct vio_dev *dev, uint16_t queue)
 		return -VIO_ERANGE;
 	q = blk->q[queue];
 	/* hostile: B17, ends when what is in flight does */
-	while ((io = vio_drvq_get(q, &written))) {
-		unshare(dev, io, io->part_count + 2);
-		finish(dev, io, outcome(dev, io, written));
-		count++;
-	}
+	for (; (io = vio_drvq_get(q, &written)); count++)
+		finish(dev, io, written, 0);
 	return vio_drvq_broken(q) ? -VIO_EPEER : count;
 }
 
@@ -168,123 +168,107 @@ static void blk_used(struct vio_dev *dev, struct vio_drvq *q)
 /* Requests that are waited for. */
 
 /* Waits for something to happen on queue 0 and completes it. */
-static int wait_for_some(struct vio_dev *dev, uint64_t since)
+static int wait_for_some(struct vio_dev *dev, const struct vio_blk *blk, uint64_t since)
 {
 	const struct vio_platform *platform = dev->platform;
-	const struct vio_blk *blk = vio_blk_of(dev);
-	uint64_t passed = platform->now_ns(platform->context) - since;
+	uint64_t left = 0;
 	int result;
 
-	if (blk->timeout_ns && passed >= blk->timeout_ns)
-		return -VIO_EAGAIN;
-	result = vio_dev_wait(dev, blk->q[0], blk->timeout_ns ? blk->timeout_ns - passed : 0);
+	if (blk->timeout_ns) {
+		uint64_t passed = platform->now_ns(platform->context) - since;
+
+		if (passed >= blk->timeout_ns)
+			return -VIO_EAGAIN;
+		left = blk->timeout_ns - passed;
+	}
+	result = vio_dev_wait(dev, blk->q[0], left);
 	if (!result)
 		result = vio_blk_poll(dev, 0);
 	return result < 0 ? result : 0;
 }
 
-static int submit_waiting(struct vio_dev *dev, struct vio_blk_io *io, uint64_t since)
+/* Shows the device blk->sync, when there is room, and waits for the answer. */
+static int run(struct vio_dev *dev, struct vio_blk *blk)
 {
+	uint64_t since = dev->platform->now_ns(dev->platform->context);
+	bool shown = false;
 	int error;
 
-	while ((error = vio_blk_submit(dev, io)) == -VIO_ENOSPC) {
-		vio_blk_kick(dev, 0);
-		error = wait_for_some(dev, since);
-		if (error)
-			break;
-	}
-	return error;
-}
-
-/* The request blk->sync from beginning to end. */
-static int run(struct vio_dev *dev)
-{
-	struct vio_blk *blk = vio_blk_of(dev);
-	uint64_t since = dev->platform->now_ns(dev->platform->context);
-	bool outer = blk->waiting;
-	int error, stopped;
-
-	blk->waiting = true;
-	error = submit_waiting(dev, &blk->sync, since);
-	if (error) {
-		blk->waiting = outer;
-		return error;
-	}
-	vio_blk_kick(dev, 0);
-	while (blk->sync.busy && !error)
-		error = wait_for_some(dev, since);
-	blk->waiting = outer;
+	do {
+		if (!shown) {
+			error = vio_blk_submit(dev, &blk->sync);
+			if (error && error != -VIO_ENOSPC)
+				return error;
+			shown = !error;
+			vio_blk_kick(dev, 0);
+		}
+		error = wait_for_some(dev, blk, since);
+	} while (!error && (!shown || blk->sync.busy));
 	if (blk->sync.busy) {
-		stopped = vio_blk_stop(dev); /* hostile: B29 */
+		int stopped = vio_blk_stop(dev); /* hostile: B29 */
+
 		return stopped == -VIO_EHANGUP ? stopped : error;
 	}
-	vio_blk_poll(dev, 0); /* an interrupt may have been left to us */
-	return blk->sync.result;
+	return shown ? blk->sync.result : error;
 }
 
-/* Readies blk->sync, if it is free. */
-static int prepare(struct vio_dev *dev, uint32_t type, struct vio_part part)
+/* One request with one part, or none where `host` is NULL, from beginning to end. */
+static int request(struct vio_dev *dev, uint32_t type, uint64_t sector, void *host, uint32_t length)
 {
 	struct vio_blk *blk = vio_blk_of(dev);
+	bool outer;
+	int error;
 
 	if (!blk)
 		return -VIO_EINVAL;
 	if (blk->sync.busy)
 		return dev->phase == VIO_DEV_READY ? -VIO_EBUSY : -VIO_EPHASE;
-	blk->sync_part = part;
+	blk->sync_part = (struct vio_part){ host, length };
 	blk->sync.type = type;
-	blk->sync.queue = 0;
-	blk->sync.sector = 0;
+	blk->sync.sector = sector;
 	blk->sync.parts = &blk->sync_part;
-	blk->sync.part_count = part.host ? 1 : 0;
-	return 0;
-}
-
-static int transfer(struct vio_dev *dev, uint32_t type, uint64_t sector, struct vio_part part)
-{
-	int error = prepare(dev, type, part);
-
-	if (error)
-		return error;
-	vio_blk_of(dev)->sync.sector = sector;
-	return run(dev);
+	blk->sync.part_count = host != NULL;
+	outer = blk->waiting;
+	blk->waiting = true;
+	error = run(dev, blk);
+	blk->waiting = outer;
+	vio_blk_poll(dev, 0); /* an interrupt may have been left to us */
+	return error;
 }
 
 int vio_blk_read(struct vio_dev *dev, uint64_t sector, void *to, uint32_t length)
 {
-	return transfer(dev, VIRTIO_BLK_T_IN, sector, (struct vio_part){ to, length });
+	return request(dev, VIRTIO_BLK_T_IN, sector, to, length);
 }
 
 int vio_blk_write(struct vio_dev *dev, uint64_t sector, const void *from, uint32_t length)
 {
-	return transfer(dev, VIRTIO_BLK_T_OUT, sector, vio_part_readable(from, length));
+	return request(dev, VIRTIO_BLK_T_OUT, sector, (void *)(uintptr_t)from, length);
 }
 
 int vio_blk_flush(struct vio_dev *dev)
 {
-	int error = prepare(dev, VIRTIO_BLK_T_FLUSH, (struct vio_part){ NULL, 0 });
+	struct vio_blk *blk = vio_blk_of(dev);
 
-	if (error)
-		return error;
-	if (dev->phase == VIO_DEV_READY && !vio_dev_has_feature(dev, VIRTIO_BLK_F_FLUSH))
+	if (blk && !blk->sync.busy && dev->phase == VIO_DEV_READY &&
+	    !vio_dev_has_feature(dev, VIRTIO_BLK_F_FLUSH))
 		return 0;
-	return run(dev);
+	return request(dev, VIRTIO_BLK_T_FLUSH, 0, NULL, 0);
 }
 
 static int on_range(struct vio_dev *dev, uint32_t type, uint64_t sector, uint32_t sectors, uint32_t flags)
 {
 	struct vio_blk *blk = vio_blk_of(dev);
-	int error = prepare(dev, type,
-			    (struct vio_part){ blk ? &blk->sync_range : NULL, sizeof(blk->sync_range) });
 
-	if (error)
-		return error;
-	blk->sync_range = (struct virtio_blk_discard_write_zeroes){
-		.sector = vio_le64_make(sector),
-		.num_sectors = vio_le32_make(sectors),
-		.flags = vio_le32_make(flags),
-	};
-	return run(dev);
+	if (!blk)
+		return -VIO_EINVAL;
+	if (!blk->sync.busy)
+		blk->sync_range = (struct virtio_blk_discard_write_zeroes){
+			.sector = vio_le64_make(sector),
+			.num_sectors = vio_le32_make(sectors),
+			.flags = vio_le32_make(flags),
+		};
+	return request(dev, type, 0, &blk->sync_range, sizeof(blk->sync_range));
 }
 
 int vio_blk_discard(struct vio_dev *dev, uint64_t sector, uint32_t sectors)
@@ -300,11 +284,11 @@ int vio_blk_write_zeroes(struct vio_dev *dev, uint64_t sector, uint32_t sectors,
 int vio_blk_get_id(struct vio_dev *dev, char id[VIRTIO_BLK_ID_BYTES + 1])
 {
 	struct vio_blk *blk = vio_blk_of(dev);
-	int error = prepare(dev, VIRTIO_BLK_T_GET_ID,
-			    (struct vio_part){ blk ? blk->id : NULL, VIRTIO_BLK_ID_BYTES });
+	int error;
 
-	if (!error)
-		error = run(dev);
+	if (!blk)
+		return -VIO_EINVAL;
+	error = request(dev, VIRTIO_BLK_T_GET_ID, 0, blk->id, VIRTIO_BLK_ID_BYTES);
 	if (error)
 		return error;
 	memcpy(id, blk->id, VIRTIO_BLK_ID_BYTES);
@@ -352,34 +336,26 @@ int vio_blk_stop(struct vio_dev *dev)
 		return error;
 	blk->stopping = true;
 	for (queue = 0; queue < blk->identity.queue_count; queue++) {
-		while ((io = vio_drvq_detach_unused(blk->q[queue]))) {
-			unshare(dev, io, io->part_count + 2);
-			finish(dev, io, error ? error : -VIO_EAGAIN);
-		}
+		while ((io = vio_drvq_detach_unused(blk->q[queue])))
+			finish(dev, io, 0, error ? error : -VIO_EAGAIN);
 	}
 	blk->stopping = false;
 	return error;
 }
 
+#define BIT(name) (UINT64_C(1) << VIRTIO_BLK_F_##name)
+
 /* spec: DRV-BLK-001 DRV-BLK-004 DRV-BLK-010: what this driver can use of an offer */
 static struct vio_features wanted_of(const struct vio_dev *dev)
 {
-	static const uint8_t bits[] = {
-		VIRTIO_BLK_F_SIZE_MAX, VIRTIO_BLK_F_SEG_MAX,      VIRTIO_BLK_F_GEOMETRY,
-		VIRTIO_BLK_F_RO,       VIRTIO_BLK_F_BLK_SIZE,     VIRTIO_BLK_F_FLUSH,
-		VIRTIO_BLK_F_TOPOLOGY, VIRTIO_BLK_F_CONFIG_WCE,   VIRTIO_BLK_F_MQ,
-		VIRTIO_BLK_F_DISCARD,  VIRTIO_BLK_F_WRITE_ZEROES,
-	};
-	static const int wce_needs[] = { VIRTIO_BLK_F_FLUSH, -1 };
-	struct vio_features wanted = vio_dev_ring_features();
-	unsigned i;
+	const struct vio_features ring = vio_dev_ring_features();
+	uint64_t bits = BIT(SIZE_MAX) | BIT(SEG_MAX) | BIT(GEOMETRY) | BIT(RO) | BIT(BLK_SIZE) | BIT(FLUSH) |
+			BIT(TOPOLOGY) | BIT(MQ) | BIT(DISCARD) | BIT(WRITE_ZEROES);
 
-	for (i = 0; i < sizeof(bits); i++)
-		vio_features_set(&wanted, bits[i]);
-	wanted = vio_features_and(wanted, dev->offered);
-	/* A cache mode that couldn't be left safely. */
-	vio_features_require(&wanted, VIRTIO_BLK_F_CONFIG_WCE, wce_needs);
-	return wanted;
+	/* Without flushes a cache mode couldn't be left safely. */
+	if (vio_features_has(&dev->offered, VIRTIO_BLK_F_FLUSH))
+		bits |= BIT(CONFIG_WCE);
+	return vio_features_or(ring, vio_features_low(bits));
 }
 
 static uint32_t least(uint32_t a, uint32_t b)
@@ -387,18 +363,17 @@ static uint32_t least(uint32_t a, uint32_t b)
 	return a < b ? a : b;
 }
 
-static int add_queues(struct vio_dev *dev, struct vio_blk *blk, struct vio_blk_identity *identity)
+static int add_queues(struct vio_dev *dev, struct vio_blk *blk)
 {
-	const struct vio_queue_wish wish = { .size = QUEUE_SIZE,
-					     .indirect_max = INDIRECT_MAX,
-					     .used = blk_used };
-	uint16_t queue;
+	static const struct vio_queue_wish wish = { QUEUE_SIZE, INDIRECT_MAX, blk_used };
+	struct vio_blk_identity *identity = &blk->identity;
+	unsigned queue;
 	int error;
 
 	identity->queue_count = least(identity->queue_count, VIO_BLK_QUEUES_MAX);
 	identity->parts_max = least(identity->parts_max, VIO_BLK_PARTS_MAX);
 	for (queue = 0; queue < identity->queue_count; queue++) {
-		error = vio_dev_add_queue(dev, queue, &wish, &blk->q[queue]); /* hostile: B42 */
+		error = vio_dev_add_queue(dev, (uint16_t)queue, &wish, &blk->q[queue]); /* hostile: B42 */
 		if (error)
 			return error;
 		if (blk->q[queue]->size < QUEUE_SIZE_LEAST)
@@ -410,7 +385,6 @@ static int add_queues(struct vio_dev *dev, struct vio_blk *blk, struct vio_blk_i
 
 static int begin(struct vio_dev *dev, struct vio_blk *blk)
 {
-	struct vio_blk_identity identity;
 	struct vio_features wanted;
 	int error = vio_dev_begin(dev, blk->queues, VIO_BLK_QUEUES_MAX);
 
@@ -419,14 +393,10 @@ static int begin(struct vio_dev *dev, struct vio_blk *blk)
 	wanted = wanted_of(dev);
 	error = vio_dev_accept(dev, &wanted);
 	if (!error)
-		error = vio_blk_identify(dev, &identity);
+		error = vio_blk_identify(dev, &blk->identity);
 	if (!error)
-		error = add_queues(dev, blk, &identity);
-	if (!error)
-		error = vio_dev_ready(dev);
-	if (!error)
-		blk->identity = identity;
-	return error;
+		error = add_queues(dev, blk);
+	return error ? error : vio_dev_ready(dev);
 }
 
 int vio_blk_start(struct vio_dev *dev)
@@ -441,8 +411,11 @@ int vio_blk_start(struct vio_dev *dev)
 	error = vio_blk_stop(dev);
 	if (error)
 		return error;
-	memset(&blk->identity, 0, sizeof(blk->identity)); /* no queues unless it succeeds */
-	return begin(dev, blk);
+	memset(&blk->identity, 0, sizeof(blk->identity));
+	error = begin(dev, blk);
+	if (error)
+		blk->identity.queue_count = 0; /* nothing may be asked of it */
+	return error;
 }
 
 static int blk_probe(struct vio_dev *dev)

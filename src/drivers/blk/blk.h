@@ -9,13 +9,26 @@
 /* NULL when another driver is bound, or none. */
 static inline struct vio_blk *vio_blk_of(const struct vio_dev *dev)
 {
-	return dev->driver == &vio_blk_driver ? dev->driver_state : NULL;
+	struct vio_blk *blk = dev->driver_state;
+
+	if (dev->driver != &vio_blk_driver)
+		return NULL;
+	if (!blk) /* then there is one: spares whoever calls a second check */
+		__builtin_unreachable();
+	return blk;
 }
 
-/* Whether the device can be shown this request; the codes of vio_blk_submit(). */
-int vio_blk_judge(const struct vio_dev *dev, const struct vio_blk_io *io);
+/* Whether a request changes what is on the disk. */
+static inline bool vio_blk_changes(uint32_t type)
+{
+	return type == VIRTIO_BLK_T_OUT || type == VIRTIO_BLK_T_DISCARD || type == VIRTIO_BLK_T_WRITE_ZEROES;
+}
 
-/* Fills the identity from an accepted device but for what depends on its queues. */
+/* Whether the device can be shown this request; the codes of vio_blk_submit(). *total: bytes of its data. */
+int vio_blk_judge(const struct vio_dev *dev, const struct vio_blk *blk, const struct vio_blk_io *io,
+		  uint64_t *total);
+
+/* Fills the zeroed identity from an accepted device but for what depends on its queues. */
 int vio_blk_identify(struct vio_dev *dev, struct vio_blk_identity *identity);
 
 /* Reads again what a device changes by itself. */

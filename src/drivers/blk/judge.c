@@ -28,13 +28,9 @@ static int judge_parts(const struct vio_blk_identity *identity, const struct vio
 	return 0;
 }
 
-static int judge_transfer(const struct vio_blk_identity *identity, const struct vio_blk_io *io)
+static int judge_transfer(const struct vio_blk_identity *identity, const struct vio_blk_io *io,
+			  uint64_t total)
 {
-	uint64_t total;
-	int error = judge_parts(identity, io, &total);
-
-	if (error)
-		return error;
 	if (!total || total % VIRTIO_BLK_SECTOR_BYTES) /* spec: DRV-BLK-013 */
 		return -VIO_EINVAL;
 	/* The used length has 32 bits, for the status too. */
@@ -44,28 +40,19 @@ static int judge_transfer(const struct vio_blk_identity *identity, const struct 
 }
 
 /* spec: DRV-BLK-014 DRV-BLK-016 DRV-BLK-018 DRV-BLK-020 */
-static int judge_ranges(const struct vio_blk_identity *identity, const struct vio_blk_io *io,
+static int judge_ranges(const struct vio_blk_identity *identity, const struct vio_blk_io *io, uint64_t total,
 			uint32_t ranges_max, uint32_t sectors_max, uint32_t flags_known)
 {
 	struct virtio_blk_discard_write_zeroes range;
 	const uint8_t *at;
-	uint32_t i, count;
-	uint64_t total;
-	int error;
 
-	if (identity->read_only)
-		return -VIO_EACCES;
 	if (!ranges_max || !sectors_max)
 		return -VIO_ENOTSUP;
-	error = judge_parts(identity, io, &total);
-	if (error)
-		return error;
 	if (io->part_count != 1 || total % sizeof(range))
 		return -VIO_EINVAL;
-	count = (uint32_t)(total / sizeof(range));
-	if (count > ranges_max)
+	if (total / sizeof(range) > ranges_max)
 		return -VIO_ERANGE;
-	for (i = 0, at = io->parts[0].host; i < count; i++, at += sizeof(range)) {
+	for (at = io->parts[0].host; total; total -= sizeof(range), at += sizeof(range)) {
 		memcpy(&range, at, sizeof(range));
 		if (vio_le32_get(range.flags) & ~flags_known)
 			return -VIO_EINVAL;
@@ -77,43 +64,42 @@ static int judge_ranges(const struct vio_blk_identity *identity, const struct vi
 }
 
 static int judge_type(const struct vio_dev *dev, const struct vio_blk_identity *identity,
-		      const struct vio_blk_io *io)
+		      const struct vio_blk_io *io, uint64_t total)
 {
-	switch (io->type) {
-	case VIRTIO_BLK_T_IN:
-		return judge_transfer(identity, io);
-	case VIRTIO_BLK_T_OUT:
-		return identity->read_only ? -VIO_EACCES : judge_transfer(identity, io);
-	case VIRTIO_BLK_T_FLUSH: /* spec: DRV-BLK-001 DRV-BLK-012 */
+	if (io->type == VIRTIO_BLK_T_IN || io->type == VIRTIO_BLK_T_OUT)
+		return judge_transfer(identity, io, total);
+	if (io->type == VIRTIO_BLK_T_FLUSH) { /* spec: DRV-BLK-001 DRV-BLK-012 */
 		if (!vio_dev_has_feature(dev, VIRTIO_BLK_F_FLUSH))
 			return -VIO_ENOTSUP;
-		return io->part_count ? -VIO_EINVAL : 0;
-	case VIRTIO_BLK_T_GET_ID: /* spec: DRV-BLK-015 */
-		return io->part_count == 1 && io->parts[0].length == VIRTIO_BLK_ID_BYTES ? 0 : -VIO_EINVAL;
-	case VIRTIO_BLK_T_DISCARD:
-		return judge_ranges(identity, io, identity->discard_ranges_max, identity->discard_sectors_max,
-				    0);
-	case VIRTIO_BLK_T_WRITE_ZEROES:
-		return judge_ranges(identity, io, identity->zeroes_ranges_max, identity->zeroes_sectors_max,
-				    VIRTIO_BLK_WRITE_ZEROES_FLAG_UNMAP);
-	default: /* what needs a feature that wasn't accepted, too */
-		return -VIO_EINVAL;
+		return total ? -VIO_EINVAL : 0;
 	}
+	if (io->type == VIRTIO_BLK_T_GET_ID) /* spec: DRV-BLK-015 */
+		return io->part_count == 1 && total == VIRTIO_BLK_ID_BYTES ? 0 : -VIO_EINVAL;
+	if (io->type == VIRTIO_BLK_T_DISCARD)
+		return judge_ranges(identity, io, total, identity->discard_ranges_max,
+				    identity->discard_sectors_max, 0);
+	if (io->type == VIRTIO_BLK_T_WRITE_ZEROES)
+		return judge_ranges(identity, io, total, identity->zeroes_ranges_max,
+				    identity->zeroes_sectors_max, VIRTIO_BLK_WRITE_ZEROES_FLAG_UNMAP);
+	return -VIO_EINVAL; /* what needs a feature that wasn't accepted, too */
 }
 
-int vio_blk_judge(const struct vio_dev *dev, const struct vio_blk_io *io)
+int vio_blk_judge(const struct vio_dev *dev, const struct vio_blk *blk, const struct vio_blk_io *io,
+		  uint64_t *total)
 {
-	const struct vio_blk *blk = vio_blk_of(dev);
+	const struct vio_blk_identity *identity = &blk->identity;
+	int error;
 
-	if (!blk)
-		return -VIO_EINVAL;
 	if (io->busy)
 		return -VIO_EBUSY;
 	if (dev->phase != VIO_DEV_READY)
 		return -VIO_EPHASE;
-	if (io->queue >= blk->identity.queue_count)
+	if (io->queue >= identity->queue_count)
 		return -VIO_ERANGE;
 	if (vio_drvq_broken(blk->q[io->queue]))
 		return -VIO_EPEER;
-	return judge_type(dev, &blk->identity, io);
+	if (identity->read_only && vio_blk_changes(io->type))
+		return -VIO_EACCES;
+	error = judge_parts(identity, io, total);
+	return error ? error : judge_type(dev, identity, io, *total);
 }

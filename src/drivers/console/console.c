@@ -165,7 +165,7 @@ static int write_piece(struct vio_dev *dev, struct vio_console *console, const u
 	int error;
 
 	memcpy(console->out, from, length);
-	/* spec: DRV-CON-002 DRV-CON-007, as how much the device says it wrote is of no interest */
+	/* spec: DRV-CON-002 */
 	error = vio_dev_exchange(dev, console->transmit, &part, 1, 0, NULL, console->timeout_ns);
 	if (error && dev->phase != VIO_DEV_READY)
 		vio_console_stop(dev);

@@ -24,7 +24,7 @@ int vio_input_query(struct vio_dev *dev, uint8_t select, uint8_t subsel, void *t
 		error = vio_dev_write_config8(dev, 1, subsel);
 	if (!error)
 		error = vio_dev_read_config8(dev, 2, &bytes); /* spec: DRV-INPUT-003 */
-	if (!error && bytes > VIRTIO_INPUT_CFG_BYTES) /* hostile: B61 */
+	if (!error && bytes > VIRTIO_INPUT_CFG_BYTES)         /* hostile: B61 */
 		error = -VIO_EPEER;
 	if (bytes < size)
 		size = bytes;
@@ -78,7 +78,7 @@ int vio_input_poll(struct vio_dev *dev)
 		unshare(dev, slot);
 		if (written != EVENT_BYTES) /* hostile: B10 B11 */
 			input->dropped++;
-		else if (input->event)
+		else if (input->event) /* spec: DRV-INPUT-008: nothing else happens */
 			input->event(dev, vio_le16_get(slot->event.type), vio_le16_get(slot->event.code),
 				     vio_le32_get(slot->event.value));
 	}
@@ -121,8 +121,8 @@ int vio_input_set(struct vio_dev *dev, uint16_t type, uint16_t code, uint32_t va
 	if (dev->phase != VIO_DEV_READY)
 		return -VIO_EPHASE;
 	part = (struct vio_part){ &input->status, EVENT_BYTES }; /* spec: DRV-INPUT-007 */
-	input->status = (struct virtio_input_event){ vio_le16_make(type), vio_le16_make(code),
-						     vio_le32_make(value) };
+	input->status =
+		(struct virtio_input_event){ vio_le16_make(type), vio_le16_make(code), vio_le32_make(value) };
 	error = vio_dev_exchange(dev, input->statuses, &part, 1, 0, NULL, input->timeout_ns);
 	if (error && dev->phase != VIO_DEV_READY)
 		vio_input_stop(dev);
@@ -145,6 +145,8 @@ int vio_input_start(struct vio_dev *dev)
 		error = vio_dev_add_queue(dev, VIRTIO_INPUT_EVENTQ, &heard, &input->events);
 	if (!error)
 		error = vio_dev_add_queue(dev, VIRTIO_INPUT_STATUSQ, &waited_for, &input->statuses);
+	if (!error) /* QEMU says how much it read */
+		input->statuses->lengths_ignored = true;
 	if (!error)
 		error = vio_dev_ready(dev);
 	if (!error)

@@ -5,6 +5,8 @@
 #include <vireo/mmio.h>
 #include <vireo/spec/virtio_ring.h>
 
+#include "transport/legacy.h"
+
 #define MODERN 1u
 #define LEGACY 2u
 #define BOTH   (MODERN | LEGACY)
@@ -283,30 +285,6 @@ static void write_queue_reset(struct vio_mmio_device *model, uint32_t argument, 
 	*queue = (struct vio_mmio_queue){ .size = device_of(model)->queue_size }; /* spec: DEV-RING-002 */
 }
 
-/*
- * A legacy driver knows neither FEATURES_OK nor that it has to wait for DRIVER_OK: the device core is
- * taken as far as what the driver does implies. spec: DEV-BASIC-009 DEV-BASIC-016 BOTH-BASIC-001
- */
-static void legacy_advance(struct vio_mmio_device *model, uint8_t bits)
-{
-	const uint8_t negotiated =
-		VIRTIO_CONFIG_S_ACKNOWLEDGE | VIRTIO_CONFIG_S_DRIVER | VIRTIO_CONFIG_S_FEATURES_OK;
-	struct vio_device *device = device_of(model);
-
-	if (!(device->status & VIRTIO_CONFIG_S_FEATURES_OK)) {
-		/* What wasn't offered can't be refused to such a driver; it hasn't got it all the same. */
-		struct vio_features features =
-			vio_features_and(model->driver_features, vio_device_features(device));
-
-		vio_device_write_features(device, &features);
-		if (!(vio_device_write_status(device, negotiated) & VIRTIO_CONFIG_S_FEATURES_OK)) {
-			vio_device_needs_reset(device);
-			return;
-		}
-	}
-	vio_device_write_status(device, device->status | bits);
-}
-
 static void write_guest_page_size(struct vio_mmio_device *model, uint32_t argument, uint32_t value)
 {
 	if (!vio_is_power_of_two(value)) { /* hostile: A103 */
@@ -348,7 +326,7 @@ static void write_queue_pfn(struct vio_mmio_device *model, uint32_t argument, ui
 		ignore(model);
 		return;
 	}
-	legacy_advance(model, 0);
+	vio_legacy_advance(device_of(model), model->driver_features, 0);
 	queue->area[0] = (uint64_t)value * model->guest_page_size;
 	queue->area[1] = queue->area[0] + 16ull * queue->size;
 	queue->area[2] =
@@ -367,7 +345,8 @@ static void write_queue_notify(struct vio_mmio_device *model, uint32_t argument,
 		return;
 	}
 	if (is_legacy(model) && !(device_of(model)->status & VIRTIO_CONFIG_S_DRIVER_OK))
-		legacy_advance(model, VIRTIO_CONFIG_S_DRIVER_OK); /* which kicks */
+		vio_legacy_advance(device_of(model), model->driver_features,
+				   VIRTIO_CONFIG_S_DRIVER_OK); /* which kicks */
 	else
 		vio_device_kick(device_of(model), (uint16_t)value);
 }
@@ -409,7 +388,7 @@ static void write_status(struct vio_mmio_device *model, uint32_t argument, uint3
 	}
 	model->legacy_status |= (uint8_t)value & known;
 	if (value & VIRTIO_CONFIG_S_DRIVER_OK)
-		legacy_advance(model, VIRTIO_CONFIG_S_DRIVER_OK);
+		vio_legacy_advance(device_of(model), model->driver_features, VIRTIO_CONFIG_S_DRIVER_OK);
 	if (value & VIRTIO_CONFIG_S_FAILED)
 		vio_device_write_status(device_of(model), VIRTIO_CONFIG_S_FAILED);
 }

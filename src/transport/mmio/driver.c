@@ -4,6 +4,8 @@
 #include <vireo/driver.h>
 #include <vireo/mmio.h>
 
+#include "transport/field.h"
+
 /* Of a legacy driver's ring. Rings lie in whole pages, and their device areas on cache lines of their own. */
 #define LEGACY_PAGE_BYTES  4096u
 #define LEGACY_ALIGN_BYTES 64u
@@ -65,13 +67,18 @@ static void set_status(struct vio_dev *dev, uint8_t status)
 	set(dev, VIRTIO_MMIO_STATUS, status);
 }
 
+static unsigned feature_words(const struct vio_dev *dev)
+{
+	return vio_dev_is_legacy(dev) ? 1 : VIO_FEATURE_BITS / 32;
+}
+
 /* spec: DRV-MMIO-010 */
 static struct vio_features get_features(struct vio_dev *dev)
 {
 	struct vio_features features = VIO_FEATURES_NONE;
-	unsigned word, words = dev->legacy ? 1 : VIO_FEATURE_BITS / 32;
+	unsigned word;
 
-	for (word = 0; word < words; word++) {
+	for (word = 0; word < feature_words(dev); word++) {
 		set(dev, VIRTIO_MMIO_DEVICE_FEATURES_SEL, word);
 		features.word[word / 2] |= (uint64_t)get(dev, VIRTIO_MMIO_DEVICE_FEATURES) << (word % 2 * 32);
 	}
@@ -81,9 +88,10 @@ static struct vio_features get_features(struct vio_dev *dev)
 /* spec: DRV-MMIO-011 */
 static void set_features(struct vio_dev *dev, const struct vio_features *features)
 {
-	unsigned word, words = dev->legacy ? 1 : VIO_FEATURE_BITS / 32;
+	unsigned word = feature_words(dev);
 
-	for (word = 0; word < words; word++) {
+	/* From the last, as QEMU takes words behind the second for that one. */
+	while (word--) {
 		set(dev, VIRTIO_MMIO_DRIVER_FEATURES_SEL, word);
 		set(dev, VIRTIO_MMIO_DRIVER_FEATURES,
 		    (uint32_t)(features->word[word / 2] >> (word % 2 * 32)));
@@ -92,62 +100,38 @@ static void set_features(struct vio_dev *dev, const struct vio_features *feature
 
 static uint32_t get_generation(struct vio_dev *dev)
 {
-	return dev->legacy ? 0 : get(dev, VIRTIO_MMIO_CONFIG_GENERATION);
-}
-
-/* spec: DRV-MMIO-005, the width of the accesses for a field; see struct vio_transport_ops. */
-static unsigned field_width(uint32_t offset, uint32_t length)
-{
-	if (length != 2 && length != 4 && length != 8)
-		return 1;
-	return offset % length ? 1 : length == 2 ? 2 : 4;
-}
-
-static bool config_holds(const struct vio_mmio_driver *mmio, uint32_t offset, uint32_t length)
-{
-	uint32_t bytes = mmio->window_bytes - VIRTIO_MMIO_CONFIG;
-
-	/* spec: DRV-MMIO-001 DRV-BASIC-018 DRV-BASIC-019; hostile: B38 */
-	return offset <= bytes && length <= bytes - offset;
+	return vio_dev_is_legacy(dev) ? 0 : get(dev, VIRTIO_MMIO_CONFIG_GENERATION);
 }
 
 /* Bytes as they lie on the wire, also from a legacy device: there they are in the driver's order. */
-static int read_config(struct vio_dev *dev, uint32_t offset, void *to, uint32_t length)
+static int access_config(const struct vio_dev *dev, uint32_t offset, uint8_t *bytes, uint32_t length,
+			 bool write)
 {
 	const struct vio_mmio_driver *mmio = dev->transport_context;
-	unsigned width = field_width(offset, length), byte;
-	uint8_t *bytes = to;
-	uint32_t at;
+	const struct vio_mmio_access *access = &mmio->access;
+	uint32_t most = mmio->window_bytes - VIRTIO_MMIO_CONFIG;
+	unsigned width = vio_field_width(offset, length); /* spec: DRV-MMIO-005 */
 
-	if (!config_holds(mmio, offset, length))
+	/* spec: DRV-MMIO-001 DRV-BASIC-018 DRV-BASIC-019; hostile: B38 */
+	if (offset > most || length > most - offset)
 		return -VIO_ERANGE;
-	for (at = 0; at < length; at += width) {
-		uint32_t value =
-			mmio->access.read(mmio->access.context, VIRTIO_MMIO_CONFIG + offset + at, width);
-
-		for (byte = 0; byte < width; byte++)
-			bytes[at + byte] = (uint8_t)(value >> (8 * byte));
-	}
+	offset += VIRTIO_MMIO_CONFIG;
+	for (; length; offset += width, bytes += width, length -= width)
+		if (write)
+			access->write(access->context, offset, width, vio_field_load(bytes, width));
+		else
+			vio_field_store(bytes, width, access->read(access->context, offset, width));
 	return 0;
+}
+
+static int read_config(struct vio_dev *dev, uint32_t offset, void *to, uint32_t length)
+{
+	return access_config(dev, offset, to, length, false);
 }
 
 static int write_config(struct vio_dev *dev, uint32_t offset, const void *from, uint32_t length)
 {
-	const struct vio_mmio_driver *mmio = dev->transport_context;
-	unsigned width = field_width(offset, length), byte;
-	const uint8_t *bytes = from;
-	uint32_t at;
-
-	if (!config_holds(mmio, offset, length))
-		return -VIO_ERANGE;
-	for (at = 0; at < length; at += width) {
-		uint32_t value = 0;
-
-		for (byte = 0; byte < width; byte++)
-			value |= (uint32_t)bytes[at + byte] << (8 * byte);
-		mmio->access.write(mmio->access.context, VIRTIO_MMIO_CONFIG + offset + at, width, value);
-	}
-	return 0;
+	return access_config(dev, offset, (uint8_t *)(uintptr_t)from, length, true);
 }
 
 static uint32_t queue_size_max(struct vio_dev *dev, uint16_t queue)
@@ -164,10 +148,8 @@ static void set_address(struct vio_dev *dev, uint32_t low_register, struct vio_a
 
 static int queue_enable(struct vio_dev *dev, uint16_t queue, const struct vio_queue_place *place)
 {
-	set(dev, VIRTIO_MMIO_QUEUE_SEL, queue);
-	if (get(dev, VIRTIO_MMIO_QUEUE_READY)) /* spec: DRV-MMIO-013 */
-		return -VIO_EPEER;
-	if (place->size > get(dev, VIRTIO_MMIO_QUEUE_SIZE_MAX)) /* spec: DRV-MMIO-012; hostile: B42 */
+	/* spec: DRV-MMIO-012 DRV-MMIO-013; hostile: B42 */
+	if (place->size > queue_size_max(dev, queue) || get(dev, VIRTIO_MMIO_QUEUE_READY))
 		return -VIO_EPEER;
 	set(dev, VIRTIO_MMIO_QUEUE_SIZE, place->size);
 	set_address(dev, VIRTIO_MMIO_QUEUE_DESC_LOW, place->descriptor_area);
@@ -244,10 +226,12 @@ static unsigned take_interrupts(struct vio_dev *dev)
 	uint32_t status =
 		get(dev, VIRTIO_MMIO_INTERRUPT_STATUS) & (VIRTIO_MMIO_INT_VRING | VIRTIO_MMIO_INT_CONFIG);
 
+	VIO_STATIC_ASSERT(VIRTIO_MMIO_INT_VRING == VIO_INTERRUPT_QUEUE &&
+				  VIRTIO_MMIO_INT_CONFIG == VIO_INTERRUPT_CONFIG,
+			  "the register's bits are the core's");
 	if (status)
 		set(dev, VIRTIO_MMIO_INTERRUPT_ACK, status);
-	return (status & VIRTIO_MMIO_INT_VRING ? VIO_INTERRUPT_QUEUE : 0) |
-	       (status & VIRTIO_MMIO_INT_CONFIG ? VIO_INTERRUPT_CONFIG : 0);
+	return status;
 }
 
 /* Everything but what belongs to PCI. */
@@ -289,32 +273,33 @@ static const struct vio_transport_ops legacy_ops = {
 	.take_interrupts = take_interrupts,
 };
 
+/* The half for a version of the interface, or NULL. spec: DRV-MMIO-008 DRV-MMIO-009; hostile: B46 */
+static const struct vio_transport_ops *ops_for(uint32_t version)
+{
+	/* Rings in the order of a big-endian driver are more than vio_drvq can do. */
+	if (VIO_CONFIG_LEGACY && version == VIRTIO_MMIO_VERSION_LEGACY && VIO_LE16_RAW(1) == 1)
+		return &legacy_ops;
+	return version == VIRTIO_MMIO_VERSION_MODERN ? &modern_ops : NULL;
+}
+
 int vio_mmio_driver_probe(struct vio_mmio_driver *mmio, const struct vio_mmio_access *access,
 			  uint32_t window_bytes, struct vio_dev *dev)
 {
-	uint32_t version, id;
-
 	if (window_bytes < VIRTIO_MMIO_CONFIG)
 		return -VIO_ERANGE;
 	*mmio = (struct vio_mmio_driver){ *access, window_bytes };
 	memset(dev, 0, sizeof(*dev));
 	dev->transport_context = mmio;
-	/* spec: DRV-MMIO-006 DRV-MMIO-007 DRV-MMIO-008 DRV-MMIO-009 DRV-MMIO-020
-	 * DRV-MMIO-021 DRV-MMIO-022 DRV-MMIO-023; hostile: B46 */
+	/* spec: DRV-MMIO-006 DRV-MMIO-007 DRV-MMIO-020 DRV-MMIO-021 DRV-MMIO-022 DRV-MMIO-023 */
 	if (get(dev, VIRTIO_MMIO_MAGIC_VALUE) != VIRTIO_MMIO_MAGIC)
 		return -VIO_EPEER;
-	version = get(dev, VIRTIO_MMIO_VERSION);
-	if (version != VIRTIO_MMIO_VERSION_MODERN && version != VIRTIO_MMIO_VERSION_LEGACY)
+	dev->transport = ops_for(get(dev, VIRTIO_MMIO_VERSION));
+	if (!dev->transport)
 		return -VIO_ENOTSUP;
-	/* Rings in the driver's own order are more than vio_drvq can do. */
-	if (version == VIRTIO_MMIO_VERSION_LEGACY && VIO_LE16_RAW(1) != 1)
-		return -VIO_ENOTSUP;
-	id = get(dev, VIRTIO_MMIO_DEVICE_ID);
-	if (!id)
+	dev->legacy = dev->transport != &modern_ops;
+	dev->id = get(dev, VIRTIO_MMIO_DEVICE_ID);
+	if (!dev->id)
 		return -VIO_ENOENT;
-	dev->id = id;
 	dev->vendor = get(dev, VIRTIO_MMIO_VENDOR_ID);
-	dev->legacy = version == VIRTIO_MMIO_VERSION_LEGACY;
-	dev->transport = dev->legacy ? &legacy_ops : &modern_ops;
 	return 0;
 }

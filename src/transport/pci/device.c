@@ -320,7 +320,8 @@ static int lay_out(struct vio_pci_device *model)
 	if (device->config_bytes > CONFIG_BYTES_MOST || vectors > PCI_MSIX_VECTORS_MAX)
 		return -VIO_ERANGE;
 	layout->notify = MODEL_CONFIG + grains(device->config_bytes);
-	if (modern(model)) /* spec: DEV-PCI-030 to DEV-PCI-039 */
+	/* spec: DEV-PCI-030 DEV-PCI-032 DEV-PCI-034 DEV-PCI-035 DEV-PCI-036 DEV-PCI-037 DEV-PCI-039 */
+	if (modern(model))
 		layout->notify_bytes = MODEL_NOTIFY_MULTIPLIER * device->queue_count;
 	layout->table = layout->notify + grains(layout->notify_bytes);
 	layout->table_bytes = vectors * PCI_MSIX_ENTRY_BYTES;

@@ -313,7 +313,7 @@ static uint32_t read_zero(struct vio_pci_device *model, uint32_t argument)
 	return 0;
 }
 
-/* spec: DEV-PCI-021 to DEV-PCI-024, a queue's reset is over when the write is. */
+/* spec: DEV-PCI-021 DEV-PCI-022 DEV-PCI-023 DEV-PCI-024, a queue's reset is over when the write is. */
 static void write_queue_reset(struct vio_pci_device *model, uint32_t argument, uint32_t value)
 {
 	struct vio_pci_queue *queue = vio_pci_model_queue(model);

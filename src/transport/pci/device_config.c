@@ -3,7 +3,8 @@
 
 #include "transport/pci/model.h"
 
-/* The configuration space: what stands in it and what the driver may change, byte by byte. */
+/* The configuration space: what stands in it and what the driver may change, byte by byte.
+   spec: DEV-PCI-001 */
 
 #define CLASS_OTHER 0xff0000u
 
@@ -179,7 +180,7 @@ static uint32_t device_id(const struct vio_pci_device *model, const struct type 
 	return type->transitional ? type->transitional : VIRTIO_PCI_DEVICE_ID_LEGACY + id;
 }
 
-/* spec: DEV-PCI-002 to DEV-PCI-009 */
+/* spec: DEV-PCI-002 DEV-PCI-004 DEV-PCI-005 DEV-PCI-006 DEV-PCI-007 DEV-PCI-008 DEV-PCI-009 */
 static void identify(struct vio_pci_device *model, const struct type *type)
 {
 	const struct vio_pci_device_config *config = &model->config;

@@ -1,31 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
+#include "transport/legacy.h"
 #include "transport/pci/model.h"
 
 /*
  * The legacy header (4.1.4.10). A legacy driver knows neither FEATURES_OK nor that it has to wait for
  * DRIVER_OK, and gives the ring as one page number: sizes are the device's.
  */
-
-/* spec: DEV-BASIC-009 DEV-BASIC-016 */
-void vio_pci_model_legacy_advance(struct vio_pci_device *model, uint8_t bits)
-{
-	const uint8_t negotiated =
-		VIRTIO_CONFIG_S_ACKNOWLEDGE | VIRTIO_CONFIG_S_DRIVER | VIRTIO_CONFIG_S_FEATURES_OK;
-	struct vio_device *device = model_device(model);
-
-	if (!(device->status & VIRTIO_CONFIG_S_FEATURES_OK)) {
-		/* What wasn't offered can't be refused to such a driver; it hasn't got it all the same. */
-		struct vio_features features =
-			vio_features_and(model->driver_features, vio_device_features(device));
-
-		vio_device_write_features(device, &features);
-		if (!(vio_device_write_status(device, negotiated) & VIRTIO_CONFIG_S_FEATURES_OK)) {
-			vio_device_needs_reset(device);
-			return;
-		}
-	}
-	vio_device_write_status(device, device->status | bits);
-}
 
 static uint32_t read_device_features(struct vio_pci_device *model, uint32_t argument)
 {
@@ -73,7 +53,7 @@ static void write_pfn(struct vio_pci_device *model, uint32_t argument, uint32_t 
 		queue->pfn = 0;
 		return;
 	}
-	vio_pci_model_legacy_advance(model, 0);
+	vio_legacy_advance(model_device(model), model->driver_features, 0);
 	queue->area[0] = (uint64_t)value << VIRTIO_PCI_QUEUE_ADDR_SHIFT;
 	queue->area[1] = queue->area[0] + 16ull * queue->size;
 	behind = queue->area[1] + 6 + 2ull * queue->size;
@@ -105,7 +85,8 @@ static void write_queue_notify(struct vio_pci_device *model, uint32_t argument, 
 	if (!vio_pci_model_speaks(model, true))
 		return;
 	if (!ready && value < device->queue_count && model->config.queues[value].enabled)
-		vio_pci_model_legacy_advance(model, VIRTIO_CONFIG_S_DRIVER_OK); /* which kicks */
+		vio_legacy_advance(model_device(model), model->driver_features,
+				   VIRTIO_CONFIG_S_DRIVER_OK); /* which kicks */
 	else
 		vio_pci_model_notify(model, value);
 }
@@ -131,7 +112,7 @@ static void write_status(struct vio_pci_device *model, uint32_t argument, uint32
 		return;
 	model->legacy_status |= (uint8_t)value & known;
 	if (value & VIRTIO_CONFIG_S_DRIVER_OK)
-		vio_pci_model_legacy_advance(model, VIRTIO_CONFIG_S_DRIVER_OK);
+		vio_legacy_advance(model_device(model), model->driver_features, VIRTIO_CONFIG_S_DRIVER_OK);
 	if (value & VIRTIO_CONFIG_S_FAILED)
 		vio_device_write_status(model_device(model), VIRTIO_CONFIG_S_FAILED);
 }

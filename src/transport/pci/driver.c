@@ -1,12 +1,30 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
+#include "transport/field.h"
 #include "transport/pci/access.h"
 #include "transport/pci/probe.h"
+
+/* Points pci_cfg_data at registers; returns its offset. spec: DRV-PCI-023 DRV-PCI-024 DRV-PCI-025 */
+static unsigned point_window(const struct vio_pci_driver *pci, const struct vio_pci_place *place,
+			     uint32_t offset, unsigned width)
+{
+	const struct vio_pci_access *access = &pci->access;
+	uint16_t address = pci->function.address;
+
+	vio_pci_config_write(access, address, pci->window + VIRTIO_PCI_CAP_BAR, 1, place->bar);
+	vio_pci_config_write(access, address, pci->window + VIRTIO_PCI_CAP_OFFSET, 4,
+			     (uint32_t)place->base - 1 + offset);
+	vio_pci_config_write(access, address, pci->window + VIRTIO_PCI_CAP_LENGTH, 4, width);
+	return pci->window + VIRTIO_PCI_CFG_CAP_DATA;
+}
 
 uint32_t vio_pci_place_read(const struct vio_pci_driver *pci, const struct vio_pci_place *place,
 			    uint32_t offset, unsigned width)
 {
 	const struct vio_pci_access *access = &pci->access;
 
+	if (place->window)
+		return vio_pci_config_read(access, pci->function.address,
+					   point_window(pci, place, offset, width), width);
 	return place->io ? access->port_read(access->context, (uint32_t)place->base + offset, width)
 			 : vio_pci_memory_read(access, place->base + offset, width);
 }
@@ -16,18 +34,13 @@ void vio_pci_place_write(const struct vio_pci_driver *pci, const struct vio_pci_
 {
 	const struct vio_pci_access *access = &pci->access;
 
-	if (place->io)
+	if (place->window)
+		vio_pci_config_write(access, pci->function.address, point_window(pci, place, offset, width),
+				     width, value);
+	else if (place->io)
 		access->port_write(access->context, (uint32_t)place->base + offset, width, value);
 	else
 		vio_pci_memory_write(access, place->base + offset, width, value);
-}
-
-/* spec: DRV-PCI-004, the width of the accesses for a field; see struct vio_transport_ops. */
-static unsigned field_width(uint32_t offset, uint32_t length)
-{
-	if (length != 2 && length != 4 && length != 8)
-		return 1;
-	return offset % length ? 1 : length == 2 ? 2 : 4;
 }
 
 static bool holds(const struct vio_pci_place *place, uint32_t offset, uint32_t length)
@@ -35,39 +48,32 @@ static bool holds(const struct vio_pci_place *place, uint32_t offset, uint32_t l
 	return offset <= place->length && length <= place->length - offset; /* hostile: B38 */
 }
 
-int vio_pci_place_get(const struct vio_pci_driver *pci, const struct vio_pci_place *place, uint32_t offset,
-		      void *to, uint32_t length)
+/* Bytes of a configuration, each field by its width. spec: DRV-PCI-004 */
+static int access_place(const struct vio_pci_driver *pci, const struct vio_pci_place *place, uint32_t offset,
+			uint8_t *bytes, uint32_t length, bool write)
 {
-	unsigned width = field_width(offset, length), byte;
-	uint8_t *bytes = to;
-	uint32_t at, value;
+	unsigned width = vio_field_width(offset, length);
 
 	if (!holds(place, offset, length))
 		return -VIO_ERANGE;
-	for (at = 0; at < length; at += width) {
-		value = vio_pci_place_read(pci, place, offset + at, width);
-		for (byte = 0; byte < width; byte++)
-			bytes[at + byte] = (uint8_t)(value >> (8 * byte));
-	}
+	for (; length; offset += width, bytes += width, length -= width)
+		if (write)
+			vio_pci_place_write(pci, place, offset, width, vio_field_load(bytes, width));
+		else
+			vio_field_store(bytes, width, vio_pci_place_read(pci, place, offset, width));
 	return 0;
+}
+
+int vio_pci_place_get(const struct vio_pci_driver *pci, const struct vio_pci_place *place, uint32_t offset,
+		      void *to, uint32_t length)
+{
+	return access_place(pci, place, offset, to, length, false);
 }
 
 int vio_pci_place_put(const struct vio_pci_driver *pci, const struct vio_pci_place *place, uint32_t offset,
 		      const void *from, uint32_t length)
 {
-	unsigned width = field_width(offset, length), byte;
-	const uint8_t *bytes = from;
-	uint32_t at, value;
-
-	if (!holds(place, offset, length))
-		return -VIO_ERANGE;
-	for (at = 0; at < length; at += width) {
-		value = 0;
-		for (byte = 0; byte < width; byte++)
-			value |= (uint32_t)bytes[at + byte] << (8 * byte);
-		vio_pci_place_write(pci, place, offset + at, width, value);
-	}
-	return 0;
+	return access_place(pci, place, offset, (uint8_t *)(uintptr_t)from, length, true);
 }
 
 static bool any_pending(const struct vio_dev *dev)
@@ -191,7 +197,7 @@ static int find_notify(struct vio_dev *dev, uint16_t index)
 		return -VIO_EPEER;
 	queue->notify_place = offset;
 	queue->notify_value = index;
-	/* spec: DRV-PCI-037 to DRV-PCI-040 */
+	/* spec: DRV-PCI-037 DRV-PCI-038 DRV-PCI-039 DRV-PCI-040 */
 	if (vio_dev_has_feature(dev, VIRTIO_F_NOTIF_CONFIG_DATA))
 		queue->notify_value = (uint16_t)get(dev, VIRTIO_PCI_COMMON_Q_NDATA, 2);
 	return 0;
@@ -203,7 +209,7 @@ static void set_address(struct vio_dev *dev, uint32_t low_register, struct vio_a
 	set(dev, low_register + 4, 4, (uint32_t)(addr.raw >> 32));
 }
 
-/* spec: DRV-PCI-012 to DRV-PCI-017 */
+/* spec: DRV-PCI-012 DRV-PCI-013 DRV-PCI-014 DRV-PCI-015 DRV-PCI-017, a size is what the core made of it. */
 static int queue_enable(struct vio_dev *dev, uint16_t queue, const struct vio_queue_place *place)
 {
 	const struct vio_pci_driver *pci = dev->transport_context;

@@ -47,7 +47,9 @@ static struct vio_pci_place config_place(const struct vio_pci_driver *pci)
 {
 	uint32_t header = pci->vectors ? VIRTIO_PCI_LEGACY_MSIX_BYTES : VIRTIO_PCI_LEGACY_BYTES;
 
-	return (struct vio_pci_place){ pci->legacy.base + header, pci->legacy.length - header, true };
+	return (struct vio_pci_place){ .base = pci->legacy.base + header,
+				       .length = pci->legacy.length - header,
+				       .io = true };
 }
 
 static int read_config(struct vio_dev *dev, uint32_t offset, void *to, uint32_t length)

@@ -40,6 +40,8 @@ bool vio_pci_place_map(const struct vio_pci_driver *pci, unsigned bar, uint32_t 
 	/* hostile: B43, a BAR that isn't there, bytes beyond it */
 	if (bar >= PCI_BAR_COUNT || !in->size || offset > in->size || length > in->size - offset)
 		return false;
+	if (!in->io && access->config_only)
+		return false;
 	if (!all_placed(pci, in->io) || (in->io && !access->port_read))
 		return false;
 	base = in->address + offset;
@@ -49,7 +51,21 @@ bool vio_pci_place_map(const struct vio_pci_driver *pci, unsigned bar, uint32_t 
 		return false;
 	if (!base)
 		return false;
-	*place = (struct vio_pci_place){ base, length, in->io };
+	*place = (struct vio_pci_place){ .base = base, .length = length, .io = in->io };
+	return true;
+}
+
+/* The same through the configuration space, where that has to do. */
+static bool place_in_window(const struct vio_pci_driver *pci, unsigned bar, uint32_t offset, uint32_t length,
+			    struct vio_pci_place *place)
+{
+	const struct vio_pci_bar *in = &pci->bars[bar < PCI_BAR_COUNT ? bar : 0];
+
+	if (!pci->window || bar >= PCI_BAR_COUNT || offset > in->size || length > in->size - offset)
+		return false;
+	*place = (struct vio_pci_place){
+		.base = UINT64_C(1) + offset, .length = length, .bar = (uint8_t)bar, .window = true
+	};
 	return true;
 }
 
@@ -77,12 +93,15 @@ static bool multiplier_legal(uint32_t multiplier)
 	return !multiplier || (vio_is_power_of_two(multiplier) && multiplier >= 2);
 }
 
-/* spec: DRV-PCI-005 to DRV-PCI-010; what can't be used is passed over, another may follow. */
+/*
+ * spec: DRV-PCI-005 DRV-PCI-006 DRV-PCI-007 DRV-PCI-008 DRV-PCI-009 DRV-PCI-010
+ * What can't be used is passed over, another may follow.
+ */
 static void take_virtio(struct vio_pci_driver *pci, unsigned at)
 {
 	uint8_t type = (uint8_t)config_read(pci, at + VIRTIO_PCI_CAP_CFG_TYPE, 1);
 	uint8_t bytes = (uint8_t)config_read(pci, at + VIRTIO_PCI_CAP_LEN, 1);
-	uint32_t offset, length, multiplier = 0;
+	uint32_t offset, length, bar, multiplier = 0;
 	const struct structure *structure;
 	struct vio_pci_place *place;
 
@@ -101,14 +120,34 @@ static void take_virtio(struct vio_pci_driver *pci, unsigned at)
 		return;
 	if (length > structure->bytes_most)
 		length = structure->bytes_most;
-	if (vio_pci_place_map(pci, (unsigned)config_read(pci, at + VIRTIO_PCI_CAP_BAR, 1), offset, length,
-			      place) &&
-	    type == VIRTIO_PCI_CAP_NOTIFY_CFG)
-		pci->notify_multiplier = multiplier;
+	bar = config_read(pci, at + VIRTIO_PCI_CAP_BAR, 1);
+	if (pci->access.config_only ? place_in_window(pci, bar, offset, length, place)
+				    : vio_pci_place_map(pci, bar, offset, length, place))
+		pci->notify_multiplier |= multiplier;
+}
+
+static void take(struct vio_pci_driver *pci, unsigned at)
+{
+	uint8_t id = (uint8_t)config_read(pci, at + PCI_CAP_ID, 1);
+
+	if (id == PCI_CAP_VENDOR && at <= PCI_CONFIG_BYTES - VIRTIO_PCI_CAP_BYTES)
+		take_virtio(pci, at);
+	if (id == PCI_CAP_MSIX && at <= PCI_CONFIG_BYTES - PCI_MSIX_CAP_BYTES && !pci->msix)
+		pci->msix = (uint8_t)at;
+}
+
+static void take_window(struct vio_pci_driver *pci, unsigned at)
+{
+	if (config_read(pci, at + PCI_CAP_ID, 1) == PCI_CAP_VENDOR &&
+	    at <= PCI_CONFIG_BYTES - VIRTIO_PCI_CFG_CAP_BYTES &&
+	    config_read(pci, at + VIRTIO_PCI_CAP_CFG_TYPE, 1) == VIRTIO_PCI_CAP_PCI_CFG &&
+	    config_read(pci, at + VIRTIO_PCI_CAP_LEN, 1) >= VIRTIO_PCI_CFG_CAP_BYTES && !pci->window)
+		pci->window = (uint8_t)at;
 }
 
 /* spec: DRV-PCI-011 DRV-PCI-028 DRV-PCI-030, nothing is written. hostile: B43 */
-static void walk_capabilities(struct vio_pci_driver *pci)
+static void each_capability(struct vio_pci_driver *pci,
+			    void (*visit)(struct vio_pci_driver *pci, unsigned at))
 {
 	unsigned at, left;
 
@@ -116,19 +155,14 @@ static void walk_capabilities(struct vio_pci_driver *pci)
 		return;
 	at = config_read(pci, PCI_CAPABILITIES, 1) & 0xfcu;
 	for (left = CAPABILITIES_MOST; at >= PCI_HEADER_BYTES && left; left--) {
-		uint8_t id = (uint8_t)config_read(pci, at + PCI_CAP_ID, 1);
-
-		if (id == PCI_CAP_VENDOR && at <= PCI_CONFIG_BYTES - VIRTIO_PCI_CAP_BYTES)
-			take_virtio(pci, at);
-		if (id == PCI_CAP_MSIX && at <= PCI_CONFIG_BYTES - PCI_MSIX_CAP_BYTES && !pci->msix)
-			pci->msix = (uint8_t)at;
+		visit(pci, at);
 		at = config_read(pci, at + PCI_CAP_NEXT, 1) & 0xfcu;
 	}
 }
 
 static void unmap(const struct vio_pci_driver *pci, struct vio_pci_place *place)
 {
-	if (place->base && !place->io && pci->access.unmap)
+	if (place->base && !place->io && !place->window && pci->access.unmap)
 		pci->access.unmap(pci->access.context, place->base, place->length);
 	*place = (struct vio_pci_place){ 0 };
 }
@@ -177,8 +211,8 @@ static int choose_interface(struct vio_pci_driver *pci, struct vio_dev *dev)
 		return all_placed(pci, false) ? -VIO_EPEER : -VIO_ENOSPC;
 	if (!pci->bars[0].io || bytes < VIRTIO_PCI_LEGACY_MSIX_BYTES || bytes > UINT16_MAX + 1u)
 		return -VIO_EPEER;
-	/* Rings in the driver's own order are more than vio_drvq can do. */
-	if (!pci->access.port_read || VIO_LE16_RAW(1) != 1)
+	/* Rings in the order of a big-endian driver are more than vio_drvq can do. */
+	if (!VIO_CONFIG_LEGACY || !pci->access.port_read || VIO_LE16_RAW(1) != 1)
 		return -VIO_ENOTSUP;
 	if (!vio_pci_place_map(pci, 0, 0, (uint32_t)bytes, &pci->legacy))
 		return -VIO_ENOSPC;
@@ -220,7 +254,9 @@ int vio_pci_driver_probe(struct vio_pci_driver *pci, const struct vio_pci_access
 	if (!error && windows)
 		error = vio_pci_place_bars(access, address, pci->bars, windows);
 	if (!error) {
-		walk_capabilities(pci);
+		if (access->config_only)
+			each_capability(pci, take_window);
+		each_capability(pci, take);
 		error = choose_interface(pci, dev);
 	}
 	if (error) {

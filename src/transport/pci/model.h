@@ -87,9 +87,6 @@ void vio_pci_model_notify(struct vio_pci_device *model, uint32_t queue);
 #define MODEL_VECTOR_CONFIG 0u /* arguments of the two above */
 #define MODEL_VECTOR_QUEUE  1u
 
-/* device_legacy.c: takes the device core as far as what a legacy driver does implies. */
-void vio_pci_model_legacy_advance(struct vio_pci_device *model, uint8_t bits);
-
 /* device_config.c */
 int vio_pci_model_build(struct vio_pci_device *model);
 uint32_t vio_pci_model_command(const struct vio_pci_device *model);
