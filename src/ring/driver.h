@@ -99,7 +99,7 @@ static inline int vio_drvq_judge(const struct vio_drvq *q, const struct vio_sg *
 
 	if (vio_drvq_broken(q))
 		return -VIO_EPEER;
-	/* spec: DRV-SPLIT-010, which holds for tables as well; DRV-PACKED-006 DRV-PACKED-013 */
+	/* spec: DRV-SPLIT-010, which holds for tables as well; DRV-PACKED-005 DRV-PACKED-006 DRV-PACKED-013 */
 	if (!token || !count || readable > q->size || writable > q->size || count > q->size)
 		return -VIO_EINVAL;
 	if (count == 1 && sg->length) { /* the rest of this in short, as it is what most drivers add most */
@@ -119,7 +119,7 @@ static inline int vio_drvq_judge(const struct vio_drvq *q, const struct vio_sg *
 	if (total > VIO_DRVQ_BUFFER_BYTES_MAX) /* spec: DRV-SPLIT-006 */
 		return -VIO_EINVAL;
 	*writable_bytes = total - before <= UINT32_MAX ? (uint32_t)(total - before) : UINT32_MAX;
-	/* spec: DRV-PACKED-009 */
+	/* spec: DRV-PACKED-008 DRV-PACKED-009 */
 	return q->free_count < vio_drvq_room_for(q, count) ? -VIO_ENOSPC : 0;
 }
 
