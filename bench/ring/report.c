@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "report.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -64,23 +65,10 @@ void report_json(const struct result *results, unsigned count)
 #define WIDTH 560
 #define TOP   40
 
-/* Bars on a scale that is logarithmic, as there is a factor of a thousand between cases. */
-static double decades(double ns)
-{
-	double at = 0;
-
-	for (; ns >= 10 && at < 9; at++)
-		ns /= 10;
-	/* Between powers of ten the chord of the logarithm's three pieces is near enough to the eye. */
-	return ns < 1 ? 0
-		      : at + (ns < 2   ? (ns - 1) * 0.301
-			      : ns < 5 ? 0.301 + (ns - 2) * 0.1327
-				       : 0.699 + (ns - 5) * 0.0602);
-}
-
+/* On a scale of five powers of ten, from 1 ns on. */
 static double across(double ns)
 {
-	return decades(ns) * WIDTH / 5;
+	return ns > 1 ? log10(ns) * WIDTH / 5 : 0;
 }
 
 static void plot_row(FILE *f, const struct result *r, unsigned row)
@@ -107,8 +95,8 @@ bool report_plot(const struct result *results, unsigned count, const char *file)
 	if (!f)
 		return false;
 	fprintf(f,
-		"<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"%d\" height=\"%u\" font-family=\"sans-serif\" "
-		"font-size=\"11\">\n<rect width=\"100%%\" height=\"100%%\" fill=\"white\"/>\n"
+		"<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"%d\" height=\"%u\" "
+		"font-family=\"sans-serif\" font-size=\"11\">\n<rect width=\"100%%\" height=\"100%%\" fill=\"white\"/>\n"
 		"<text x=\"%d\" y=\"14\" font-size=\"13\">ns per buffer: medians, and from quartile to quartile"
 		"</text>\n",
 		LEFT + WIDTH + 70, TOP + count * ROW + 10, LEFT);

@@ -14,7 +14,7 @@ double result_quantile(const struct result *result, double at);
 void report_sort(struct result *results, unsigned count);
 void report_table(const struct result *results, unsigned count);
 void report_json(const struct result *results, unsigned count);
-/* A picture: one bar for each case, its median, with a line from quartile to quartile. false: errno says why. */
+/* A picture: a bar for each case, its median, and a line between its quartiles. false: errno says why. */
 bool report_plot(const struct result *results, unsigned count, const char *file);
 
 #endif
