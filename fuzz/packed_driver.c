@@ -347,7 +347,7 @@ static void use(struct world *w)
 {
 	static const uint64_t lengths[] = { 0, 1, 16, 17, 4096, UINT32_MAX };
 	uint8_t which = fuzz_u8(w->input), how = fuzz_u8(w->input);
-	/* How many were used and not seen yet isn't known here; so mostly the next one that the driver looks at. */
+	/* How many were used and not seen yet isn't known here; so mostly where the driver looks. */
 	unsigned place = further(w, w->used, how < 240 ? 0 : how % 4), id = which % w->size;
 	uint8_t *desc = desc_at(w, place);
 

@@ -108,7 +108,7 @@ static int choose_size(struct vio_dev *dev, uint16_t queue, uint16_t wish)
 
 	if (!most)
 		return -VIO_ENOENT;
-	if (dev->transport->flags & VIO_TRANSPORT_SIZE_FIXED)
+	if (dev->transport->flags & VIO_TRANSPORT_SIZE_FIXED) /* spec: DRV-SPLIT-002 */
 		return vio_is_power_of_two(most) && most <= VIRTQ_SIZE_MAX ? (int)most : -VIO_EPEER;
 	if (size > most)
 		size = most;
@@ -240,7 +240,7 @@ int vio_dev_reenable_queue(struct vio_dev *dev, uint16_t queue)
 		return -VIO_EPHASE;
 	if (again->q.in_flight)
 		return -VIO_EBUSY;
-	error = enable(dev, queue, again);
+	error = enable(dev, queue, again); /* spec: DRV-RING-002 */
 	again->was_reset = error != 0;
 	return error;
 }

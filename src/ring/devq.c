@@ -113,7 +113,7 @@ static int areas_find(struct vio_devq *q, const struct vio_mem *mem, const struc
 	return vio_devq_broken(q) ? -VIO_EPEER : 0;
 }
 
-/* The entries that a device which stood at `at` had taken and not given back; -1: it can't have stood there. */
+/* Entries that a device at `at` had taken and not given back; -1: it can't have stood there. */
 static int entries_between(const struct vio_devq_position *at, uint16_t size)
 {
 	int distance = packed_offset(at->avail) - packed_offset(at->used);

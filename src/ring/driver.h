@@ -95,26 +95,31 @@ static inline int vio_drvq_judge(const struct vio_drvq *q, const struct vio_sg *
 				 unsigned writable, const void *token, uint32_t *writable_bytes)
 {
 	unsigned count = readable + writable, i;
-	uint64_t total = 0, read_only = 0;
+	uint64_t total = 0, before;
 
 	if (vio_drvq_broken(q))
 		return -VIO_EPEER;
-	/* spec: DRV-SPLIT-010, which holds for tables as well; DRV-PACKED-006 DRV-PACKED-013 */
+	/* spec: DRV-SPLIT-010, which holds for tables as well; DRV-PACKED-005 DRV-PACKED-006 DRV-PACKED-013 */
 	if (!token || !count || readable > q->size || writable > q->size || count > q->size)
 		return -VIO_EINVAL;
-	for (i = 0; i < count; i++) {
+	if (count == 1 && sg->length) { /* the rest of this in short, as it is what most drivers add most */
+		*writable_bytes = writable ? sg->length : 0;
+		return q->free_count ? 0 : -VIO_ENOSPC;
+	}
+	for (i = 0; i < readable; i++) {
 		if (!sg[i].length)
 			return -VIO_EINVAL;
-		if (i == readable)
-			read_only = total;
 		total += sg[i].length;
 	}
-	if (!writable)
-		read_only = total;
+	for (before = total; i < count; i++) {
+		if (!sg[i].length)
+			return -VIO_EINVAL;
+		total += sg[i].length;
+	}
 	if (total > VIO_DRVQ_BUFFER_BYTES_MAX) /* spec: DRV-SPLIT-006 */
 		return -VIO_EINVAL;
-	*writable_bytes = total - read_only <= UINT32_MAX ? (uint32_t)(total - read_only) : UINT32_MAX;
-	/* spec: DRV-PACKED-009 */
+	*writable_bytes = total - before <= UINT32_MAX ? (uint32_t)(total - before) : UINT32_MAX;
+	/* spec: DRV-PACKED-008 DRV-PACKED-009 */
 	return q->free_count < vio_drvq_room_for(q, count) ? -VIO_ENOSPC : 0;
 }
 

@@ -27,14 +27,23 @@ static inline size_t device_area_offset(uint16_t size, uint32_t device_align)
 	return (driver_area_offset(size) + 6 + 2u * (size_t)size + align - 1) & ~(align - 1);
 }
 
-size_t vio_drvq_ring_bytes(uint16_t size)
-{
-	return vio_drvq_ring_bytes_aligned(size, CACHE_LINE);
-}
-
-size_t vio_drvq_ring_bytes_aligned(uint16_t size, uint32_t device_align)
+/* Up to the last byte of the device area. */
+static inline size_t areas_bytes(uint16_t size, uint32_t device_align)
 {
 	return device_area_offset(size, device_align) + 6 + 8u * (size_t)size;
+}
+
+size_t vio_drvq_ring_bytes(uint16_t size)
+{
+	return areas_bytes(size, 0);
+}
+
+/* spec: DRV-SPLIT-003 */
+size_t vio_drvq_ring_bytes_aligned(uint16_t size, uint32_t device_align)
+{
+	size_t align = device_align ? device_align : 1;
+
+	return (areas_bytes(size, device_align) + align - 1) & ~(align - 1);
 }
 
 size_t vio_drvq_storage_bytes(uint16_t size)
@@ -99,7 +108,7 @@ int vio_drvq_start(struct vio_drvq *q, const struct vio_drvq_config *config)
 	if (!config_legal(config))
 		return -VIO_EINVAL;
 	memset(q, 0, sizeof(*q));
-	memset(ring, 0, vio_drvq_ring_bytes_aligned(size, config->device_align)); /* spec: DRV-SPLIT-019 */
+	memset(ring, 0, areas_bytes(size, config->device_align)); /* spec: DRV-SPLIT-019 */
 	q->index = config->index;
 	q->size = size;
 	q->packed = vio_features_has(features, VIRTIO_F_RING_PACKED);

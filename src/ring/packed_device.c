@@ -12,7 +12,7 @@
  * has no business there.
  */
 
-/* Whether a descriptor at `position` with these flags is the driver's offer. spec: DEV-PACKED-005; hostile: A65 */
+/* Whether a descriptor at `position` with these flags is an offer. spec: DEV-PACKED-005; hostile: A65 */
 static inline bool packed_available(uint16_t position, uint16_t flags)
 {
 	return (flags & PACKED_STATE_FLAGS) == packed_avail_flags(position);
@@ -22,7 +22,6 @@ static inline bool packed_available(uint16_t position, uint16_t flags)
 static bool packed_walk_table(struct vio_devq *q, struct walk *into, const struct descriptor *d,
 			      uint32_t index)
 {
-	struct vio_region region = mem_region_last(q->mem, q->mem_hint);
 	struct walk walk = *into;
 	struct table table;
 	unsigned at;
@@ -44,7 +43,7 @@ static bool packed_walk_table(struct vio_devq *q, struct walk *into, const struc
 		/* Of the flags only WRITE has a meaning, and INDIRECT none that could be followed. */
 		if (e.flags & VIRTQ_DESC_F_INDIRECT)
 			return devq_fault(q, VIO_FAULT_INDIRECT_NESTED, at, e.flags); /* hostile: A36 */
-		if (!walk_element(q, &region, &walk, &e, at))
+		if (!walk_element(q, &walk, &e, at))
 			return false;
 	}
 	*into = walk;
@@ -58,7 +57,6 @@ static bool packed_walk_table(struct vio_devq *q, struct walk *into, const struc
  */
 static unsigned packed_walk(struct vio_devq *q, struct walk *into, struct descriptor *d)
 {
-	struct vio_region region = mem_region_last(q->mem, q->mem_hint);
 	uint16_t position = q->avail_next;
 	struct walk walk = *into;
 	unsigned count = 0;
@@ -77,7 +75,7 @@ static unsigned packed_walk(struct vio_devq *q, struct walk *into, struct descri
 				return devq_fault(q, VIO_FAULT_INDIRECT_NEXT, at, d->flags);
 			return packed_walk_table(q, into, d, at);
 		}
-		if (!walk_element(q, &region, &walk, d, at))
+		if (!walk_element(q, &walk, d, at))
 			return 0;
 		if (!(d->flags & VIRTQ_DESC_F_NEXT))
 			break;
@@ -120,7 +118,7 @@ void packed_kicks_refuse(struct vio_devq *q)
 	q->kicks_off = true;
 }
 
-/* The last descriptor of the buffer at `position` gives it a name that can't be: beyond the ring, or in flight. */
+/* The buffer at `position` has a name that can't be: beyond the ring, or in flight. */
 static __attribute__((noinline)) void packed_name_fault(struct vio_devq *q, uint16_t position, uint16_t id)
 {
 	/* hostile: A63; A64 */
@@ -156,8 +154,7 @@ static inline bool packed_look(const struct vio_devq *q, struct descriptor *d)
 }
 
 /* Takes up to `max` buffers of those at avail_next, of which the first begins with `d`. */
-static inline __attribute__((always_inline)) unsigned packed_take(struct vio_devq *q, struct descriptor d,
-								  struct vio_buf *buffers, unsigned max)
+static unsigned packed_take(struct vio_devq *q, struct descriptor d, struct vio_buf *buffers, unsigned max)
 {
 	const struct pvirtq_desc *ring = q->ring;
 	struct taker taker = devq_taker(q);
@@ -207,11 +204,26 @@ static inline bool packed_begin(struct vio_devq *q, struct descriptor *d)
 	return true;
 }
 
+/* Each descriptor is read once and judged from the copy. */
 bool packed_pop(struct vio_devq *q, struct vio_buf *buf)
 {
+	struct vio_span span;
 	struct descriptor d;
+	struct taker taker;
 
-	return q->budget && packed_begin(q, &d) && packed_take(q, d, buf, 1);
+	if (!q->budget || !packed_begin(q, &d))
+		return false;
+	taker = devq_taker(q);
+	if (q->entries >= q->size || !walk_single(&taker.region, &d, &span))
+		return packed_take_list(q, buf, d);
+	if (__builtin_expect(d.link >= q->size || q->busy[d.link], 0)) {
+		packed_name_fault(q, q->avail_next, d.link);
+		return false;
+	}
+	q->avail_next = packed_advance(q->avail_next, 1, q->size);
+	devq_take_single(q, &taker, buf, span, d.flags / VIRTQ_DESC_F_WRITE & 1, d.link);
+	devq_taken(q, &taker);
+	return true;
 }
 
 unsigned packed_pop_many(struct vio_devq *q, struct vio_buf *buffers, unsigned max)
@@ -286,7 +298,7 @@ void packed_notify(struct vio_devq *q)
 	vio_store_release_fields64(&q->ring[packed_offset(before)].len,
 				   q->used_first); /* spec: DEV-PACKED-006 */
 	q->used_visible = q->used_next;
-	/* Pairs with the one in vio_drvq_enable_cb(): either it sees the flags or we see that it wants to hear. */
+	/* Pairs with the one in vio_drvq_enable_cb(): it sees the flags or we see that it wants to hear. */
 	vio_full_barrier();
 	event = vio_load_fields32(q->driver_event);
 	flags = (uint16_t)(event >> 16) & 3u;

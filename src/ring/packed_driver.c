@@ -56,34 +56,33 @@ static struct vio_sg packed_fill_table(struct vio_drvq *q, const struct vio_sg *
 }
 
 /*
- * Writes `count` descriptors from the next position on. The rest of the first is what makes them
- * available: it comes last, or, if nothing else was added since the last publication, then.
+ * Writes `count` descriptors from `position` on. The rest of the first is what makes them
+ * available: it comes last, or, if it is `held` back, when the batch is published.
  */
-static inline void packed_fill(struct vio_drvq *q, const struct vio_sg *sg, unsigned readable, unsigned count,
-			       uint16_t id, unsigned also)
+static inline void packed_fill(struct vio_drvq *q, uint16_t position, const struct vio_sg *sg,
+			       unsigned readable, unsigned count, uint16_t id, unsigned also, bool held)
 {
-	struct pvirtq_desc *head = &q->packed_desc[packed_offset(q->avail_next)];
-	uint16_t at = packed_offset(q->avail_next);
-	unsigned state = packed_avail_flags(q->avail_next) | also, i;
-	uint64_t first = 0, rest;
+	struct pvirtq_desc *ring = q->packed_desc, *head = &ring[packed_offset(position)];
+	unsigned state = packed_avail_flags(position) | also, at = packed_offset(position), size = q->size, i;
+	uint64_t first = packed_rest(sg[0].length, id,
+				     state | (readable ? 0 : VIRTQ_DESC_F_WRITE) |
+					     (count > 1 ? VIRTQ_DESC_F_NEXT : 0u));
 
-	for (i = 0; i < count; i++) { /* spec: DRV-PACKED-007 DRV-PACKED-010 */
-		rest = packed_rest(sg[i].length, id,
-				   state | (i >= readable ? VIRTQ_DESC_F_WRITE : 0u) |
-					   (i + 1 < count ? VIRTQ_DESC_F_NEXT : 0u));
-		vio_store_le64(&q->packed_desc[at].addr, sg[i].addr.raw);
-		if (i)
-			vio_store_fields64(&q->packed_desc[at].len, rest);
-		else
-			first = rest;
-		if (++at == q->size) {
+	if (held)
+		q->first_rest = first;
+	vio_store_le64(&head->addr, sg[0].addr.raw);
+	for (i = 1; i < count; i++) { /* spec: DRV-PACKED-007 DRV-PACKED-010 */
+		if (++at == size) {
 			at = 0;
 			state ^= PACKED_STATE_FLAGS;
 		}
+		vio_store_le64(&ring[at].addr, sg[i].addr.raw);
+		vio_store_fields64(&ring[at].len,
+				   packed_rest(sg[i].length, id,
+					       state | (i >= readable ? VIRTQ_DESC_F_WRITE : 0u) |
+						       (i + 1 < count ? VIRTQ_DESC_F_NEXT : 0u)));
 	}
-	if (q->avail_next == q->avail_visible)
-		q->first_rest = first;
-	else
+	if (!held)
 		vio_store_fields64(&head->len, first);
 }
 
@@ -91,7 +90,8 @@ static inline int packed_add(struct vio_drvq *q, const struct vio_sg *sg, unsign
 			     unsigned writable, void *token)
 {
 	unsigned count = readable + writable, room = vio_drvq_room_for(q, count);
-	uint16_t id = vio_drvq_in_order(q) ? packed_offset(q->avail_next) : q->free_head;
+	uint16_t position = q->avail_next, id = vio_drvq_in_order(q) ? packed_offset(position) : q->free_head;
+	bool held = position == q->avail_visible;
 	struct vio_drvq_shadow *shadow;
 	struct vio_sg table;
 	uint32_t writable_bytes;
@@ -99,22 +99,22 @@ static inline int packed_add(struct vio_drvq *q, const struct vio_sg *sg, unsign
 
 	if (error)
 		return error;
-	if (room < count) { /* spec: DRV-PACKED-014 */
-		table = packed_fill_table(q, sg, readable, count, id);
-		packed_fill(q, &table, 1, 1, id, VIRTQ_DESC_F_INDIRECT);
-	} else {
-		packed_fill(q, sg, readable, count, id, 0);
-	}
-	q->avail_next = packed_advance(q->avail_next, (uint16_t)room, q->size);
 	shadow = &q->shadow[id];
 	if (!vio_drvq_in_order(q))
 		q->free_head = shadow->next;
 	q->free_count = (uint16_t)(q->free_count - room);
 	q->in_flight++;
+	q->avail_next = packed_advance(position, (uint16_t)room, q->size);
 	shadow->token = token;
 	shadow->writable = writable_bytes;
 	shadow->count = (uint16_t)room;
 	shadow->shows = q->shows;
+	if (room == count) {
+		packed_fill(q, position, sg, readable, count, id, 0, held);
+	} else { /* spec: DRV-PACKED-014 */
+		table = packed_fill_table(q, sg, readable, count, id);
+		packed_fill(q, position, &table, 1, 1, id, VIRTQ_DESC_F_INDIRECT, held);
+	}
 	return 0;
 }
 

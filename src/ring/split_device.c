@@ -4,63 +4,79 @@
 
 /* The device's side of the split ring. */
 
-/*
- * Walks on from `d`, the descriptor that `head` names, to the end of the chain.
- *
- * `left` counts how many buffers of descriptors may still come, `visited` the entries of the
- * table that were seen. Both grow nearer to their ends with each round, but for the one
- * that opens an indirect table.
- */
-static bool split_walk(struct vio_devq *q, struct walk *into, struct descriptor d, uint16_t head)
+/* The entry `at` of a table, wherever that is. Not in place is rare. */
+static inline __attribute__((always_inline)) bool split_table_entry(struct vio_devq *q,
+								    const struct table *table, unsigned at,
+								    struct descriptor *d)
 {
-	struct table table = { .host = (const uint8_t *)q->desc, .entries = q->size };
-	struct vio_region region = mem_region_last(q->mem, q->mem_hint);
-	unsigned at = head, refers = 0, left = q->size, visited = 0;
-	struct walk walk = *into;
-	bool indirect = false;
+	struct virtq_desc copy;
 
-	for (;;) {
-		if (__builtin_expect(d.flags & VIRTQ_DESC_F_INDIRECT, 0)) {
-			const struct descriptor lent = d;
-			struct table opened;
-
-			if (indirect)
-				return devq_fault(q, VIO_FAULT_INDIRECT_NESTED, at,
-						  d.flags); /* hostile: A36 */
-			/* spec: DEV-SPLIT-006; hostile: A48 */
-			if (!walk_open_table(q, &lent, at, &opened))
-				return false;
-			table = opened;
-			indirect = true;
-			refers = at;
-			at = 0;
-			visited = 0;
-		} else {
-			if (!left--) /* hostile: A9 */
-				return devq_fault(q, VIO_FAULT_CHAIN_LOOP, at, q->size + 1u);
-			if (!walk_element(q, &region, &walk, &d, at))
-				return false;
-			if (!(d.flags & VIRTQ_DESC_F_NEXT)) {
-				*into = walk;
-				return true;
-			}
-			if (d.link >= table.entries)
-				return devq_fault(q, VIO_FAULT_NEXT_RANGE, at,
-						  d.link); /* hostile: A4 A5 A46 */
-			at = d.link;
-			if (++visited == table.entries) /* hostile: A1 A2 A9 A45 */
-				return devq_fault(q, VIO_FAULT_CHAIN_LOOP, at, visited);
-		}
-		if (__builtin_expect(table.host != NULL, 1)) {
-			d = walk_load_split(table.host + 16ull * at);
-		} else {
-			struct virtq_desc copy;
-
-			if (!walk_copy_entry(q, table.addr, at, &copy))
-				return devq_fault(q, VIO_FAULT_INDIRECT_MEMORY, refers, table.addr);
-			d = walk_load_split(&copy);
-		}
+	if (__builtin_expect(table->host != NULL, 1)) {
+		*d = walk_load_split(table->host + 16ull * at);
+		return true;
 	}
+	if (!walk_copy_entry(q, table->addr, at, &copy))
+		return false;
+	*d = walk_load_split(&copy);
+	return true;
+}
+
+/*
+ * Walks the indirect table that `d`, at `index` of the ring's own, refers to. Of all descriptors
+ * of the chain `left` may still come. spec: DEV-SPLIT-006; hostile: A48
+ */
+static inline __attribute__((always_inline)) bool split_walk_table(struct vio_devq *q, struct walk *walk,
+								   const struct descriptor *d, unsigned index,
+								   unsigned left)
+{
+	const struct descriptor lent = *d;
+	unsigned at = 0, visited;
+	struct table opened, table;
+
+	if (!walk_open_table(q, &lent, index, &opened))
+		return false;
+	table = opened;
+	for (visited = 0; visited < table.entries; visited++) {
+		struct descriptor e;
+
+		if (!split_table_entry(q, &table, at, &e))
+			return devq_fault(q, VIO_FAULT_INDIRECT_MEMORY, index, table.addr);
+		if (e.flags & VIRTQ_DESC_F_INDIRECT)
+			return devq_fault(q, VIO_FAULT_INDIRECT_NESTED, at, e.flags); /* hostile: A36 */
+		if (visited == left)                                                  /* hostile: A9 */
+			return devq_fault(q, VIO_FAULT_CHAIN_LOOP, at, q->size + 1u);
+		if (!walk_element(q, walk, &e, at))
+			return false;
+		if (!(e.flags & VIRTQ_DESC_F_NEXT))
+			return true;
+		if (e.link >= table.entries)
+			return devq_fault(q, VIO_FAULT_NEXT_RANGE, at, e.link); /* hostile: A46 */
+		at = e.link;
+	}
+	return devq_fault(q, VIO_FAULT_CHAIN_LOOP, at, visited); /* hostile: A45 */
+}
+
+/* Walks on from `d`, the descriptor that `head` names, to the end of the chain. */
+static inline __attribute__((always_inline)) bool split_walk(struct vio_devq *q, struct walk *walk,
+							     struct descriptor d, uint16_t head)
+{
+	const struct virtq_desc *desc = q->desc;
+	const unsigned size = q->size;
+	unsigned at = head, visited;
+
+	for (visited = 0; visited < size; visited++) {
+		if (d.flags & VIRTQ_DESC_F_INDIRECT)
+			return split_walk_table(q, walk, &d, at, size - visited);
+		if (!walk_element(q, walk, &d, at))
+			return false;
+		if (!(d.flags & VIRTQ_DESC_F_NEXT))
+			return true;
+		if (d.link >= size)
+			return devq_fault(q, VIO_FAULT_NEXT_RANGE, at, d.link); /* hostile: A4 A5 */
+		at = d.link;
+		d = walk_load_split(&desc[at]);
+	}
+	return devq_fault(q, VIO_FAULT_CHAIN_LOOP, at, visited); /* hostile: A1 A2 A9 */
 }
 
 /* Looks at the driver's idx again; true when there is something new, false with or without a fault. */
@@ -130,19 +146,44 @@ static inline uint16_t split_head(const struct vio_devq *q, uint16_t index)
 	return vio_load_le16(&q->avail->ring[index & (q->size - 1u)]);
 }
 
-/*
- * Takes up to `max` buffers of those that the driver's index is known to cover, each of its
- * descriptors read once and judged from the copy. The heads of more than one are in `buffers`.
- */
-static inline __attribute__((always_inline)) unsigned split_take(struct vio_devq *q, struct vio_buf *buffers,
-								 unsigned max, bool many)
+/* Each descriptor is read once and judged from the copy. */
+bool split_pop(struct vio_devq *q, struct vio_buf *buf)
+{
+	struct vio_span span;
+	struct descriptor d;
+	struct taker taker;
+	uint16_t head;
+
+	if (!q->budget || (q->avail_next == q->avail_seen && !split_some(q)))
+		return false;
+	if (!q->kicks_off)
+		split_kicks_refuse(q);
+	head = split_head(q, q->avail_next);
+	if (__builtin_expect(head >= q->size || q->busy[head], 0)) {
+		split_head_fault(q, q->avail_next, head);
+		return false;
+	}
+	d = walk_load_split(&q->desc[head]);
+	if (d.flags & (VIRTQ_DESC_F_NEXT | VIRTQ_DESC_F_INDIRECT))
+		return split_take_chain(q, buf, d, head);
+	taker = devq_taker(q);
+	if (!walk_single(&taker.region, &d, &span))
+		return split_take_chain(q, buf, d, head);
+	q->avail_next++;
+	devq_take_single(q, &taker, buf, span, d.flags / VIRTQ_DESC_F_WRITE & 1, head);
+	devq_taken(q, &taker);
+	return true;
+}
+
+/* Takes `count` buffers, whose heads are in them and are covered by the driver's index. */
+static unsigned split_take(struct vio_devq *q, struct vio_buf *buffers, unsigned count)
 {
 	const struct virtq_desc *desc = q->desc;
 	struct taker taker = devq_taker(q);
 	unsigned i;
 
-	for (i = 0; i < max; i++) {
-		const uint16_t head = many ? buffers[i].head : split_head(q, q->avail_next);
+	for (i = 0; i < count; i++) {
+		const uint16_t head = buffers[i].head;
 		struct vio_span span;
 		struct descriptor d;
 
@@ -167,15 +208,6 @@ static inline __attribute__((always_inline)) unsigned split_take(struct vio_devq
 	return i;
 }
 
-bool split_pop(struct vio_devq *q, struct vio_buf *buf)
-{
-	if (!q->budget || (q->avail_next == q->avail_seen && !split_some(q)))
-		return false;
-	if (!q->kicks_off)
-		split_kicks_refuse(q);
-	return split_take(q, buf, 1, false);
-}
-
 unsigned split_pop_many(struct vio_devq *q, struct vio_buf *buffers, unsigned max)
 {
 	unsigned i, count;
@@ -196,7 +228,7 @@ unsigned split_pop_many(struct vio_devq *q, struct vio_buf *buffers, unsigned ma
 		buffers[i].head = head;
 		__builtin_prefetch(&q->desc[head & (q->size - 1u)]);
 	}
-	return split_take(q, buffers, count, true);
+	return split_take(q, buffers, count);
 }
 
 /* Writes the used element at `index` of a buffer. */

@@ -307,7 +307,7 @@ static inline void *split_take(struct vio_drvq *q, uint32_t *written)
 		return NULL;
 	q->used_next++;
 	if (written)
-		*written = length; /* spec: DRV-SPLIT-017 */
+		*written = length; /* spec: DRV-SPLIT-017 DRV-SPLIT-018 */
 	return split_retire(q, head);
 }
 

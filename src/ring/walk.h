@@ -81,9 +81,8 @@ static inline unsigned walk_access(const struct descriptor *d)
 }
 
 /* Takes the memory of one descriptor. `index` is only for the fault. */
-static inline __attribute__((always_inline)) bool walk_element(struct vio_devq *q, struct vio_region *region,
-							       struct walk *walk, const struct descriptor *d,
-							       uint32_t index)
+static inline __attribute__((always_inline)) bool walk_element(struct vio_devq *q, struct walk *walk,
+							       const struct descriptor *d, uint32_t index)
 {
 	const bool writable = d->flags & VIRTQ_DESC_F_WRITE;
 	struct vio_span span;
@@ -96,14 +95,16 @@ static inline __attribute__((always_inline)) bool walk_element(struct vio_devq *
 	walk->bytes += d->len;
 	if (walk->bytes > CHAIN_BYTES_MAX)
 		return devq_fault(q, VIO_FAULT_CHAIN_LENGTH, index, walk->bytes);
-	if (__builtin_expect(d->len && mem_region_hit(region, d->addr, d->len, walk_access(d), &span), 1)) {
+	if (__builtin_expect(d->len && q->mem_hint < q->mem->count &&
+				     mem_region_hit(&q->mem->regions[q->mem_hint], d->addr, d->len,
+						    walk_access(d), &span),
+			     1)) {
 		walk_append(walk, span, writable);
 	} else {
 		struct walk lent = *walk;
 		bool found = walk_memory_slowly(q, &lent, d->addr, d->len, walk_access(d));
 
 		*walk = lent;
-		*region = mem_region_last(q->mem, q->mem_hint);
 		/* hostile: A13 A15 A16 A18 A19 A21; an element of no bytes names no memory (A10 A12). */
 		if (!found)
 			return devq_fault(q, VIO_FAULT_BUFFER_MEMORY, index, d->addr);
@@ -254,8 +255,6 @@ static inline __attribute__((always_inline)) void devq_take_single(struct vio_de
 	struct vio_span *spans = taker->spans + (size_t)slot * taker->spans_max;
 	const uint64_t fill = writable ? span.length : 0;
 
-	taker->busy[name] = 1;
-	taker->taken++;
 	*spans = span;
 	buf->readable = spans;
 	buf->writable = spans + (1 - writable);
@@ -269,8 +268,10 @@ static inline __attribute__((always_inline)) void devq_take_single(struct vio_de
 	buf->writable_bytes = fill;
 	buf->request = taker->requests + (size_t)slot * taker->request_stride;
 	buf->entries = 1;
-	buf->receives = writable;
+	buf->receives = writable != 0;
 	buf->truncated = false;
+	taker->taken++;
+	taker->busy[name] = 1;
 }
 
 static inline void devq_take_walked(struct vio_devq *q, struct vio_buf *buf, const struct walk *walk,

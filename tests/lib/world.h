@@ -45,7 +45,8 @@ void test_world_open(struct test_world *w, uint16_t size, uint16_t avail_base, u
 void test_world_close(struct test_world *w);
 
 /*
- * The next pop finds this fault, whose index is that of a descriptor of the ring, and has done no harm: memory is as it was but
+ * The next pop finds this fault (with the index that test_ring_place() gives), and has done no
+ * harm: memory is as it was but
  * for the device area, nothing more comes, nothing is pushed, the other queue
  * goes on, and after stop and start a good request succeeds.
  */

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <pthread.h>
 #include <sched.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
@@ -213,6 +214,15 @@ static unsigned drive(struct run *run)
 	return back;
 }
 
+/* In each run; VIREO_BUFFERS asks for another number, for runs that take as long as they take. */
+static unsigned buffers_wanted(void)
+{
+	const char *text = getenv("VIREO_BUFFERS");
+	unsigned long wanted = text ? strtoul(text, NULL, 0) : 0;
+
+	return wanted ? (unsigned)wanted : BUFFERS;
+}
+
 static void run_threads(unsigned size, uint64_t features, unsigned patience, bool delayed, bool restless)
 {
 	const struct test_pair_config config = { .size = (uint16_t)size,
@@ -221,7 +231,7 @@ static void run_threads(unsigned size, uint64_t features, unsigned patience, boo
 	struct run run = { .size = size,
 			   .patience = patience,
 			   .delayed = delayed,
-			   .buffers = restless ? BUFFERS / 4 : BUFFERS };
+			   .buffers = restless ? BUFFERS / 4 : buffers_wanted() };
 	pthread_t thread;
 	unsigned back;
 

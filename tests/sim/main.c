@@ -154,7 +154,7 @@ static bool run(const struct sim_config *config, uint64_t *total)
 /* Each planted bug has to be found before so many steps, or the simulation is worth nothing. */
 static bool find_plants(struct sim_config config)
 {
-	uint64_t limit = 3000000;
+	const uint64_t limit = 20000000;
 	bool all = true;
 	unsigned i;
 

@@ -46,8 +46,9 @@ void sim_fail(struct sim *sim, const char *format, ...)
 		vfprintf(stderr, format, arguments);
 		va_end(arguments);
 		fprintf(stderr,
-			"\n     size %u, indirect %d, event_idx %d, in_order %d, hostile %d; %u added, %u back, "
-			"device holds %u, driver %s, device %s\n     again: --format %s --seed %llu --runs 1%s%s\n",
+			"\n     size %u, indirect %d, event_idx %d, in_order %d, hostile %d; %u added, "
+			"%u back, device holds %u, driver %s, device %s\n"
+			"     again: --format %s --seed %llu --runs 1%s%s\n",
 			config->size, config->indirect, config->event_idx, config->in_order, config->hostile,
 			sim->added, sim->returned, sim->held_count,
 			sim->fibers[0].asleep ? "asleep" : "awake",

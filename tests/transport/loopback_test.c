@@ -172,7 +172,7 @@ static void early_body(struct rig *rig)
 	assert_int_equal(vio_dev_begin(dev, &queue, 1), 0);
 	assert_int_equal(vio_dev_accept(dev, &wanted), 0);
 	assert_int_equal(vio_dev_add_queue(dev, 0, &wish, &q), 0);
-	if (dev->transport->flags & VIO_TRANSPORT_SIZE_FIXED)
+	if (dev->transport->flags & VIO_TRANSPORT_SIZE_FIXED) /* spec: DRV-SPLIT-002 */
 		assert_int_equal(q->size, rig->device.queue_size);
 	else
 		assert_int_equal(q->size, vio_dev_has_feature(dev, VIRTIO_F_RING_PACKED) ? 7 : 4);

@@ -63,7 +63,10 @@ static void test_start_refuses(void **state)
 	bad.device_align = 1024; /* as a legacy transport has it */
 	assert_int_equal(vio_drvq_start(&q, &bad), 0);
 	assert_int_equal(vio_drvq_device_area(&q).raw, 0x1000 + 1024);
-	assert_int_equal(vio_drvq_ring_bytes_aligned(8, 1024), 1024 + 6 + 64);
+	/* spec: DRV-SPLIT-003, as the formula for both parts has it */
+	assert_int_equal(vio_drvq_ring_bytes_aligned(8, 1024), 2048);
+	assert_int_equal(vio_drvq_ring_bytes_aligned(256, 4096), 12288);
+	assert_int_equal(vio_drvq_ring_bytes_aligned(8, 0), vio_drvq_ring_bytes(8));
 	assert_int_equal(vio_drvq_start(&q, &config), 0);
 	assert_int_equal(vio_drvq_descriptor_area(&q).raw, 0x1000);
 	assert_int_equal(vio_drvq_driver_area(&q).raw, 0x1000 + 128);

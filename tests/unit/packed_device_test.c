@@ -180,7 +180,7 @@ static void test_laps(void **state)
 	}
 }
 
-/* The order of completion is that of the device; all of a batch is there when its first is. spec: DEV-PACKED-006 */
+/* The device's order of completion; all of a batch is there when its first is. spec: DEV-PACKED-006 */
 static void test_out_of_order(void **state)
 {
 	static const unsigned order[4] = { 2, 0, 3, 1 };
@@ -443,7 +443,7 @@ static void test_unpop_and_budget(void **state)
 	unsigned turn, i;
 	struct bed b;
 
-	open_bed(&b, 5, PVIRTQ_WRAP, 0);
+	open_bed(&b, 6, PVIRTQ_WRAP, 0);
 	for (turn = 0; turn < 12; turn++) {
 		offer(&b, 0, 3, 1);
 		vio_devq_set_budget(&b.q, 1);

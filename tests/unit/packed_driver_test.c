@@ -124,7 +124,7 @@ static void test_start(void **state)
 	assert_int_equal(vio_drvq_start(&q, &bad), -VIO_EINVAL);
 }
 
-/* spec: DRV-PACKED-005 DRV-PACKED-006 DRV-PACKED-009 DRV-PACKED-013 */
+/* spec: DRV-PACKED-005 DRV-PACKED-006 DRV-PACKED-008 DRV-PACKED-009 DRV-PACKED-013 */
 static void test_room(void **state)
 {
 	struct vio_sg sg[6];
@@ -297,7 +297,7 @@ static void test_lies(void **state)
 	use(&b, id_at(&b, first), 2, 1);
 	expect_fault(&b, VIO_FAULT_USED_LENGTH, 0, 2);
 
-	open_bench(&b, 4, 0, 0); /* flags of the other lap aren't used ones */
+	open_bench(&b, 4, 0, 0); /* flags of the other lap aren't used ones: spec: DRV-PACKED-002 */
 	first = expose(&b, 3);
 	at(&b, first)->flags = vio_le16_make(0);
 	assert_null(vio_drvq_get(&b.pair.drv, NULL));

@@ -5,7 +5,7 @@
 
 #include "lib/world.h"
 
-/* The device's side of a split ring: chains and tables, many at once, in order, and what legacy drivers ask. */
+/* The device's side of a split ring: chains, tables, many at once, in order, and what legacy drivers ask. */
 
 #define TABLE (WORLD_FAR + 0x1000)
 
@@ -100,7 +100,7 @@ static void test_faults(void **state)
 	}
 }
 
-/* What is direct and what is in a table count together; more than 2^32 bytes are too many; an index too far. */
+/* Direct and in a table count together; more than 2^32 bytes are too many; an index too far. */
 static void test_sums(void **state)
 {
 	static const uint64_t big = UINT64_C(0x1000000000);
@@ -129,13 +129,21 @@ static void test_sums(void **state)
 	buf = test_world_pops(&w);
 	assert_int_equal(buf.writable_bytes, UINT64_C(1) << 32);
 	assert_int_equal(buf.writable_limit, UINT32_MAX);
-	single(&w, 3, 1, F_WRITE);
+	test_ring_desc(&w.ring, 3, WORLD_HIGH - 2, 4, F_WRITE, 0);
+	test_ring_offer(&w.ring, 3);
 	assert_true(vio_devq_pop(&w.q, &buf));
+	assert_int_equal(buf.writable_count, 2); /* neighbours by bus address alone */
 	test_ring_offer(&w.ring, 3);
 	assert_false(vio_devq_pop(&w.q, &buf));
 	assert_int_equal(w.q.fault.kind, VIO_FAULT_HEAD_BUSY);
 	vio_devq_push(&w.q, &buf, 1);
 	assert_int_equal(w.q.in_flight, 1);
+	test_world_serves(&w);
+	test_ring_desc(&w.ring, 0, big, 1u << 31, F_WRITE | F_NEXT, 1);
+	test_ring_desc(&w.ring, 1, big, 1u << 31, F_WRITE | F_NEXT, 2);
+	test_ring_desc(&w.ring, 2, WORLD_LOW, 1, F_WRITE, 2);
+	test_ring_offer(&w.ring, 0);
+	test_world_faults(&w, VIO_FAULT_CHAIN_LENGTH, 2, (UINT64_C(1) << 32) + 1);
 	test_world_close(&w);
 }
 
@@ -232,6 +240,14 @@ static void test_many_and_a_bad_chain(void **state)
 	assert_int_equal(w.q.fault.kind, VIO_FAULT_BUFFER_MEMORY);
 	assert_int_equal(w.q.in_flight, 1);
 	assert_int_equal(w.q.avail_next, 1);
+	test_world_close(&w);
+
+	/* No memory at all any more. */
+	test_world_open(&w, 4, 0, TEST_PLAIN);
+	single(&w, 0, 4, 0);
+	w.memory.mem.count = 0;
+	assert_false(vio_devq_pop(&w.q, bufs));
+	assert_int_equal(w.q.fault.kind, VIO_FAULT_BUFFER_MEMORY);
 	test_world_close(&w);
 }
 
