@@ -17,6 +17,7 @@
 
 #define PORTS_MAX 32u
 #define MAC_BYTES 6u
+#define MTU_LEAST 68u
 
 struct net_port {
 	struct vio_daemon daemon;
@@ -40,6 +41,29 @@ static void property_text(struct vio_device *dev, const char *name, char *to, si
 	const struct vio_property *property = vio_device_find_property(dev, name, strlen(name), &structure);
 
 	vio_property_get(property, structure, to, size);
+}
+
+/* What the device would refuse without a word. */
+static int judge_properties(struct vio_device *dev, struct vio_message *message)
+{
+	unsigned mac[MAC_BYTES];
+	char text[32], rest;
+	unsigned long mtu;
+
+	property_text(dev, "mac", text, sizeof(text));
+	if (text[0] && (strlen(text) != 17 || sscanf(text, "%2x:%2x:%2x:%2x:%2x:%2x%c", &mac[0], &mac[1],
+						     &mac[2], &mac[3], &mac[4], &mac[5], &rest) != MAC_BYTES))
+		return vio_fail(message, -VIO_EINVAL, "mac '%s' is no address such as 52:54:00:12:34:56",
+				text);
+	if (text[0] && mac[0] & 1)
+		return vio_fail(message, -VIO_EINVAL,
+				"mac '%s' is an address of a group; the lowest bit of its first byte is set",
+				text);
+	property_text(dev, "mtu", text, sizeof(text));
+	mtu = strtoul(text, NULL, 10);
+	if (mtu && mtu < MTU_LEAST)
+		return vio_fail(message, -VIO_ERANGE, "mtu %lu is below %u", mtu, MTU_LEAST);
+	return 0;
 }
 
 /* Devices without an address get one that is nobody else's, as far as chance goes. */
@@ -189,8 +213,10 @@ static uint16_t pairs_of(struct vio_device *dev)
 static int net_open(struct vio_device *dev, struct vio_loop *loop, void *memory, struct vio_message *message)
 {
 	struct net_backend *backend = memory;
-	int error = choose_mac(dev, message);
+	int error = judge_properties(dev, message);
 
+	if (!error)
+		error = choose_mac(dev, message);
 	if (error)
 		return error;
 	if (backend->options.backend == VIO_HOST_NETWORK_HUB)

@@ -139,8 +139,8 @@ def test_unknown_command(_):
 
 def test_unknown_type(_):
     refused(2, "vireo serve: device type 'blc' is not known; did you mean 'blk'? "
-            "There are: adder, blk, caesar, rng", "serve", "blc", "--socket-path", "s")
-    refused(2, "vireo list: device type 'gpu' is not known; there are: adder, blk, caesar, rng",
+            "There are: adder, blk, caesar, net, rng", "serve", "blc", "--socket-path", "s")
+    refused(2, "vireo list: device type 'gpu' is not known; there are: adder, blk, caesar, net, rng",
             "list", "gpu")
     refused(2, "vireo serve: which device type? `vireo list` lists them", "serve")
     refused(2, "vireo serve: the device type comes first: vireo serve TYPE --fd ...", "serve", "--fd", "3")
@@ -171,6 +171,36 @@ def test_wrong_values(_):
             "such as 64M", "serve", "blk", "--socket-path", "s", "size=12Q")
     refused(2, "vireo serve blk: property 'path': the text is 2000 bytes long, at most 1023 fit",
             "serve", "blk", "--socket-path", "s", "path=" + "x" * 2000)
+
+
+def test_wrong_networks(directory):
+    """What a network device or its backend can't work with, before anything is served."""
+    path = os.path.join(directory, "s")
+    for text, words in [
+            ("mac '52:54:00:00:00' is no address such as 52:54:00:12:34:56", ["mac=52:54:00:00:00"]),
+            ("mac '52:54:00:00:00:0g' is no address such as 52:54:00:12:34:56", ["mac=52:54:00:00:00:0g"]),
+            ("mac '01:00:5e:00:00:01' is an address of a group; the lowest bit of its first byte is set",
+             ["mac=01:00:5e:00:00:01"]),
+            ("mtu 67 is below 68", ["mtu=67"]),
+            ("backend 'socket' needs a path, for example path=/tmp/passt.sock", ["backend=socket"]),
+            ("backend 'null' takes no interface, but it is 'tap0'; did you mean backend=tap?",
+             ["backend=null", "interface=tap0"]),
+            ("ports: '' is no path of a socket", ["ports=,"])]:
+        refused(1, "vireo serve net: " + text, "serve", "net", "--socket-path", path, *words)
+        assert not os.path.exists(path)
+
+
+def test_ports_of_a_hub(directory):
+    """Each has sockets of its own and is set by itself."""
+    paths = [os.path.join(directory, name) for name in ("first", "second", "third")]
+    with Daemon("net", "--socket-path", paths[0], f"ports={paths[1]},{paths[2]}",
+                "mac=52:54:00:00:00:fe") as daemon:
+        for path, mac in zip(paths, ("52:54:00:00:00:fe", "52:54:00:00:00:ff", "52:54:00:00:01:00")):
+            assert run("get", "--socket-path", path, "mac")[1] == mac + "\n"
+        assert run("set", "--socket-path", paths[1], "link=off")[0] == 0
+        assert [run("get", "--socket-path", path, "link")[1] for path in paths] == ["on\n", "off\n", "on\n"]
+        assert daemon.end() == 0
+    assert not any(os.path.exists(path) for path in paths)
 
 
 def test_wrong_options(_):
@@ -526,10 +556,10 @@ def test_out_of_descriptors(_):
 def test_list(_):
     status, out, _ = run("list")
     names = [line.split()[0] for line in out.splitlines()]
-    assert status == 0 and names == ["adder", "blk", "caesar", "rng"], out
+    assert status == 0 and names == ["adder", "blk", "caesar", "net", "rng"], out
     status, out, _ = run("list", "--json")
     types = json.loads(out)
-    assert [kind["name"] for kind in types] == ["adder", "blk", "caesar", "rng"]
+    assert [kind["name"] for kind in types] == ["adder", "blk", "caesar", "net", "rng"]
     for kind in types:
         status, out, _ = run("list", kind["name"])
         names = [item["name"] for item in kind["properties"]]

@@ -68,6 +68,7 @@ PUBLIC = {
     "network.h": "network",
     "frame.h": "network",
     "entropy.h": "base",
+    "terminal.h": "base",
     "watch.h": "base",
     "mmio.h": "transport",
     "pci.h": "transport",
@@ -80,6 +81,7 @@ PUBLIC = {
     "loop.h": "host",
     "host.h": "host",
     "host_network.h": "host",
+    "host_terminal.h": "host",
     "options.h": "daemon",
     "daemon.h": "daemon",
 }

@@ -149,7 +149,7 @@ static bool net_set_pairs(struct vio_device *dev, struct vio_buf *buf)
 		return false;
 	net->driver.pairs = pairs;
 	net->driver.rss = false;
-	net_configure(dev);
+	vio_netdev_configure(dev);
 	return true;
 }
 
@@ -233,7 +233,7 @@ static bool net_set_rss(struct vio_device *dev, struct vio_buf *buf)
 	memcpy(driver->hash_key, key, sizeof(key));
 	driver->pairs = transmit;
 	driver->rss = true;
-	net_configure(dev);
+	vio_netdev_configure(dev);
 	return true;
 }
 
@@ -275,7 +275,7 @@ static bool net_set_offloads(struct vio_device *dev, unsigned command, struct vi
 	    !net_has_bit(wish, VIRTIO_NET_F_GUEST_TSO6))
 		return false;
 	net->driver.offloads = wish;
-	net_configure(dev);
+	vio_netdev_configure(dev);
 	return true;
 }
 
@@ -286,11 +286,11 @@ static struct net_coal net_read_coal(const struct virtio_net_ctrl_coal *wire)
 
 static void net_set_all(struct vio_device *dev, unsigned first, const struct net_coal *coal)
 {
-	uint16_t control = net_control_queue(dev);
+	uint16_t control = vio_netdev_control_queue(dev);
 
 	for (unsigned i = first; i < dev->queue_count; i += 2) {
 		if (i != control)
-			net_queue_of(dev, &dev->queues[i])->coal = *coal;
+			vio_netdev_queue_of(dev, &dev->queues[i])->coal = *coal;
 	}
 }
 
@@ -301,9 +301,10 @@ static bool net_set_one(struct vio_device *dev, unsigned command, struct vio_buf
 	uint16_t index = vio_le16_get(wire->vq_index); /* spec: DEV-NET-106: reserved isn't looked at */
 	struct net_coal *coal;
 
-	if (index >= dev->queue_count || index == net_control_queue(dev) || !dev->queues[index].running)
+	if (index >= dev->queue_count || index == vio_netdev_control_queue(dev) ||
+	    !dev->queues[index].running)
 		return false;
-	coal = &net_queue_of(dev, &dev->queues[index])->coal;
+	coal = &vio_netdev_queue_of(dev, &dev->queues[index])->coal;
 	if (command == VIRTIO_NET_CTRL_NOTF_COAL_VQ_SET) {
 		*coal = net_read_coal(&wire->coal);
 	} else {
@@ -383,7 +384,7 @@ static bool net_obey(struct vio_device *dev, struct vio_buf *buf)
 	}
 }
 
-void net_control(struct vio_device *dev, struct vio_devq *q)
+void vio_netdev_control(struct vio_device *dev, struct vio_devq *q)
 {
 	struct vio_buf buf;
 

@@ -38,11 +38,11 @@ static bool net_address_passes(const struct vio_device *dev, const struct net_dr
 	return !memcmp(driver->mac, mac, NET_MAC_BYTES);
 }
 
-bool net_filter_passes(const struct vio_device *dev, const uint8_t *head,
-		       const struct vio_frame_layout *layout)
+bool vio_netdev_filter_passes(const struct vio_device *dev, const uint8_t *head,
+			      const struct vio_frame_layout *layout)
 {
 	const struct net *net = vio_device_state(dev);
-	uint16_t control = net_control_queue(dev);
+	uint16_t control = vio_netdev_control_queue(dev);
 
 	if (control >= dev->queue_count || !dev->queues[control].running)
 		return true;
@@ -80,7 +80,7 @@ static int net_steer_by_flow(const struct vio_device *dev)
 	return -1;
 }
 
-int net_steer(struct vio_device *dev)
+int vio_netdev_steer(struct vio_device *dev)
 {
 	struct net *net = vio_device_state(dev);
 	const struct net_driver *driver = &net->driver;
@@ -101,7 +101,8 @@ int net_steer(struct vio_device *dev)
 	return net_pair_runs(dev, pair) ? (int)pair : -1;
 }
 
-void net_learn(struct net *net, uint16_t pair, const uint8_t *head, const struct vio_frame_layout *layout)
+void vio_netdev_learn(struct net *net, uint16_t pair, const uint8_t *head,
+		      const struct vio_frame_layout *layout)
 {
 	if (layout->version)
 		net->flows[vio_frame_flow(head, layout) % NET_FLOWS] = (uint8_t)(pair + 1);

@@ -42,7 +42,7 @@ static const struct vio_property net_properties[] = {
 	  .help = "counts malformed and lost frames from the driver" },
 };
 
-uint16_t net_control_queue(const struct vio_device *dev)
+uint16_t vio_netdev_control_queue(const struct vio_device *dev)
 {
 	const struct net *net = vio_device_state(dev);
 
@@ -53,12 +53,12 @@ uint16_t net_control_queue(const struct vio_device *dev)
 	return 2;
 }
 
-bool net_link_up(const struct net *net)
+bool vio_netdev_link_up(const struct net *net)
 {
 	return net->link && net->network->link_up;
 }
 
-unsigned net_offloads(const struct net *net)
+unsigned vio_netdev_offloads(const struct net *net)
 {
 	static const struct {
 		uint8_t feature;
@@ -77,13 +77,14 @@ unsigned net_offloads(const struct net *net)
 	return offloads;
 }
 
-void net_configure(struct vio_device *dev)
+void vio_netdev_configure(struct vio_device *dev)
 {
 	struct net *net = vio_device_state(dev);
-	bool runs = vio_device_running(dev) && net_link_up(net);
+	bool runs = vio_device_running(dev) && vio_netdev_link_up(net);
 
 	if (net->network->ops->configure)
-		net->network->ops->configure(net->network, net_offloads(net), runs ? net->driver.pairs : 0);
+		net->network->ops->configure(net->network, vio_netdev_offloads(net),
+					     runs ? net->driver.pairs : 0);
 }
 
 /* Features and configuration. */
@@ -214,7 +215,7 @@ static void net_get_config(struct vio_device *dev, void *config)
 {
 	const struct net *net = vio_device_state(dev);
 	struct virtio_net_config wire = { 0 };
-	unsigned status = net_link_up(net) ? VIRTIO_NET_S_LINK_UP : 0;
+	unsigned status = vio_netdev_link_up(net) ? VIRTIO_NET_S_LINK_UP : 0;
 
 	if (net->driver.announce)
 		status |= VIRTIO_NET_S_ANNOUNCE;
@@ -260,11 +261,11 @@ static void net_link_changed(void *context)
 	struct net *net = vio_device_state(dev);
 
 	/* Behind another plug the neighbours don't know the address. */
-	if (net_link_up(net) && !net->announce) {
+	if (vio_netdev_link_up(net) && !net->announce) {
 		net->announce = true;
 		net_announce(dev);
 	}
-	net_configure(dev);
+	vio_netdev_configure(dev);
 	vio_device_config_changed(dev);
 }
 
@@ -281,7 +282,7 @@ static void net_property_changed(struct vio_device *dev, const struct vio_proper
 static void net_set_status(struct vio_device *dev, uint8_t status)
 {
 	(void)status;
-	net_configure(dev);
+	vio_netdev_configure(dev);
 }
 
 static void net_reset(struct vio_device *dev)
@@ -297,7 +298,7 @@ static void net_reset(struct vio_device *dev)
 	net->header_bytes = sizeof(struct virtio_net_hdr);
 	net->announce = false;
 	net->starved = false;
-	net_configure(dev);
+	vio_netdev_configure(dev);
 }
 
 static int net_hex(char digit)
@@ -327,10 +328,10 @@ static int net_read_mac(const char *text, uint8_t *mac)
 }
 
 static const struct vio_network_events net_events = {
-	.deliver = net_deliver,
-	.deliver_end = net_deliver_end,
+	.deliver = vio_netdev_deliver,
+	.deliver_end = vio_netdev_deliver_end,
 	.link_changed = net_link_changed,
-	.expired = net_expired,
+	.expired = vio_netdev_expired,
 };
 
 static int net_realize(struct vio_device *dev)
@@ -365,14 +366,14 @@ static void net_unrealize(struct vio_device *dev)
 static void net_kick(struct vio_device *dev, struct vio_devq *q)
 {
 	struct net *net = vio_device_state(dev);
-	uint16_t control = net_control_queue(dev);
+	uint16_t control = vio_netdev_control_queue(dev);
 
 	if (q->index == control) {
-		net_control(dev, q);
+		vio_netdev_control(dev, q);
 	} else if (q->index & 1) {
-		net_transmit(dev, q);
+		vio_netdev_transmit(dev, q);
 	} else if (net->delivering) {
-		net_receive(dev, q);
+		vio_netdev_receive(dev, q);
 	} else if (net->starved && net->network->ops->ready) {
 		net->starved = false;
 		net->network->ops->ready(net->network, q->index / 2);
@@ -385,7 +386,7 @@ static void net_drain(struct vio_device *dev, struct vio_devq *q)
 
 	if (q->index & 1)
 		net->network->ops->drain(net->network);
-	net_queue_of(dev, q)->pending = 0;
+	vio_netdev_queue_of(dev, q)->pending = 0;
 	vio_devq_notify(q);
 }
 
@@ -422,7 +423,7 @@ const struct vio_device_class vio_net_class = {
 	.kick = net_kick,
 	.drain = net_drain,
 	.property_changed = net_property_changed,
-	.save = net_save,
-	.load = net_load,
+	.save = vio_netdev_save,
+	.load = vio_netdev_load,
 	.version = 1,
 };

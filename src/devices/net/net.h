@@ -108,52 +108,53 @@ struct net_send {
 /* net.c */
 
 /* Queues between the last pair and the control queue aren't there: NET_QUEUES_MAX for those. */
-uint16_t net_control_queue(const struct vio_device *dev);
-bool net_link_up(const struct net *net);
+uint16_t vio_netdev_control_queue(const struct vio_device *dev);
+bool vio_netdev_link_up(const struct net *net);
 /* Tells the network what the driver takes. */
-void net_configure(struct vio_device *dev);
+void vio_netdev_configure(struct vio_device *dev);
 /* What of VIO_NETWORK_... the driver takes. */
-unsigned net_offloads(const struct net *net);
+unsigned vio_netdev_offloads(const struct net *net);
 
 /* transmit.c */
 
-void net_transmit(struct vio_device *dev, struct vio_devq *q);
+void vio_netdev_transmit(struct vio_device *dev, struct vio_devq *q);
 
 /* receive.c */
 
 /* See struct vio_network_events. */
-int net_deliver(void *context, const struct vio_frame *frame);
-void net_deliver_end(void *context);
+int vio_netdev_deliver(void *context, const struct vio_frame *frame);
+void vio_netdev_deliver_end(void *context);
 /* The queue was kicked: puts the frame that is being delivered into it. */
-void net_receive(struct vio_device *dev, struct vio_devq *q);
+void vio_netdev_receive(struct vio_device *dev, struct vio_devq *q);
 
 /* filter.c */
 
 /* Does the driver want this frame? */
-bool net_filter_passes(const struct vio_device *dev, const uint8_t *head,
-		       const struct vio_frame_layout *layout);
+bool vio_netdev_filter_passes(const struct vio_device *dev, const uint8_t *head,
+			      const struct vio_frame_layout *layout);
 /* The pair that a frame goes to, with its hash in net->header; negative: none. */
-int net_steer(struct vio_device *dev);
+int vio_netdev_steer(struct vio_device *dev);
 /* A frame of a flow was sent from this pair. */
-void net_learn(struct net *net, uint16_t pair, const uint8_t *head, const struct vio_frame_layout *layout);
+void vio_netdev_learn(struct net *net, uint16_t pair, const uint8_t *head,
+		      const struct vio_frame_layout *layout);
 
 /* control.c */
 
-void net_control(struct vio_device *dev, struct vio_devq *q);
+void vio_netdev_control(struct vio_device *dev, struct vio_devq *q);
 
 /* notify.c */
 
 /* What is known of a queue since it was started. */
-struct net_queue *net_queue_of(struct vio_device *dev, const struct vio_devq *q);
+struct net_queue *vio_netdev_queue_of(struct vio_device *dev, const struct vio_devq *q);
 /* A buffer was pushed on q. */
-void net_count(struct vio_device *dev, const struct vio_devq *q);
+void vio_netdev_count(struct vio_device *dev, const struct vio_devq *q);
 /* vio_devq_notify(), unless the driver wants to hear later. */
-void net_notify(struct vio_device *dev, struct vio_devq *q);
-void net_expired(void *context);
+void vio_netdev_notify(struct vio_device *dev, struct vio_devq *q);
+void vio_netdev_expired(void *context);
 
 /* saved.c */
 
-void net_save(struct vio_device *dev, struct vio_state_writer *writer);
-int net_load(struct vio_device *dev, struct vio_state_reader *reader, unsigned version);
+void vio_netdev_save(struct vio_device *dev, struct vio_state_writer *writer);
+int vio_netdev_load(struct vio_device *dev, struct vio_state_reader *reader, unsigned version);
 
 #endif

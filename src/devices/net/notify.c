@@ -7,7 +7,7 @@
  * all queues; it goes off for the most impatient, and then for all.
  */
 
-struct net_queue *net_queue_of(struct vio_device *dev, const struct vio_devq *q)
+struct net_queue *vio_netdev_queue_of(struct vio_device *dev, const struct vio_devq *q)
 {
 	struct net *net = vio_device_state(dev);
 	struct net_queue *queue = &net->queues[q->index];
@@ -21,9 +21,9 @@ struct net_queue *net_queue_of(struct vio_device *dev, const struct vio_devq *q)
 	return queue;
 }
 
-void net_count(struct vio_device *dev, const struct vio_devq *q)
+void vio_netdev_count(struct vio_device *dev, const struct vio_devq *q)
 {
-	net_queue_of(dev, q)->pending++;
+	vio_netdev_queue_of(dev, q)->pending++;
 }
 
 static bool net_holds_back(struct net *net, const struct net_queue *queue)
@@ -38,9 +38,9 @@ static bool net_holds_back(struct net *net, const struct net_queue *queue)
 	return true;
 }
 
-void net_notify(struct vio_device *dev, struct vio_devq *q)
+void vio_netdev_notify(struct vio_device *dev, struct vio_devq *q)
 {
-	struct net_queue *queue = net_queue_of(dev, q);
+	struct net_queue *queue = vio_netdev_queue_of(dev, q);
 
 	if (!queue->pending || net_holds_back(vio_device_state(dev), queue))
 		return;
@@ -48,7 +48,7 @@ void net_notify(struct vio_device *dev, struct vio_devq *q)
 	vio_devq_notify(q); /* spec: DEV-NET-112: which looks at what the driver suppresses */
 }
 
-void net_expired(void *context)
+void vio_netdev_expired(void *context)
 {
 	struct vio_device *dev = context;
 	struct net *net = vio_device_state(dev);

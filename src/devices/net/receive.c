@@ -4,9 +4,9 @@
 #include "devices/net/net.h"
 
 /*
- * Frames for the driver. net_deliver() judges a frame from a copy of its head,
+ * Frames for the driver. vio_netdev_deliver() judges a frame from a copy of its head,
  * filters and steers it, and kicks the queue: buffers are popped in a kick only.
- * There net_receive() writes it, as it is or finished, behind a header.
+ * There vio_netdev_receive() writes it, as it is or finished, behind a header.
  */
 
 /* Writes on behind what is in the chain already; *at is the buffer that has room. */
@@ -89,7 +89,7 @@ static int net_gather(struct vio_device *dev, struct vio_devq *q, uint64_t bytes
 				return -VIO_ERANGE;
 			}
 			vio_devq_push(q, buf, 0);
-			net_count(dev, q);
+			vio_netdev_count(dev, q);
 			continue;
 		}
 		room += buf->writable_bytes;
@@ -116,7 +116,7 @@ static void net_emit(struct vio_device *dev, struct vio_devq *q, unsigned first,
 	/* spec: DEV-NET-030 DEV-NET-031: all are full but the last; the notification shows them together */
 	for (unsigned i = first; i < end; i++)
 		vio_devq_push(q, &net->chain[i], i + 1 == end ? (uint32_t)last : UINT32_MAX);
-	net_count(dev, q);
+	vio_netdev_count(dev, q);
 }
 
 static int net_put(struct vio_device *dev, struct vio_devq *q, const uint8_t *head, uint32_t head_bytes,
@@ -135,7 +135,7 @@ static int net_put(struct vio_device *dev, struct vio_devq *q, const uint8_t *he
 /* Must the frame be cut, as the driver doesn't take it whole? */
 static bool net_must_cut(const struct net *net)
 {
-	unsigned offloads = net_offloads(net);
+	unsigned offloads = vio_netdev_offloads(net);
 
 	/* spec: DEV-NET-034 DEV-NET-035 DEV-NET-036 DEV-NET-037 DEV-NET-040 DEV-NET-051 */
 	switch (net->frame.gso_type & ~VIRTIO_NET_HDR_GSO_ECN) {
@@ -206,7 +206,7 @@ static bool net_describe(struct net *net)
 {
 	const struct vio_frame *frame = &net->frame;
 	struct virtio_net_hdr *header = &net->header.header;
-	bool takes_csum = net_offloads(net) & VIO_NETWORK_CSUM;
+	bool takes_csum = vio_netdev_offloads(net) & VIO_NETWORK_CSUM;
 
 	memset(header, 0, sizeof(*header));
 	if (!takes_csum && frame->flags & VIRTIO_NET_HDR_F_NEEDS_CSUM) /* spec: DEV-NET-033 */
@@ -229,14 +229,14 @@ static bool net_describe(struct net *net)
 	return true;
 }
 
-void net_receive(struct vio_device *dev, struct vio_devq *q)
+void vio_netdev_receive(struct vio_device *dev, struct vio_devq *q)
 {
 	struct net *net = vio_device_state(dev);
 	uint32_t bytes = net->layout.head_bytes;
 
 	if (net_must_cut(net)) {
 		memset(&net->header.header, 0, sizeof(net->header.header));
-		if (net_offloads(net) & VIO_NETWORK_CSUM)
+		if (vio_netdev_offloads(net) & VIO_NETWORK_CSUM)
 			net->header.header.flags = VIRTIO_NET_HDR_F_DATA_VALID; /* just computed */
 		net->delivered = net_put_cut(dev, q);
 	} else if (!net_describe(net)) {
@@ -265,13 +265,13 @@ static int net_accept(struct vio_device *dev)
 	vio_frame_head(&net->frame, net->head, &net->layout);
 	if (vio_frame_judge(&net->frame, &net->layout))
 		return -VIO_EPEER;
-	if (!net_filter_passes(dev, net->head, &net->layout))
+	if (!vio_netdev_filter_passes(dev, net->head, &net->layout))
 		return 0;
 	if (net_is_too_long(dev)) {
 		net->receive_dropped++;
 		return 0;
 	}
-	pair = net_steer(dev);
+	pair = vio_netdev_steer(dev);
 	if (pair < 0)
 		return 0;
 	net->delivered = -VIO_EPHASE;
@@ -284,13 +284,13 @@ static int net_accept(struct vio_device *dev)
 	return 0;
 }
 
-int net_deliver(void *context, const struct vio_frame *frame)
+int vio_netdev_deliver(void *context, const struct vio_frame *frame)
 {
 	struct vio_device *dev = context;
 	struct net *net = vio_device_state(dev);
 	int result;
 
-	if (!vio_device_running(dev) || !net_link_up(net) || net->delivering)
+	if (!vio_device_running(dev) || !vio_netdev_link_up(net) || net->delivering)
 		return -VIO_EPHASE;
 	net->delivering = true;
 	net->frame = *frame;
@@ -299,12 +299,12 @@ int net_deliver(void *context, const struct vio_frame *frame)
 	return result;
 }
 
-void net_deliver_end(void *context)
+void vio_netdev_deliver_end(void *context)
 {
 	struct vio_device *dev = context;
 
 	if (!dev->queues)
 		return;
 	for (unsigned i = 0; i + 1 < dev->queue_count; i += 2)
-		net_notify(dev, &dev->queues[i]);
+		vio_netdev_notify(dev, &dev->queues[i]);
 }

@@ -24,7 +24,7 @@ static unsigned net_modes(const struct net_driver *driver)
 	       driver->nomulti << 4 | driver->nouni << 5 | driver->nobcast << 6 | driver->rss << 7;
 }
 
-void net_save(struct vio_device *dev, struct vio_state_writer *writer)
+void vio_netdev_save(struct vio_device *dev, struct vio_state_writer *writer)
 {
 	struct net *net = vio_device_state(dev);
 	const struct net_driver *driver = &net->driver;
@@ -46,7 +46,7 @@ void net_save(struct vio_device *dev, struct vio_state_writer *writer)
 	net_put_coal(writer, &driver->transmit_coal);
 	vio_state_put_u16(writer, dev->queue_count);
 	for (unsigned i = 0; i < dev->queue_count; i++)
-		net_put_coal(writer, &net_queue_of(dev, &dev->queues[i])->coal);
+		net_put_coal(writer, &vio_netdev_queue_of(dev, &dev->queues[i])->coal);
 }
 
 static void net_get_table(struct vio_state_reader *reader, struct net_table *table)
@@ -90,7 +90,7 @@ static bool net_is_possible(const struct net *net, const struct net_driver *driv
 	return vio_is_power_of_two((uint64_t)driver->rss_mask + 1);
 }
 
-int net_load(struct vio_device *dev, struct vio_state_reader *reader, unsigned version)
+int vio_netdev_load(struct vio_device *dev, struct vio_state_reader *reader, unsigned version)
 {
 	struct net *net = vio_device_state(dev);
 	struct net_driver driver = { 0 };

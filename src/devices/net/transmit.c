@@ -8,9 +8,9 @@ static void net_give_back(struct vio_device *dev, struct vio_devq *q, const stru
 	const struct net *net = vio_device_state(dev);
 
 	vio_devq_push(q, buf, 0);
-	net_count(dev, q);
+	vio_netdev_count(dev, q);
 	if (net->batched != q)
-		net_notify(dev, q);
+		vio_netdev_notify(dev, q);
 }
 
 static void net_sent(struct vio_network_send *send, int result)
@@ -100,7 +100,7 @@ static bool net_judge(struct vio_device *dev, struct net_send *request)
 	if (vio_frame_judge(frame, &layout))
 		return false;
 	if (net->driver.pairs > 1)
-		net_learn(net, frame->pair, head, &layout);
+		vio_netdev_learn(net, frame->pair, head, &layout);
 	return true;
 }
 
@@ -116,7 +116,7 @@ static void net_submit(struct vio_device *dev, struct vio_devq *q, const struct 
 	if (!net_judge(dev, request)) {
 		net->transmit_dropped++;
 		net_give_back(dev, q, buf);
-	} else if (!net_link_up(net)) {
+	} else if (!vio_netdev_link_up(net)) {
 		net_give_back(dev, q, buf);
 	} else {
 		/* spec: DEV-NET-007: whatever the MTU, as it is */
@@ -124,7 +124,7 @@ static void net_submit(struct vio_device *dev, struct vio_devq *q, const struct 
 	}
 }
 
-void net_transmit(struct vio_device *dev, struct vio_devq *q)
+void vio_netdev_transmit(struct vio_device *dev, struct vio_devq *q)
 {
 	struct net *net = vio_device_state(dev);
 	const struct vio_devq *outer = net->batched;
@@ -136,5 +136,5 @@ void net_transmit(struct vio_device *dev, struct vio_devq *q)
 	if (net->network->ops->send_end)
 		net->network->ops->send_end(net->network);
 	net->batched = outer;
-	net_notify(dev, q);
+	vio_netdev_notify(dev, q);
 }

@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#ifndef VIO_DEVICES_BLOCK_REQUESTS_H
+#define VIO_DEVICES_BLOCK_REQUESTS_H
+
+#include <vireo/block.h>
+#include <vireo/device.h>
+#include <vireo/spec/virtio_blk.h>
+
+/*
+ * Request queues as the block device (5.2) has them, for each device type that has such: its state
+ * begins with a struct vio_block_requests, its properties with VIO_BLOCK_REQUESTS_PROPERTIES, its
+ * configuration with a struct virtio_blk_config, and the functions below are its class's callbacks,
+ * or part of them.
+ *
+ * The life of a request: kick pops it, judges all of it and either answers or hands it to the storage,
+ * once for each segment; then the status is written and the buffer given back.
+ */
+#define VIO_BLOCK_REQUESTS_QUEUES_MAX   256u
+#define VIO_BLOCK_REQUESTS_SEG_MAX      1000u /* so that what goes to readv() stays below the usual 1024 */
+#define VIO_BLOCK_REQUESTS_SEGMENTS_MAX 16u   /* of a discard or write-zeroes request */
+
+struct vio_block_requests {
+	/* Properties. */
+	char serial[VIRTIO_BLK_ID_BYTES + 1];
+	bool read_only;
+	bool write_cache;
+	bool config_wce;
+	bool discard;
+	bool write_zeroes;
+	uint16_t num_queues;
+	uint32_t seg_max;
+	uint32_t size_max;
+	uint32_t max_discard_sectors;
+	uint32_t max_write_zeroes_sectors;
+	uint32_t max_segments;
+
+	struct vio_block *block;
+	uint64_t capacity;         /* in sectors, as the driver was told */
+	uint32_t segments_offered; /* seg_max in the configuration */
+	bool writeback;            /* as in the configuration */
+	uint32_t in_flight;
+	struct vio_devq *batched; /* a notification for this queue will follow anyway */
+};
+
+struct vio_block_segment {
+	uint64_t sector;
+	uint32_t sectors;
+	unsigned flags; /* VIO_BLOCK_... */
+};
+
+struct vio_block_request_state {
+	struct vio_block_request storage;
+	struct vio_device *dev;
+	struct vio_devq *q;
+	struct vio_buf buf;
+	uint8_t *status;
+	uint32_t written; /* if it succeeds, with the status byte */
+	int result;
+	bool submitting; /* completion inside submit is for blk_run() to see */
+	bool done;
+	uint8_t segment;
+	uint8_t segment_count;
+	struct vio_block_segment segments[VIO_BLOCK_REQUESTS_SEGMENTS_MAX];
+};
+
+#define VIO_BLOCK_ROW(property, member, kind) \
+	.name = (property), VIO_PROPERTY_MEMBER(struct vio_block_requests, member, kind)
+
+/* Rows of a property table. */
+/* clang-format off */
+#define VIO_BLOCK_REQUESTS_PROPERTIES \
+	{ VIO_BLOCK_ROW("serial", serial, VIO_PROPERTY_STRING), \
+	  .help = "up to 20 bytes that identify the disk" }, \
+	{ VIO_BLOCK_ROW("readonly", read_only, VIO_PROPERTY_BOOL), .help = "refuse all writes" }, \
+	{ VIO_BLOCK_ROW("num-queues", num_queues, VIO_PROPERTY_U16), .min = 1, \
+	  .max = VIO_BLOCK_REQUESTS_QUEUES_MAX, \
+	  .initial = "1", .help = "request queues" }, \
+	{ VIO_BLOCK_ROW("seg-max", seg_max, VIO_PROPERTY_U32), .max = VIO_BLOCK_REQUESTS_SEG_MAX, \
+	  .help = "data segments of a request, at most the queue size less 2; 0 chooses" }, \
+	{ VIO_BLOCK_ROW("size-max", size_max, VIO_PROPERTY_U32), \
+	  .help = "bytes of a data segment; 0 sets no limit" }, \
+	{ VIO_BLOCK_ROW("write-cache", write_cache, VIO_PROPERTY_BOOL), .initial = "on", \
+	  .help = "start in write-back mode" }, \
+	{ VIO_BLOCK_ROW("config-wce", config_wce, VIO_PROPERTY_BOOL), .initial = "on", \
+	  .help = "let the driver choose the cache mode" }, \
+	{ VIO_BLOCK_ROW("discard", discard, VIO_PROPERTY_BOOL), .initial = "on", \
+	  .help = "offer discard where the storage can" }, \
+	{ VIO_BLOCK_ROW("write-zeroes", write_zeroes, VIO_PROPERTY_BOOL), .initial = "on", \
+	  .help = "offer write zeroes" }, \
+	{ VIO_BLOCK_ROW("max-discard-sectors", max_discard_sectors, VIO_PROPERTY_U32), .min = 8, \
+	  .initial = "2097152", .help = "sectors of one discard segment" }, \
+	{ VIO_BLOCK_ROW("max-write-zeroes-sectors", max_write_zeroes_sectors, VIO_PROPERTY_U32), .min = 8, \
+	  .initial = "524288", .help = "sectors of one write-zeroes segment" }, \
+	{ VIO_BLOCK_ROW("max-segments", max_segments, VIO_PROPERTY_U32), .min = 1, \
+	  .max = VIO_BLOCK_REQUESTS_SEGMENTS_MAX, \
+	  .initial = "16", .help = "segments of a discard or write-zeroes request" }
+/* clang-format on */
+
+/* Callbacks of a class. */
+void vio_block_requests_kick(struct vio_device *dev, struct vio_devq *q);
+void vio_block_requests_drain(struct vio_device *dev, struct vio_devq *q);
+void vio_block_requests_get_features(struct vio_device *dev, struct vio_features *offer);
+void vio_block_requests_set_features(struct vio_device *dev);
+void vio_block_requests_get_config(struct vio_device *dev, void *config);
+void vio_block_requests_set_config(struct vio_device *dev, const void *config, uint32_t offset,
+				   uint32_t length);
+void vio_block_requests_reset(struct vio_device *dev);
+int vio_block_requests_realize(struct vio_device *dev);
+void vio_block_requests_unrealize(struct vio_device *dev);
+void vio_block_requests_save(struct vio_device *dev, struct vio_state_writer *writer);
+int vio_block_requests_load(struct vio_device *dev, struct vio_state_reader *reader, unsigned version);
+
+#endif
