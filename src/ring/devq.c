@@ -237,14 +237,14 @@ bool vio_devq_pop(struct vio_devq *q, struct vio_buf *buf)
 {
 	if (!is_live(q))
 		return false;
-	return IS_PACKED(q) ? packed_pop(q, buf) : split_pop(q, buf);
+	return IS_PACKED(q) ? vio_packed_pop(q, buf) : vio_split_pop(q, buf);
 }
 
 unsigned vio_devq_pop_many(struct vio_devq *q, struct vio_buf *buffers, unsigned max)
 {
 	if (!is_live(q))
 		return 0;
-	return IS_PACKED(q) ? packed_pop_many(q, buffers, max) : split_pop_many(q, buffers, max);
+	return IS_PACKED(q) ? vio_packed_pop_many(q, buffers, max) : vio_split_pop_many(q, buffers, max);
 }
 
 /*
@@ -267,9 +267,9 @@ void vio_devq_push(struct vio_devq *q, const struct vio_buf *buf, uint32_t writt
 	if (!may_push(q, buf))
 		return;
 	if (IS_PACKED(q))
-		packed_push(q, buf, written);
+		vio_packed_push(q, buf, written);
 	else
-		split_push(q, buf, written);
+		vio_split_push(q, buf, written);
 }
 
 void vio_devq_push_many(struct vio_devq *q, const struct vio_buf *buffers, const uint32_t *written,
@@ -281,9 +281,9 @@ void vio_devq_push_many(struct vio_devq *q, const struct vio_buf *buffers, const
 		for (i = 0; i < count; i++)
 			may_push(q, &buffers[i]);
 	else if (IS_PACKED(q))
-		packed_push_many(q, buffers, written, count);
+		vio_packed_push_many(q, buffers, written, count);
 	else
-		split_push_many(q, buffers, written, count);
+		vio_split_push_many(q, buffers, written, count);
 }
 
 void vio_devq_notify(struct vio_devq *q)
@@ -291,9 +291,9 @@ void vio_devq_notify(struct vio_devq *q)
 	if (!is_live(q))
 		return;
 	if (IS_PACKED(q))
-		packed_notify(q);
+		vio_packed_notify(q);
 	else
-		split_notify(q);
+		vio_split_notify(q);
 }
 
 void vio_devq_unpop(struct vio_devq *q, const struct vio_buf *buf)
@@ -322,12 +322,12 @@ bool vio_devq_enable_kick(struct vio_devq *q)
 	if (!is_live(q))
 		return true;
 	if (IS_PACKED(q))
-		packed_kicks_ask(q);
+		vio_packed_kicks_ask(q);
 	else
-		split_kicks_ask(q);
+		vio_split_kicks_ask(q);
 	/* Pairs with the one in vio_drvq_kick_prepare(): we see its buffer or it sees that we ask. */
 	vio_full_barrier();
-	return !(IS_PACKED(q) ? packed_pending(q) : split_pending(q));
+	return !(IS_PACKED(q) ? vio_packed_pending(q) : vio_split_pending(q));
 }
 
 void vio_devq_disable_kick(struct vio_devq *q)
@@ -336,9 +336,9 @@ void vio_devq_disable_kick(struct vio_devq *q)
 	if (!is_live(q))
 		return;
 	if (IS_PACKED(q))
-		packed_kicks_refuse(q);
+		vio_packed_kicks_refuse(q);
 	else
-		split_kicks_refuse(q);
+		vio_split_kicks_refuse(q);
 }
 
 /*
@@ -347,7 +347,7 @@ void vio_devq_disable_kick(struct vio_devq *q)
  * buffer that they receive into, and never learn of one that was skipped: those with
  * nothing to read are told one by one.
  */
-void devq_order_push(struct vio_devq *q, const struct vio_buf *buf, uint32_t written)
+void vio_devq_order_push(struct vio_devq *q, const struct vio_buf *buf, uint32_t written)
 {
 	q->order[buf->slot] = (struct vio_devq_done){
 		.written = devq_written(buf, written),
@@ -358,7 +358,7 @@ void devq_order_push(struct vio_devq *q, const struct vio_buf *buf, uint32_t wri
 	};
 }
 
-bool devq_order_next(struct vio_devq *q, struct vio_devq_run *run, bool all)
+bool vio_devq_order_next(struct vio_devq *q, struct vio_devq_run *run, bool all)
 {
 	/* The oldest record in flight: those in flight end just before order_next. */
 	unsigned at = q->order_next + (q->order_next >= q->in_flight ? 0u : q->size) - q->in_flight;

@@ -26,7 +26,7 @@ static bool packed_walk_table(struct vio_devq *q, struct walk *into, const struc
 	struct table table;
 	unsigned at;
 
-	if (!walk_open_table(q, d, index, &table))
+	if (!vio_walk_open_table(q, d, index, &table))
 		return false;
 	for (at = 0; at < table.entries; at++) {
 		struct descriptor e;
@@ -36,7 +36,7 @@ static bool packed_walk_table(struct vio_devq *q, struct walk *into, const struc
 		} else {
 			struct virtq_desc copy;
 
-			if (!walk_copy_entry(q, table.addr, at, &copy))
+			if (!vio_walk_copy_entry(q, table.addr, at, &copy))
 				return devq_fault(q, VIO_FAULT_INDIRECT_MEMORY, index, d->addr);
 			e = walk_load_packed(&copy);
 		}
@@ -89,7 +89,7 @@ static unsigned packed_walk(struct vio_devq *q, struct walk *into, struct descri
 	return count;
 }
 
-bool packed_pending(struct vio_devq *q)
+bool vio_packed_pending(struct vio_devq *q)
 {
 	const uint64_t rest = vio_load_fields64(&q->ring[packed_offset(q->avail_next)].len);
 
@@ -101,7 +101,7 @@ static inline void packed_event_store(struct vio_devq *q, uint16_t desc, uint16_
 	vio_store_fields32(q->device_event, (uint32_t)flags << 16 | desc);
 }
 
-void packed_kicks_ask(struct vio_devq *q)
+void vio_packed_kicks_ask(struct vio_devq *q)
 {
 	if (q->event_idx)
 		packed_event_store(q, q->avail_next, RING_EVENT_FLAGS_DESC);
@@ -110,7 +110,7 @@ void packed_kicks_ask(struct vio_devq *q)
 	q->kicks_off = false;
 }
 
-void packed_kicks_refuse(struct vio_devq *q)
+void vio_packed_kicks_refuse(struct vio_devq *q)
 {
 	/* With EVENT_IDX a position that lies behind says it, until it is passed again a lap later. */
 	if (q->polling || (!q->event_idx && !q->kicks_off))
@@ -200,12 +200,12 @@ static inline bool packed_begin(struct vio_devq *q, struct descriptor *d)
 	if (!packed_look(q, d) && (q->polling || vio_devq_enable_kick(q) || !packed_look(q, d)))
 		return false;
 	if (!q->kicks_off)
-		packed_kicks_refuse(q);
+		vio_packed_kicks_refuse(q);
 	return true;
 }
 
 /* Each descriptor is read once and judged from the copy. */
-bool packed_pop(struct vio_devq *q, struct vio_buf *buf)
+bool vio_packed_pop(struct vio_devq *q, struct vio_buf *buf)
 {
 	struct vio_span span;
 	struct descriptor d;
@@ -226,7 +226,7 @@ bool packed_pop(struct vio_devq *q, struct vio_buf *buf)
 	return true;
 }
 
-unsigned packed_pop_many(struct vio_devq *q, struct vio_buf *buffers, unsigned max)
+unsigned vio_packed_pop_many(struct vio_devq *q, struct vio_buf *buffers, unsigned max)
 {
 	struct descriptor d;
 
@@ -254,14 +254,14 @@ static void packed_show_runs(struct vio_devq *q, bool all)
 {
 	struct vio_devq_run run;
 
-	while (devq_order_next(q, &run, all))
+	while (vio_devq_order_next(q, &run, all))
 		packed_put(q, run.name, run.written, run.entries);
 }
 
 static inline void packed_give(struct vio_devq *q, const struct vio_buf *buf, uint32_t written)
 {
 	if (q->in_order) {
-		devq_order_push(q, buf, written);
+		vio_devq_order_push(q, buf, written);
 		packed_show_runs(q, false);
 		return;
 	}
@@ -269,13 +269,13 @@ static inline void packed_give(struct vio_devq *q, const struct vio_buf *buf, ui
 	packed_put(q, buf->head, devq_written(buf, written), buf->entries); /* spec: DEV-PACKED-002 */
 }
 
-void packed_push(struct vio_devq *q, const struct vio_buf *buf, uint32_t written)
+void vio_packed_push(struct vio_devq *q, const struct vio_buf *buf, uint32_t written)
 {
 	packed_give(q, buf, written);
 }
 
-void packed_push_many(struct vio_devq *q, const struct vio_buf *buffers, const uint32_t *written,
-		      unsigned count)
+void vio_packed_push_many(struct vio_devq *q, const struct vio_buf *buffers, const uint32_t *written,
+			  unsigned count)
 {
 	unsigned i;
 
@@ -284,7 +284,7 @@ void packed_push_many(struct vio_devq *q, const struct vio_buf *buffers, const u
 			packed_give(q, &buffers[i], written[i]);
 }
 
-void packed_notify(struct vio_devq *q)
+void vio_packed_notify(struct vio_devq *q)
 {
 	const uint16_t before = q->used_visible;
 	uint32_t event;

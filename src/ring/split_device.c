@@ -15,7 +15,7 @@ static inline __attribute__((always_inline)) bool split_table_entry(struct vio_d
 		*d = walk_load_split(table->host + 16ull * at);
 		return true;
 	}
-	if (!walk_copy_entry(q, table->addr, at, &copy))
+	if (!vio_walk_copy_entry(q, table->addr, at, &copy))
 		return false;
 	*d = walk_load_split(&copy);
 	return true;
@@ -33,7 +33,7 @@ static inline __attribute__((always_inline)) bool split_walk_table(struct vio_de
 	unsigned at = 0, visited;
 	struct table opened, table;
 
-	if (!walk_open_table(q, &lent, index, &opened))
+	if (!vio_walk_open_table(q, &lent, index, &opened))
 		return false;
 	table = opened;
 	for (visited = 0; visited < table.entries; visited++) {
@@ -80,7 +80,7 @@ static inline __attribute__((always_inline)) bool split_walk(struct vio_devq *q,
 }
 
 /* Looks at the driver's idx again; true when there is something new, false with or without a fault. */
-bool split_pending(struct vio_devq *q)
+bool vio_split_pending(struct vio_devq *q)
 {
 	/* Pairs with the release in vio_drvq_kick_prepare(): what the index covers is visible now. */
 	uint16_t idx = vio_load_acquire_le16(&q->avail->idx);
@@ -91,7 +91,7 @@ bool split_pending(struct vio_devq *q)
 	return idx != q->avail_next;
 }
 
-void split_kicks_ask(struct vio_devq *q)
+void vio_split_kicks_ask(struct vio_devq *q)
 {
 	if (q->event_idx)
 		vio_store_le16(split_avail_event(q->used, q->size), q->avail_next);
@@ -100,7 +100,7 @@ void split_kicks_ask(struct vio_devq *q)
 	q->kicks_off = false;
 }
 
-void split_kicks_refuse(struct vio_devq *q)
+void vio_split_kicks_refuse(struct vio_devq *q)
 {
 	/* With EVENT_IDX an event index that lies behind says it, and flags stay 0 (spec: DEV-SPLIT-016). */
 	if (!q->event_idx && !q->kicks_off)
@@ -111,7 +111,7 @@ void split_kicks_refuse(struct vio_devq *q)
 /* True when there is an entry to take. Before it says false the driver is asked to kick. */
 static bool split_some(struct vio_devq *q)
 {
-	if (split_pending(q))
+	if (vio_split_pending(q))
 		return true;
 	if (vio_devq_broken(q) || q->polling)
 		return false;
@@ -147,7 +147,7 @@ static inline uint16_t split_head(const struct vio_devq *q, uint16_t index)
 }
 
 /* Each descriptor is read once and judged from the copy. */
-bool split_pop(struct vio_devq *q, struct vio_buf *buf)
+bool vio_split_pop(struct vio_devq *q, struct vio_buf *buf)
 {
 	struct vio_span span;
 	struct descriptor d;
@@ -157,7 +157,7 @@ bool split_pop(struct vio_devq *q, struct vio_buf *buf)
 	if (!q->budget || (q->avail_next == q->avail_seen && !split_some(q)))
 		return false;
 	if (!q->kicks_off)
-		split_kicks_refuse(q);
+		vio_split_kicks_refuse(q);
 	head = split_head(q, q->avail_next);
 	if (__builtin_expect(head >= q->size || q->busy[head], 0)) {
 		split_head_fault(q, q->avail_next, head);
@@ -208,7 +208,7 @@ static unsigned split_take(struct vio_devq *q, struct vio_buf *buffers, unsigned
 	return i;
 }
 
-unsigned split_pop_many(struct vio_devq *q, struct vio_buf *buffers, unsigned max)
+unsigned vio_split_pop_many(struct vio_devq *q, struct vio_buf *buffers, unsigned max)
 {
 	unsigned i, count;
 
@@ -217,7 +217,7 @@ unsigned split_pop_many(struct vio_devq *q, struct vio_buf *buffers, unsigned ma
 	if (!max || (q->avail_next == q->avail_seen && !split_some(q)))
 		return 0;
 	if (!q->kicks_off)
-		split_kicks_refuse(q);
+		vio_split_kicks_refuse(q);
 	count = (uint16_t)(q->avail_seen - q->avail_next);
 	if (count > max)
 		count = max;
@@ -245,7 +245,7 @@ static void split_show_runs(struct vio_devq *q, bool all)
 {
 	struct vio_devq_run run;
 
-	while (devq_order_next(q, &run, all)) {
+	while (vio_devq_order_next(q, &run, all)) {
 		split_put(q, run.name, run.written);
 		q->used_next = (uint16_t)(q->used_next + run.buffers);
 	}
@@ -254,7 +254,7 @@ static void split_show_runs(struct vio_devq *q, bool all)
 static inline void split_give(struct vio_devq *q, const struct vio_buf *buf, uint32_t written)
 {
 	if (q->in_order) {
-		devq_order_push(q, buf, written);
+		vio_devq_order_push(q, buf, written);
 		split_show_runs(q, false);
 		return;
 	}
@@ -263,13 +263,13 @@ static inline void split_give(struct vio_devq *q, const struct vio_buf *buf, uin
 	q->used_next++;
 }
 
-void split_push(struct vio_devq *q, const struct vio_buf *buf, uint32_t written)
+void vio_split_push(struct vio_devq *q, const struct vio_buf *buf, uint32_t written)
 {
 	split_give(q, buf, written);
 }
 
-void split_push_many(struct vio_devq *q, const struct vio_buf *buffers, const uint32_t *written,
-		     unsigned count)
+void vio_split_push_many(struct vio_devq *q, const struct vio_buf *buffers, const uint32_t *written,
+			 unsigned count)
 {
 	struct virtq_used_elem *ring = q->used->ring;
 	const uint32_t generation = q->generation;
@@ -310,7 +310,7 @@ static bool split_ran_empty(const struct vio_devq *q)
 	return q->notify_on_empty && !q->in_flight && vio_load_le16(&q->avail->idx) == q->avail_next;
 }
 
-void split_notify(struct vio_devq *q)
+void vio_split_notify(struct vio_devq *q)
 {
 	const uint16_t before = q->used_visible;
 	bool wanted;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "ring/walk.h"
 
-bool walk_memory_slowly(struct vio_devq *q, struct walk *walk, uint64_t addr, uint32_t len, unsigned access)
+bool vio_walk_memory_slowly(struct vio_devq *q, struct walk *walk, uint64_t addr, uint32_t len,
+			    unsigned access)
 {
 	uint64_t at = addr, left = len;
 
@@ -23,7 +24,7 @@ bool walk_memory_slowly(struct vio_devq *q, struct walk *walk, uint64_t addr, ui
 	return true;
 }
 
-bool walk_open_table(struct vio_devq *q, const struct descriptor *d, uint32_t index, struct table *table)
+bool vio_walk_open_table(struct vio_devq *q, const struct descriptor *d, uint32_t index, struct table *table)
 {
 	unsigned entries = d->len / 16;
 	struct vio_span span;
@@ -46,7 +47,7 @@ bool walk_open_table(struct vio_devq *q, const struct descriptor *d, uint32_t in
 	return true;
 }
 
-bool walk_copy_entry(struct vio_devq *q, uint64_t table, unsigned at, struct virtq_desc *copy)
+bool vio_walk_copy_entry(struct vio_devq *q, uint64_t table, unsigned at, struct virtq_desc *copy)
 {
 	const struct vio_addr addr = vio_addr_make(table + 16ull * at);
 	uint8_t *to = (uint8_t *)copy;

@@ -49,13 +49,14 @@ static inline bool devq_fault(struct vio_devq *q, enum vio_fault_kind kind, uint
  * Judges the descriptor `d` at `index` that refers to an indirect table, and opens that.
  * spec: DEV-SPLIT-005, its WRITE flag says nothing.
  */
-bool walk_open_table(struct vio_devq *q, const struct descriptor *d, uint32_t index, struct table *table);
+bool vio_walk_open_table(struct vio_devq *q, const struct descriptor *d, uint32_t index, struct table *table);
 
 /* Copies an entry of a table at `table` that can't be read in place (hostile: A42). */
-bool walk_copy_entry(struct vio_devq *q, uint64_t table, unsigned at, struct virtq_desc *copy);
+bool vio_walk_copy_entry(struct vio_devq *q, uint64_t table, unsigned at, struct virtq_desc *copy);
 
 /* A descriptor that crosses regions: rare, so in pieces rather than with room for many. */
-bool walk_memory_slowly(struct vio_devq *q, struct walk *walk, uint64_t addr, uint32_t len, unsigned access);
+bool vio_walk_memory_slowly(struct vio_devq *q, struct walk *walk, uint64_t addr, uint32_t len,
+			    unsigned access);
 
 /*
  * Appends one span. When there is no room it takes the last place, so that the
@@ -102,7 +103,7 @@ static inline __attribute__((always_inline)) bool walk_element(struct vio_devq *
 		walk_append(walk, span, writable);
 	} else {
 		struct walk lent = *walk;
-		bool found = walk_memory_slowly(q, &lent, d->addr, d->len, walk_access(d));
+		bool found = vio_walk_memory_slowly(q, &lent, d->addr, d->len, walk_access(d));
 
 		*walk = lent;
 		/* hostile: A13 A15 A16 A18 A19 A21; an element of no bytes names no memory (A10 A12). */
@@ -172,7 +173,7 @@ struct vio_devq_done {
 	uint16_t name;    /* of the buffer */
 	uint16_t entries; /* of the ring */
 	bool pushed;
-	bool whole; /* may be skipped: see devq_order_push() */
+	bool whole; /* may be skipped: see vio_devq_order_push() */
 };
 
 /* In order: the record of the next buffer. */
@@ -312,36 +313,36 @@ static inline uint32_t devq_written(const struct vio_buf *buf, uint32_t written)
 	return written > buf->writable_limit ? buf->writable_limit : written;
 }
 
-/* In order: keeps what was pushed, for devq_order_next(). */
-void devq_order_push(struct vio_devq *q, const struct vio_buf *buf, uint32_t written);
+/* In order: keeps what was pushed, for vio_devq_order_next(). */
+void vio_devq_order_push(struct vio_devq *q, const struct vio_buf *buf, uint32_t written);
 
 /*
  * In order: gives back all that was pushed and has nothing before it, as far as it fits one
  * used entry, which is then to be written; false when there is none to write yet. `all`: a
  * run that might still grow, too.
  */
-bool devq_order_next(struct vio_devq *q, struct vio_devq_run *run, bool all);
+bool vio_devq_order_next(struct vio_devq *q, struct vio_devq_run *run, bool all);
 
 /* Each format's part of vio_devq_*(), with the same contracts on a queue that runs and isn't broken. */
 
-bool split_pop(struct vio_devq *q, struct vio_buf *buf);
-unsigned split_pop_many(struct vio_devq *q, struct vio_buf *buffers, unsigned max);
-void split_push(struct vio_devq *q, const struct vio_buf *buf, uint32_t written);
-void split_push_many(struct vio_devq *q, const struct vio_buf *buffers, const uint32_t *written,
-		     unsigned count);
-void split_notify(struct vio_devq *q);
-void split_kicks_ask(struct vio_devq *q);
-void split_kicks_refuse(struct vio_devq *q);
-bool split_pending(struct vio_devq *q); /* there is one to take */
+bool vio_split_pop(struct vio_devq *q, struct vio_buf *buf);
+unsigned vio_split_pop_many(struct vio_devq *q, struct vio_buf *buffers, unsigned max);
+void vio_split_push(struct vio_devq *q, const struct vio_buf *buf, uint32_t written);
+void vio_split_push_many(struct vio_devq *q, const struct vio_buf *buffers, const uint32_t *written,
+			 unsigned count);
+void vio_split_notify(struct vio_devq *q);
+void vio_split_kicks_ask(struct vio_devq *q);
+void vio_split_kicks_refuse(struct vio_devq *q);
+bool vio_split_pending(struct vio_devq *q); /* there is one to take */
 
-bool packed_pop(struct vio_devq *q, struct vio_buf *buf);
-unsigned packed_pop_many(struct vio_devq *q, struct vio_buf *buffers, unsigned max);
-void packed_push(struct vio_devq *q, const struct vio_buf *buf, uint32_t written);
-void packed_push_many(struct vio_devq *q, const struct vio_buf *buffers, const uint32_t *written,
-		      unsigned count);
-void packed_notify(struct vio_devq *q);
-void packed_kicks_ask(struct vio_devq *q);
-void packed_kicks_refuse(struct vio_devq *q);
-bool packed_pending(struct vio_devq *q);
+bool vio_packed_pop(struct vio_devq *q, struct vio_buf *buf);
+unsigned vio_packed_pop_many(struct vio_devq *q, struct vio_buf *buffers, unsigned max);
+void vio_packed_push(struct vio_devq *q, const struct vio_buf *buf, uint32_t written);
+void vio_packed_push_many(struct vio_devq *q, const struct vio_buf *buffers, const uint32_t *written,
+			  unsigned count);
+void vio_packed_notify(struct vio_devq *q);
+void vio_packed_kicks_ask(struct vio_devq *q);
+void vio_packed_kicks_refuse(struct vio_devq *q);
+bool vio_packed_pending(struct vio_devq *q);
 
 #endif
