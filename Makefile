@@ -37,6 +37,10 @@ fuzz:  ## run every fuzz target for FUZZ_SECONDS (default 60) each
 	@scripts/setup build check
 	@scripts/fuzz
 
+proofs:  ## prove the rings and the resolver with model checkers, and show that each proof can fail
+	@scripts/setup proofs
+	@proofs/run
+
 clauses:  ## bring docs/conformance.tsv up to date and print the coverage of the standard
 	@scripts/clauses update
 	@scripts/clauses report
@@ -50,4 +54,4 @@ clean:  ## remove build/
 help:  ## list these targets
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 12
 
-.PHONY: all demo check check-all install fuzz clauses format clean help
+.PHONY: all demo check check-all install fuzz proofs clauses format clean help

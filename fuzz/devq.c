@@ -214,7 +214,7 @@ static void start(struct world *w)
 	uint8_t what = fuzz_u8(w->input);
 	struct vio_devq_config config = {
 		.size = (uint16_t)(1u << (what & 3) << (what >> 2 & 1)),
-		.avail_base = (uint16_t)(what & 0x40 ? 0xfffe : 0),
+		.at = { .avail = (uint16_t)(what & 0x40 ? 0xfffe : 0) },
 		.descriptor_area = vio_addr_make(RING_BASE),
 		.driver_area = vio_addr_make(RING_BASE + DRIVER_AREA),
 		.device_area =
@@ -230,7 +230,7 @@ static void start(struct world *w)
 		return;
 	w->size = config.size;
 	w->was_broken = false;
-	w->avail_idx = config.avail_base;
+	w->avail_idx = config.at.avail;
 	put_le16(w->ring + DRIVER_AREA + 2, w->avail_idx);
 	w->used_first = w->q.used_next;
 	w->pushed = 0;
@@ -303,7 +303,7 @@ void fuzz_run(struct fuzz_input *input)
 	fuzz_note(input, w.q.fault.kind);
 	fuzz_note(input, w.q.fault.index);
 	fuzz_note(input, w.q.fault.value);
-	fuzz_note(input, w.q.running ? vio_devq_stop(&w.q) : 0);
+	fuzz_note(input, w.q.running ? vio_devq_stop(&w.q).avail : 0);
 	fuzz_note_bytes(input, w.ring, 2 * PAGE);
 	fuzz_note_bytes(input, w.data, PAGE);
 	free(storage);

@@ -17,6 +17,8 @@
 #define ELEMENTS_MAX     9u
 #define RING             UINT64_C(0x10000)
 #define TABLES           UINT64_C(0x20000)
+#define RING_BYTES       320u
+#define STORAGE_BYTES    512u
 #define TABLE_BYTES      (SIZE_MAX_ENTRIES * INDIRECT_MAX * 16u)
 
 /* The account of one head. */
@@ -33,9 +35,9 @@ struct world {
 	uint8_t *ring, *tables;
 	void *storage;
 	struct entry entries[SIZE_MAX_ENTRIES];
-	uint16_t size, used_next, avail_next, avail_visible;
+	uint16_t size, used_next, used_seen, avail_next, avail_visible;
 	unsigned free_count, in_flight, shown;
-	bool event_idx, indirect, callbacks_off;
+	bool event_idx, indirect, callbacks_off, scribbled;
 	unsigned notified;
 	struct vio_fault fault;
 	char tokens[64];
@@ -47,7 +49,7 @@ static uint8_t *area(struct world *w, struct vio_addr addr)
 	return w->ring + (addr.raw - RING);
 }
 
-static uint64_t load(const uint8_t *from, unsigned bytes)
+FUZZ_UNSEEN static uint64_t load(const uint8_t *from, unsigned bytes)
 {
 	uint64_t value = 0;
 
@@ -56,7 +58,7 @@ static uint64_t load(const uint8_t *from, unsigned bytes)
 	return value;
 }
 
-static void store(uint8_t *to, uint64_t value, unsigned bytes)
+FUZZ_UNSEEN static void store(uint8_t *to, uint64_t value, unsigned bytes)
 {
 	for (unsigned i = 0; i < bytes; i++)
 		to[i] = (uint8_t)(value >> (8 * i));
@@ -72,7 +74,7 @@ static uint8_t *avail(struct world *w)
 	return area(w, vio_drvq_driver_area(&w->q));
 }
 
-static void check_account(struct world *w)
+FUZZ_UNSEEN static void check_account(struct world *w)
 {
 	const struct vio_fault *fault = &w->q.fault;
 
@@ -110,8 +112,8 @@ static int expected_add(const struct world *w, const struct vio_sg *sg, unsigned
 }
 
 /* What the device would find: the elements, in order, chained as the standard asks. */
-static void check_chain(struct world *w, unsigned head, const struct vio_sg *sg, unsigned readable,
-			unsigned count)
+FUZZ_UNSEEN static void check_chain(struct world *w, unsigned head, const struct vio_sg *sg,
+				    unsigned readable, unsigned count)
 {
 	const uint8_t *table = w->ring, *desc = table + 16 * head;
 
@@ -198,11 +200,15 @@ static struct entry *expected_get(struct world *w, uint32_t *length)
 
 	if (broken(w))
 		return NULL;
-	if ((uint16_t)(idx - w->used_next) > w->shown) {
-		w->fault = (struct vio_fault){ VIO_FAULT_USED_IDX, 0, 0, idx };
-		return NULL;
+	/* What idx was found to cover isn't looked at again. */
+	if (w->used_seen == w->used_next) {
+		if ((uint16_t)(idx - w->used_next) > w->shown) {
+			w->fault = (struct vio_fault){ VIO_FAULT_USED_IDX, 0, 0, idx };
+			return NULL;
+		}
+		w->used_seen = idx;
 	}
-	if (idx == w->used_next)
+	if (w->used_seen == w->used_next)
 		return NULL;
 	id = (uint32_t)load(used(w) + 4 + 8u * slot, 4);
 	*length = (uint32_t)load(used(w) + 8 + 8u * slot, 4);
@@ -233,7 +239,7 @@ static void get(struct world *w)
 		w->shown--;
 		w->used_next++;
 		*entry = (struct entry){ .token = NULL };
-	} else if (!broken(w) && w->event_idx && !w->callbacks_off) {
+	} else if (!broken(w) && w->event_idx && !w->callbacks_off && !w->scribbled) {
 		FUZZ_CHECK(load(avail(w) + 4 + 2u * w->size, 2) == w->used_next);
 	}
 	check_account(w);
@@ -243,7 +249,7 @@ static void callbacks(struct world *w)
 {
 	uint8_t what = fuzz_u8(w->input);
 	uint16_t unseen = (uint16_t)(load(used(w) + 2, 2) - w->used_next);
-	uint16_t wait = what & 1 && w->event_idx ? (uint16_t)(w->in_flight * 3 / 4) : 0;
+	uint16_t wait = what & 1 && w->event_idx ? (uint16_t)(w->shown * 3 / 4) : 0;
 
 	if (what & 2) {
 		vio_drvq_disable_cb(&w->q);
@@ -258,7 +264,7 @@ static void callbacks(struct world *w)
 			FUZZ_CHECK(load(avail(w), 2) == 0);
 	}
 	w->callbacks_off = what & 2;
-	FUZZ_CHECK(vio_drvq_pending(&w->q) == (!broken(w) && unseen));
+	FUZZ_CHECK(vio_drvq_pending(&w->q) == (!broken(w) && (unseen || w->used_seen != w->used_next)));
 	check_account(w);
 }
 
@@ -280,6 +286,7 @@ static void scribble(struct world *w)
 	uint8_t what = fuzz_u8(w->input), value = fuzz_u8(w->input);
 	size_t ring_bytes = vio_drvq_ring_bytes(w->size), at = (size_t)fuzz_u64(w->input, 2);
 
+	w->scribbled = true;
 	if (what & 1)
 		w->tables[at % TABLE_BYTES] = value;
 	else if (what & 2)
@@ -310,6 +317,7 @@ static void restart(struct world *w)
 		.storage = w->storage,
 		.context = w,
 		.notify_device = notify_device,
+		.features = vio_features_low(UINT64_C(1) << VIRTIO_F_VERSION_1),
 	};
 	void *token;
 
@@ -334,10 +342,10 @@ static void restart(struct world *w)
 	}
 	FUZZ_CHECK(vio_drvq_start(&w->q, &config) == 0);
 	w->size = config.size;
-	w->used_next = w->avail_next = w->avail_visible = 0;
+	w->used_next = w->used_seen = w->avail_next = w->avail_visible = 0;
 	w->free_count = w->size;
 	w->shown = 0;
-	w->callbacks_off = false;
+	w->callbacks_off = w->scribbled = false;
 	w->fault = (struct vio_fault){ VIO_FAULT_NONE, 0, 0, 0 };
 	memset(w->entries, 0, sizeof(w->entries));
 	check_account(w);
@@ -347,14 +355,13 @@ void fuzz_run(struct fuzz_input *input)
 {
 	static void (*const steps[])(struct world * w) = { add,  kick, use, get,       add,
 							   kick, use,  get, callbacks, scribble };
-	struct world w = { .input = input };
+	static _Alignas(64) uint8_t ring[RING_BYTES];
+	static _Alignas(16) uint8_t tables[TABLE_BYTES], storage[STORAGE_BYTES];
+	struct world w = { .input = input, .ring = ring, .tables = tables, .storage = storage };
 
-	/* Each to its last byte, so that a sanitizer sees one too many. */
-	w.ring = aligned_alloc(64, (vio_drvq_ring_bytes(SIZE_MAX_ENTRIES) + 63) / 64 * 64);
-	w.tables = aligned_alloc(16, TABLE_BYTES);
-	w.storage = malloc(vio_drvq_storage_bytes(SIZE_MAX_ENTRIES));
-	FUZZ_CHECK(w.ring && w.tables && w.storage);
-	memset(w.tables, 0, TABLE_BYTES);
+	FUZZ_CHECK(vio_drvq_ring_bytes(SIZE_MAX_ENTRIES) <= RING_BYTES);
+	FUZZ_CHECK(vio_drvq_storage_bytes(SIZE_MAX_ENTRIES) <= STORAGE_BYTES);
+	memset(tables, 0, sizeof(tables));
 	restart(&w);
 	for (unsigned i = 0; i < 400 && input->left; i++) {
 		uint8_t what = fuzz_u8(input);
@@ -365,7 +372,4 @@ void fuzz_run(struct fuzz_input *input)
 			steps[what % VIO_ARRAY_SIZE(steps)](&w);
 	}
 	restart(&w);
-	free(w.ring);
-	free(w.tables);
-	free(w.storage);
 }

@@ -68,7 +68,6 @@ static void run_driver(struct world *w, struct instance *instance)
 	struct vio_features features = vio_device_features(dev);
 	struct vio_devq_config config = {
 		.size = (uint16_t)(1u << fuzz_u8(w->input) % 6),
-		.avail_base = 0,
 		.descriptor_area = vio_addr_make(RING_BASE),
 		.driver_area = vio_addr_make(RING_BASE + 0x800),
 		.device_area = vio_addr_make(RING_BASE + 0x1000),
@@ -173,7 +172,7 @@ void fuzz_run(struct fuzz_input *input)
 
 	FUZZ_CHECK(w.ring != NULL);
 	w.regions[0] = (struct vio_region){ vio_addr_make(RING_BASE), RING_BYTES, w.ring, 3 };
-	w.mem = (struct vio_mem){ w.regions, 1, 1 };
+	w.mem = (struct vio_mem){ .regions = w.regions, .count = 1, .capacity = 1 };
 	open_instance(&w, &w.from);
 	open_instance(&w, &w.to);
 	open_instance(&w, &w.again);

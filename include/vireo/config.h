@@ -13,6 +13,16 @@
 #define VIO_CONFIG_PACKED 1
 #endif
 
+/* In drivers: VIRTIO_F_IN_ORDER, which is never accepted without it. */
+#ifndef VIO_CONFIG_IN_ORDER
+#define VIO_CONFIG_IN_ORDER 1
+#endif
+
+/* In drivers: VIRTIO_F_ORDER_PLATFORM, which hardware needs. */
+#ifndef VIO_CONFIG_ORDER_PLATFORM
+#define VIO_CONFIG_ORDER_PLATFORM 1
+#endif
+
 /* Legacy devices in drivers (before VIRTIO 1.0): the first version of virtio-mmio, virtio-pci by port I/O. */
 #ifndef VIO_CONFIG_LEGACY
 #define VIO_CONFIG_LEGACY 1

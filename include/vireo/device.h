@@ -126,6 +126,8 @@ struct vio_device {
 	uint32_t config_bytes;
 	bool indirect_desc; /* offer VIRTIO_F_INDIRECT_DESC, VIRTIO_F_EVENT_IDX: true unless turned off */
 	bool event_idx;
+	bool packed; /* offer VIRTIO_F_RING_PACKED, VIRTIO_F_IN_ORDER: when turned on */
+	bool in_order;
 
 	struct vio_features features_offered;  /* stable from realize on */
 	struct vio_features features_accepted; /* empty before FEATURES_OK */
@@ -157,6 +159,12 @@ static inline void *vio_device_state(const struct vio_device *dev)
 static inline bool vio_device_has_feature(const struct vio_device *dev, unsigned bit)
 {
 	return vio_features_has(&dev->features_accepted, bit);
+}
+
+/* Whether a queue can have that many entries, as far as the driver's features say. */
+static inline bool vio_device_can_size(const struct vio_device *dev, uint32_t entries)
+{
+	return entries && (vio_is_power_of_two(entries) || vio_device_has_feature(dev, VIRTIO_F_RING_PACKED));
 }
 
 static inline bool vio_device_running(const struct vio_device *dev)
@@ -243,8 +251,8 @@ VIO_API int vio_device_write_config(struct vio_device *dev, uint32_t offset, con
 VIO_API int vio_device_queue_start(struct vio_device *dev, uint16_t queue,
 				   const struct vio_devq_config *config);
 
-/* Drains and stops a queue; returns the index to start again from (0 when it doesn't run). */
-VIO_API uint16_t vio_device_queue_stop(struct vio_device *dev, uint16_t queue);
+/* Drains and stops a queue; returns where to start again (zeros when it doesn't run). */
+VIO_API struct vio_devq_position vio_device_queue_stop(struct vio_device *dev, uint16_t queue);
 
 /* The driver kicked (or may have). Ignored before DRIVER_OK, for absent and broken queues. */
 VIO_API void vio_device_kick(struct vio_device *dev, uint16_t queue);

@@ -5,6 +5,7 @@
 #include <vireo/fault.h>
 #include <vireo/features.h>
 #include <vireo/memory.h>
+#include <vireo/spec/virtio_ring.h>
 
 /*
  * A virtqueue as the device sees it.
@@ -17,6 +18,10 @@
  * what was pushed visible to the driver and interrupts it when it asked for
  * that; call it once for a batch, and always before going idle.
  *
+ * Split or packed, in order or not is a matter between the queue and the driver: all
+ * of it looks the same from here. With VIRTIO_F_IN_ORDER the queue keeps back what was
+ * pushed until everything taken before it is there.
+ *
  * Everything the driver writes is hostile. A descriptor is read from shared
  * memory once and judged from the copy; the first violation is recorded as a
  * fault, breaks the queue, and from then on pop returns false until the queue is
@@ -28,9 +33,7 @@
  */
 
 struct vio_devq;
-struct virtq_desc;
-struct virtq_avail;
-struct virtq_used;
+struct vio_devq_done;
 
 /*
  * A buffer that the device has taken. The spans lie in the queue's storage:
@@ -43,13 +46,15 @@ struct vio_buf {
 	struct vio_span *writable; /* what is left to fill, writable_count spans */
 	uint16_t readable_count;
 	uint16_t writable_count;
-	uint16_t head;       /* descriptor that names the buffer in the ring */
-	uint16_t slot;       /* private to the queue, as is generation */
+	uint16_t head; /* what names the buffer in the ring: a descriptor's index or, packed, an id */
+	uint16_t slot; /* private to the queue, as are the next two */
 	uint32_t generation;
+	uint32_t writable_limit;
 	uint64_t readable_bytes; /* left to read */
 	uint64_t writable_bytes; /* left to fill */
-	uint32_t writable_limit; /* private to the queue */
 	void *request; /* request_bytes for the device's own use while it holds the buffer */
+	uint16_t entries; /* private to the queue: what it takes of a packed ring; 1 */
+	bool receives;    /* private to the queue: nothing was readable */
 	/*
 	 * More spans than spans_max: only the first ones and the very last are here. The counts of
 	 * bytes are still those of the whole buffer.
@@ -72,14 +77,41 @@ VIO_API size_t vio_skip(struct vio_buf *buf, size_t length);
  */
 VIO_API uint8_t *vio_buf_take_last(struct vio_buf *buf);
 
+/*
+ * Where a queue stands. Split: indices modulo 2^16, of which `used` isn't read by
+ * vio_devq_start() as the ring itself holds it; all 0 in a queue that never ran. Packed:
+ * offsets with PVIRTQ_WRAP on top; both PVIRTQ_WRAP in a queue that never ran.
+ */
+struct vio_devq_position {
+	uint16_t avail; /* next to take */
+	uint16_t used;  /* next to fill */
+};
+
+/* That of a queue that never ran, or was reset. */
+static inline struct vio_devq_position vio_devq_position_first(const struct vio_features *features)
+{
+	const uint16_t first = vio_features_has(features, VIRTIO_F_RING_PACKED) ? PVIRTQ_WRAP : 0;
+
+	return (struct vio_devq_position){ first, first };
+}
+
 /* What vio_devq_start() needs to know; all of it chosen by the driver or negotiated with it. */
 struct vio_devq_config {
-	uint16_t size;                  /* entries: a power of two, 1 .. size_max of vio_devq_init() */
-	uint16_t avail_base;            /* next index to take; 0 for a queue that never ran */
+	uint16_t size;                  /* entries, 1 .. size_max of vio_devq_init(); split: a power of two */
+	struct vio_devq_position at;    /* where to go on */
 	struct vio_addr descriptor_area; /* 16 bytes aligned, 16 * size bytes */
-	struct vio_addr driver_area;     /* 2 bytes aligned, 6 + 2 * size bytes */
-	struct vio_addr device_area;     /* 4 bytes aligned, 6 + 8 * size bytes */
+	struct vio_addr driver_area;     /* 2 bytes aligned, 6 + 2 * size bytes; packed: 4, 4 */
+	struct vio_addr device_area;     /* 4 bytes aligned, 6 + 8 * size bytes; packed: 4, 4 */
 	struct vio_features features;    /* as accepted by the driver */
+};
+
+/* In order: what one used entry can say, the last of `buffers`, which take so many ring entries. */
+struct vio_devq_run {
+	uint32_t written;
+	uint16_t name;
+	uint16_t entries;
+	uint16_t buffers;
+	bool open; /* another one may follow */
 };
 
 struct vio_devq {
@@ -97,25 +129,35 @@ struct vio_devq {
 	unsigned mem_hint;
 	uint16_t size;
 	bool running;
+	bool packed;
+	bool in_order;
 	bool event_idx;
 	bool indirect;
-	bool kicks_off;    /* the driver is told not to kick */
-	bool polling;      /* keep it so: vio_devq_disable_kick() */
-	uint16_t avail_next;   /* next entry to take */
-	uint16_t avail_seen;   /* the driver's idx as last read and judged */
-	uint16_t used_next;    /* next entry to fill */
-	uint16_t used_visible; /* idx as the driver sees it */
-	uint16_t in_flight;    /* buffers taken and not given back */
+	bool notify_on_empty;
+	bool kicks_off;        /* the driver is told not to kick */
+	bool polling;          /* keep it so: vio_devq_disable_kick() */
+	uint16_t avail_next;   /* next entry to take: an index or, packed, a position */
+	uint16_t avail_seen;   /* split: the driver's idx as last read and judged */
+	uint16_t used_next;    /* next entry to fill, as avail_next */
+	uint16_t used_visible; /* up to where the driver sees it */
+	uint16_t in_flight;    /* buffers taken and not given back in the ring */
+	uint16_t entries;      /* ring entries of those, and packed those that an earlier life lost */
+	uint16_t order_next;   /* in order: the record of the next buffer to take */
+	struct vio_devq_run run; /* in order: was given back, can be shown with what follows */
 	uint32_t budget;       /* pops left; see vio_devq_set_budget() */
 	uint32_t generation;   /* counts starts, so that buffers of an earlier life are dropped */
 	struct virtq_desc *desc;
 	struct virtq_avail *avail;
 	struct virtq_used *used;
+	struct pvirtq_desc *ring; /* packed */
+	struct pvirtq_event_suppress *driver_event, *device_event;
+	uint64_t used_first; /* packed: the entry at used_visible, which is shown last */
 	struct vio_fault fault;
 
 	/* Storage, divided. */
-	uint16_t *slots;      /* stack of free slots */
-	uint8_t *busy;        /* a bit for each head */
+	uint16_t *slots;             /* stack of free slots; not in order */
+	struct vio_devq_done *order; /* a record for each slot; in order, and in the same place */
+	uint8_t *busy;               /* one for each head */
 	struct vio_span *spans;
 	uint8_t *requests;
 };
@@ -146,9 +188,9 @@ VIO_API int vio_devq_start(struct vio_devq *q, const struct vio_mem *mem,
 
 /*
  * Stops: no access to the rings after it. Buffers not given back are dropped (a
- * later push of one is ignored). Returns the index to start again from.
+ * later push of one is ignored). Returns where to start again.
  */
-VIO_API uint16_t vio_devq_stop(struct vio_devq *q);
+VIO_API struct vio_devq_position vio_devq_stop(struct vio_devq *q);
 
 /*
  * Takes the next buffer. false when there is none, when the budget is used up,
@@ -164,6 +206,16 @@ VIO_API bool vio_devq_pop(struct vio_devq *q, struct vio_buf *buf);
  * size of the writable part.
  */
 VIO_API void vio_devq_push(struct vio_devq *q, const struct vio_buf *buf, uint32_t written);
+
+/*
+ * The same for many: takes up to `max` buffers at once, returns how many; gives
+ * `count` back, written[i] bytes of buffers[i] filled. Cheaper by the buffer than one at
+ * a time where the driver works in batches. Fewer than `max` may be what was known of: only
+ * after 0 will the driver kick again, as after false of vio_devq_pop().
+ */
+VIO_API unsigned vio_devq_pop_many(struct vio_devq *q, struct vio_buf *buffers, unsigned max);
+VIO_API void vio_devq_push_many(struct vio_devq *q, const struct vio_buf *buffers, const uint32_t *written,
+				unsigned count);
 
 /* Publishes what was pushed and interrupts the driver if it wants to hear. Cheap when nothing was. */
 VIO_API void vio_devq_notify(struct vio_devq *q);

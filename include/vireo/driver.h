@@ -100,7 +100,7 @@ struct vio_transport_ops {
 
 /* What add_queue is asked for. */
 struct vio_queue_wish {
-	uint16_t size;         /* at most; cut to what the device has and to a power of two; 0: 256 */
+	uint16_t size;         /* at most; cut to what the device has and what the format can have; 0: 256 */
 	uint16_t indirect_max; /* entries of an indirect table, 0: none; ignored when not negotiated */
 	/* Something was used: called from vio_dev_interrupt(). NULL: the driver polls, with callbacks off. */
 	void (*used)(struct vio_dev *dev, struct vio_drvq *q);
@@ -205,7 +205,11 @@ VIO_API void vio_dev_interrupt_config(struct vio_dev *dev);
  */
 VIO_API int vio_dev_begin(struct vio_dev *dev, struct vio_dev_queue *queues, uint16_t queue_max);
 
-/* INDIRECT_DESC, EVENT_IDX, RING_RESET: what a driver asks for that has no wishes about rings. */
+/*
+ * What a driver asks for that has no wishes about rings: RING_PACKED (unless it was left out, see
+ * vireo/config.h), INDIRECT_DESC, EVENT_IDX, IN_ORDER, ORDER_PLATFORM, NOTIFICATION_DATA, RING_RESET.
+ * One that can't do with some of it takes it out of the set.
+ */
 VIO_API struct vio_features vio_dev_ring_features(void);
 
 /*

@@ -14,9 +14,9 @@ enum vio_fault_kind {
 	VIO_FAULT_NONE,
 
 	/* A driver did it to a device. `index` is the descriptor, `value` as said. */
-	VIO_FAULT_AVAIL_IDX,         /* idx moved by more than the queue holds; value: idx */
-	VIO_FAULT_HEAD_RANGE,        /* the ring names a descriptor beyond the table; value: head */
-	VIO_FAULT_HEAD_BUSY,         /* the head is in flight already; value: head */
+	VIO_FAULT_AVAIL_IDX,         /* more than the queue holds; value: idx or, packed, how many */
+	VIO_FAULT_HEAD_RANGE,        /* names a descriptor beyond the table; value: head or id */
+	VIO_FAULT_HEAD_BUSY,         /* the head is in flight already; value: head or id */
 	VIO_FAULT_NEXT_RANGE,        /* next beyond the table; value: next */
 	VIO_FAULT_CHAIN_LOOP,        /* more descriptors than the table has; value: count */
 	VIO_FAULT_CHAIN_LENGTH,      /* more than 2^32 bytes; value: the sum */
@@ -29,6 +29,7 @@ enum vio_fault_kind {
 	VIO_FAULT_BUFFER_MEMORY,     /* the buffer isn't in memory with that right; value: address */
 	VIO_FAULT_RING_MEMORY,       /* a ring area isn't in memory or misaligned; value: address */
 	VIO_FAULT_RING_OVERLAP,      /* ring areas overlap; value: address of the device area */
+	VIO_FAULT_CHAIN_PART,        /* packed: of a chain only the beginning is available; value: flags */
 
 	/* A device did it to a driver. */
 	VIO_FAULT_USED_IDX,          /* idx moved by more than is in flight; value: idx */

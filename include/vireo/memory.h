@@ -15,7 +15,8 @@
  * A table is filled by whoever knows the mapping (a vhost-user back end, an
  * emulator) and read by the queues that point to it. Changing it while a queue
  * that uses it may run is the caller's mistake: stop the queues first. Reading
- * is safe from any number of threads.
+ * is safe from any number of threads. Where bus addresses are translated as they are
+ * used, the table holds what always stands, and vio_mem.translate is asked for the rest.
  */
 
 /* A bus address: a type of its own, so that it can't be taken for a pointer or a size. */
@@ -39,10 +40,23 @@ struct vio_region {
 	unsigned rights; /* VIO_MEM_READ | VIO_MEM_WRITE */
 };
 
+/*
+ * Finds what isn't in the table, for an owner that translates addresses as an IOMMU does
+ * (VIRTIO_F_ACCESS_PLATFORM): fills *found with a region that holds `addr`, as much as is
+ * known around it, with the rights that the driver's platform grants. false refuses. It
+ * is asked with what the device wants to do, and again for each page that isn't part of
+ * what it said; nothing of it is kept, so a mapping that was taken back is gone with the
+ * next question. Called in the thread of the queue, which may be one of several.
+ */
+typedef bool vio_mem_translate(void *context, struct vio_addr addr, unsigned access,
+			       struct vio_region *found);
+
 struct vio_mem {
 	struct vio_region *regions; /* sorted by base, disjoint */
 	unsigned count;
 	unsigned capacity;
+	vio_mem_translate *translate; /* or NULL; set it after vio_mem_init() */
+	void *translate_context;
 };
 
 /* A run of host bytes. */
@@ -75,7 +89,7 @@ VIO_API int vio_mem_remove(struct vio_mem *mem, struct vio_addr base, uint64_t s
  *
  * Returns the number of spans (0 for length 0); -VIO_EACCES when any byte is not
  * in a region that grants `access`; -VIO_ENOSPC when it takes more than `max`.
- * Reads and writes nothing but the table.
+ * Reads and writes nothing but the table, and asks `translate` about what isn't in it.
  */
 VIO_API int vio_mem_resolve(const struct vio_mem *mem, unsigned *hint, struct vio_addr addr, uint64_t length,
 			    unsigned access, struct vio_span *spans, unsigned max);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include <string.h>
 
+#include <vireo/config.h>
 #include <vireo/device.h>
 #include <vireo/spec/virtio_ring.h>
 
@@ -25,6 +26,12 @@ static const struct vio_property common_properties[] = {
 	  VIO_PROPERTY_MEMBER(struct vio_device, event_idx, VIO_PROPERTY_BOOL),
 	  .initial = "on",
 	  .help = "offer VIRTIO_F_EVENT_IDX" },
+	{ .name = "packed",
+	  VIO_PROPERTY_MEMBER(struct vio_device, packed, VIO_PROPERTY_BOOL),
+	  .help = "offer VIRTIO_F_RING_PACKED" },
+	{ .name = "in-order",
+	  VIO_PROPERTY_MEMBER(struct vio_device, in_order, VIO_PROPERTY_BOOL),
+	  .help = "offer VIRTIO_F_IN_ORDER; what is slow then holds up what is behind it" },
 };
 
 static const struct vio_property_table common_table = { common_properties,
@@ -104,6 +111,10 @@ int vio_device_realize(struct vio_device *dev)
 		vio_features_set(&dev->features_offered, VIRTIO_F_INDIRECT_DESC);
 	if (dev->event_idx)
 		vio_features_set(&dev->features_offered, VIRTIO_F_EVENT_IDX);
+	if (VIO_CONFIG_PACKED && dev->packed)
+		vio_features_set(&dev->features_offered, VIRTIO_F_RING_PACKED);
+	if (dev->in_order)
+		vio_features_set(&dev->features_offered, VIRTIO_F_IN_ORDER);
 	vio_features_set(&dev->features_offered, VIRTIO_F_RING_RESET);
 	if (dev->class->get_features)
 		dev->class->get_features(dev, &dev->features_offered);
@@ -144,7 +155,15 @@ void vio_device_detach(struct vio_device *dev)
 
 struct vio_features vio_device_features(const struct vio_device *dev)
 {
-	return vio_features_and(dev->features_offered, dev->features_carried);
+	struct vio_features offered = dev->features_offered;
+
+	/* Only a legacy driver knows that bit, and who can't be offered VERSION_1 is one. */
+	if (!vio_features_has(&dev->features_carried, VIRTIO_F_VERSION_1))
+		vio_features_set(&offered, VIRTIO_F_NOTIFY_ON_EMPTY);
+	/* spec: DEV-BASIC-026 */
+	if (dev->mem && dev->mem->translate)
+		vio_features_set(&offered, VIRTIO_F_ACCESS_PLATFORM);
+	return vio_features_and(offered, dev->features_carried);
 }
 
 void vio_device_write_features(struct vio_device *dev, const struct vio_features *features)

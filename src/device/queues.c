@@ -74,12 +74,12 @@ int vio_device_queue_start(struct vio_device *dev, uint16_t queue, const struct 
 	return 0;
 }
 
-uint16_t vio_device_queue_stop(struct vio_device *dev, uint16_t queue)
+struct vio_devq_position vio_device_queue_stop(struct vio_device *dev, uint16_t queue)
 {
 	struct vio_devq *q;
 
 	if (queue >= dev->queue_count || !dev->queues || !dev->queues[queue].running)
-		return 0;
+		return (struct vio_devq_position){ 0, 0 };
 	q = &dev->queues[queue];
 	if (dev->class->drain)
 		dev->class->drain(dev, q);

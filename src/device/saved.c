@@ -13,13 +13,16 @@
  *	body	char name[16] of the class, u32 device id, u32 class version,
  *		u64 features[2], u8 status, u32 config generation,
  *		u16 queues, for each: u8 runs, and if it does u16 size, u16 next
- *		index, u64 descriptor, driver and device area,
+ *		to take, in format 2 u16 next to fill, u64 descriptor, driver
+ *		and device area,
  *		u32 bytes of the class's own state, and these
  *
- * The order of bytes and the sizes are the same on every machine.
+ * Format 2 is that of a device whose queues are packed: a split ring knows itself where it
+ * was filled to. The order of bytes and the sizes are the same on every machine.
  */
 #define SAVED_MAGIC        0x4f495631u /* "1VIO" */
 #define SAVED_FORMAT       1u
+#define SAVED_PACKED       2u
 #define SAVED_HEADER_BYTES 16u
 #define SAVED_NAME_BYTES   16u
 
@@ -56,6 +59,8 @@ static void save_queue(struct vio_device *dev, uint16_t queue, struct vio_state_
 		return;
 	vio_state_put_u16(writer, q->size);
 	vio_state_put_u16(writer, q->avail_next);
+	if (q->packed)
+		vio_state_put_u16(writer, q->used_visible);
 	vio_state_put_u64(writer, config->descriptor_area.raw);
 	vio_state_put_u64(writer, config->driver_area.raw);
 	vio_state_put_u64(writer, config->device_area.raw);
@@ -102,22 +107,26 @@ size_t vio_device_save(struct vio_device *dev, void *to, size_t size)
 					  false };
 	save_body(dev, &body);
 	vio_state_put_u32(&header, SAVED_MAGIC);
-	vio_state_put_u16(&header, SAVED_FORMAT);
+	vio_state_put_u16(&header,
+			  vio_device_has_feature(dev, VIRTIO_F_RING_PACKED) ? SAVED_PACKED : SAVED_FORMAT);
 	vio_state_put_u16(&header, 0);
 	vio_state_put_u32(&header, (uint32_t)body.used);
 	vio_state_put_u32(&header, checksum(body.to, body.used));
 	return SAVED_HEADER_BYTES + body.used;
 }
 
-static bool header_valid(struct vio_state_reader *reader)
+static bool header_valid(struct vio_state_reader *reader, uint16_t *format)
 {
 	uint32_t magic = vio_state_get_u32(reader);
-	uint16_t format = vio_state_get_u16(reader);
-	uint16_t zero = vio_state_get_u16(reader);
-	uint32_t bytes = vio_state_get_u32(reader);
-	uint32_t crc = vio_state_get_u32(reader);
+	uint16_t zero;
+	uint32_t bytes, crc;
 
-	return !reader->failed && magic == SAVED_MAGIC && format == SAVED_FORMAT && !zero &&
+	*format = vio_state_get_u16(reader);
+	zero = vio_state_get_u16(reader);
+	bytes = vio_state_get_u32(reader);
+	crc = vio_state_get_u32(reader);
+	return !reader->failed && magic == SAVED_MAGIC &&
+	       (*format == SAVED_FORMAT || *format == SAVED_PACKED) && !zero &&
 	       bytes == reader->size - SAVED_HEADER_BYTES &&
 	       crc == checksum(reader->from + SAVED_HEADER_BYTES, bytes);
 }
@@ -125,13 +134,14 @@ static bool header_valid(struct vio_state_reader *reader)
 /* What is judged before anything changes; queues go to dev->queue_configs, with size 0 if they don't run. */
 struct saved {
 	uint32_t class_version;
+	uint16_t format;
 	struct vio_features features;
 	uint8_t status;
 	uint32_t config_generation;
 	struct vio_state_reader own;
 };
 
-static bool parse_queues(struct vio_device *dev, struct vio_state_reader *reader)
+static bool parse_queues(struct vio_device *dev, struct vio_state_reader *reader, bool packed)
 {
 	uint16_t queue;
 
@@ -143,13 +153,15 @@ static bool parse_queues(struct vio_device *dev, struct vio_state_reader *reader
 
 		if (runs) {
 			config.size = vio_state_get_u16(reader);
-			config.avail_base = vio_state_get_u16(reader);
+			config.at.avail = vio_state_get_u16(reader);
+			if (packed)
+				config.at.used = vio_state_get_u16(reader);
 			config.descriptor_area = vio_addr_make(vio_state_get_u64(reader));
 			config.driver_area = vio_addr_make(vio_state_get_u64(reader));
 			config.device_area = vio_addr_make(vio_state_get_u64(reader));
 		}
-		if (runs > 1 ||
-		    (runs && (!vio_is_power_of_two(config.size) || config.size > dev->queue_size_max)))
+		if (runs > 1 || (runs && (!config.size || config.size > dev->queue_size_max ||
+					  (!packed && !vio_is_power_of_two(config.size)))))
 			return false;
 		dev->queue_configs[queue] = config;
 	}
@@ -183,7 +195,8 @@ static bool parse_body(struct vio_device *dev, struct vio_state_reader *reader, 
 	saved->status = vio_state_get_u8(reader);
 	saved->config_generation = vio_state_get_u32(reader);
 	if (saved->class_version > dev->class->version || !status_valid(saved->status) ||
-	    !parse_queues(dev, reader))
+	    vio_features_has(&saved->features, VIRTIO_F_RING_PACKED) != (saved->format == SAVED_PACKED) ||
+	    !parse_queues(dev, reader, saved->format == SAVED_PACKED))
 		return false;
 	own = vio_state_get_u32(reader);
 	if (reader->failed || own != reader->size - reader->used) /* hostile: G9 G10 */
@@ -237,7 +250,8 @@ int vio_device_load(struct vio_device *dev, const void *from, size_t size)
 
 	if (dev->phase != VIO_DEVICE_ATTACHED || dev->status) /* hostile: G11 G12 */
 		return -VIO_EPHASE;
-	if (!header_valid(&reader) || !parse_body(dev, &reader, &saved)) /* hostile: G1 G2 G16 */
+	if (!header_valid(&reader, &saved.format) ||
+	    !parse_body(dev, &reader, &saved)) /* hostile: G1 G2 G16 */
 		return -VIO_ESTATE;
 	error = restore(dev, &saved);
 	if (error)

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include <string.h>
 
+#include <vireo/config.h>
+
 #include "driver/core.h"
 
 /* The bits that belong to no device type (6); of these only what ring and core can do is ever accepted. */
@@ -9,8 +11,14 @@
 
 struct vio_features vio_dev_ring_features(void)
 {
-	return vio_features_low(UINT64_C(1) << VIRTIO_F_INDIRECT_DESC | UINT64_C(1) << VIRTIO_F_EVENT_IDX |
-				UINT64_C(1) << VIRTIO_F_RING_RESET);
+	const uint64_t some = (uint64_t)VIO_CONFIG_PACKED << VIRTIO_F_RING_PACKED |
+			      (uint64_t)VIO_CONFIG_IN_ORDER << VIRTIO_F_IN_ORDER |
+			      (uint64_t)VIO_CONFIG_ORDER_PLATFORM << VIRTIO_F_ORDER_PLATFORM;
+
+	/* spec: DRV-BASIC-040 DRV-BASIC-041; where a transport carries longer notifications it makes them. */
+	return vio_features_low(
+		some | UINT64_C(1) << VIRTIO_F_INDIRECT_DESC | UINT64_C(1) << VIRTIO_F_EVENT_IDX |
+		UINT64_C(1) << VIRTIO_F_NOTIFICATION_DATA | UINT64_C(1) << VIRTIO_F_RING_RESET);
 }
 
 /* spec: DRV-BASIC-008 DRV-BASIC-009 DRV-BASIC-043 DRV-BASIC-047 */
@@ -20,8 +28,7 @@ static struct vio_features understood(void)
 				  << FIRST_RESERVED;
 	struct vio_features types = { { ~reserved, UINT64_MAX } };
 
-	/* Where a transport carries them, it knows what to write. */
-	vio_features_set(&types, VIRTIO_F_NOTIFICATION_DATA);
+	/* Where a transport carries it, it knows what to write. */
 	vio_features_set(&types, VIRTIO_F_NOTIF_CONFIG_DATA);
 	return vio_features_or(types, vio_dev_ring_features());
 }

@@ -100,7 +100,7 @@ void vio_dev_kick_late(struct vio_dev *dev)
 	}
 }
 
-/* hostile: B42, a power of two that a ring can have, whatever the device says; or a negative code. */
+/* hostile: B42, a size that a ring can have, whatever the device says; or a negative code. */
 static int choose_size(struct vio_dev *dev, uint16_t queue, uint16_t wish)
 {
 	uint32_t most = dev->transport->queue_size_max(dev, queue);
@@ -108,11 +108,14 @@ static int choose_size(struct vio_dev *dev, uint16_t queue, uint16_t wish)
 
 	if (!most)
 		return -VIO_ENOENT;
-	if (dev->transport->flags & VIO_TRANSPORT_SIZE_FIXED)
+	if (dev->transport->flags & VIO_TRANSPORT_SIZE_FIXED) /* spec: DRV-SPLIT-002 */
 		return vio_is_power_of_two(most) && most <= VIRTQ_SIZE_MAX ? (int)most : -VIO_EPEER;
 	if (size > most)
 		size = most;
-	while (!vio_is_power_of_two(size))
+	if (size > VIRTQ_SIZE_MAX)
+		size = VIRTQ_SIZE_MAX;
+	/* A packed ring may have any. */
+	while (!vio_dev_has_feature(dev, VIRTIO_F_RING_PACKED) && !vio_is_power_of_two(size))
 		size &= size - 1;
 	return (int)size;
 }
@@ -237,7 +240,7 @@ int vio_dev_reenable_queue(struct vio_dev *dev, uint16_t queue)
 		return -VIO_EPHASE;
 	if (again->q.in_flight)
 		return -VIO_EBUSY;
-	error = enable(dev, queue, again);
+	error = enable(dev, queue, again); /* spec: DRV-RING-002 */
 	again->was_reset = error != 0;
 	return error;
 }

@@ -31,6 +31,8 @@ void vio_mem_init(struct vio_mem *mem, struct vio_region *storage, unsigned capa
 	mem->regions = storage;
 	mem->count = 0;
 	mem->capacity = capacity;
+	mem->translate = NULL;
+	mem->translate_context = NULL;
 }
 
 int vio_mem_add(struct vio_mem *mem, const struct vio_region *region)
@@ -78,6 +80,22 @@ static const struct vio_region *region_find(const struct vio_mem *mem, unsigned 
 	return &mem->regions[at - 1];
 }
 
+/*
+ * The region that holds addr when it isn't in the table, in *found; NULL when nobody knows one. An
+ * answer is judged as the table's own are: it has to hold the address, and to end where one can.
+ */
+static const struct vio_region *region_translate(const struct vio_mem *mem, uint64_t addr, unsigned access,
+						 struct vio_region *found)
+{
+	uint64_t end;
+
+	if (!mem->translate || !mem->translate(mem->translate_context, vio_addr_make(addr), access, found))
+		return NULL;
+	if (!region_holds(found, addr) || !vio_add_u64(found->base.raw, found->size, &end))
+		return NULL;
+	return found;
+}
+
 int vio_mem_resolve(const struct vio_mem *mem, unsigned *hint, struct vio_addr addr, uint64_t length,
 		    unsigned access, struct vio_span *spans, unsigned max)
 {
@@ -87,9 +105,12 @@ int vio_mem_resolve(const struct vio_mem *mem, unsigned *hint, struct vio_addr a
 	/* Ends, as each round takes at least a byte off `length` and passes a region for good. */
 	while (length) {
 		const struct vio_region *region = region_find(mem, hint, at);
+		struct vio_region translated;
 		uint64_t offset, piece;
 		uint8_t *host;
 
+		if (!region)
+			region = region_translate(mem, at, access, &translated);
 		if (!region || (region->rights & access) != access)
 			return -VIO_EACCES;
 		offset = at - region->base.raw;

@@ -5,18 +5,22 @@
 #include <vireo/memory.h>
 
 /*
- * vio_mem_resolve() for the common case, in line: all of [addr, addr + length) in
- * the region hit last. false says nothing but that the long way has to be taken.
+ * vio_mem_resolve() for the common case, in line, in two steps: a copy of the region hit
+ * last, and all of [addr, addr + length) in it, length not 0. false says nothing but that
+ * the long way has to be taken.
  */
-static inline bool mem_resolve_hit(const struct vio_mem *mem, unsigned hint, uint64_t addr, uint64_t length,
-				   unsigned access, struct vio_span *span)
+static inline struct vio_region mem_region_last(const struct vio_mem *mem, unsigned hint)
 {
-	const struct vio_region *region = &mem->regions[hint];
-	uint64_t offset;
+	if (hint < mem->count)
+		return mem->regions[hint];
+	return (struct vio_region){ .size = 0 };
+}
 
-	if (hint >= mem->count)
-		return false;
-	offset = addr - region->base.raw;
+static inline bool mem_region_hit(const struct vio_region *region, uint64_t addr, uint64_t length,
+				  unsigned access, struct vio_span *span)
+{
+	const uint64_t offset = addr - region->base.raw;
+
 	if (offset >= region->size || length > region->size - offset || (region->rights & access) != access)
 		return false;
 	span->host = region->host + offset;

@@ -1,15 +1,16 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include <string.h>
 
-#include <vireo/devq.h>
-#include <vireo/spec/virtio_ring.h>
+#include <vireo/config.h>
 
-#include "base/atomic.h"
+#include "ring/packed.h"
+#include "ring/walk.h"
 
 /*
- * The storage, in this order: spans, requests, slots, busy bits. Each slot has
- * spans_max spans and a request; slots are handed out last in, first out, so that
- * a device that answers at once stays in the same few cache lines.
+ * The storage, in this order: spans, requests, records or slots, busy bytes. Each slot has
+ * spans_max spans and a request. Slots are handed out last in, first out, so that a device
+ * that answers at once stays in the same few cache lines; in order they go round, as a
+ * record stands at the slot of its buffer.
  */
 
 static uint32_t request_stride(uint32_t request_bytes)
@@ -19,23 +20,26 @@ static uint32_t request_stride(uint32_t request_bytes)
 	return (request_bytes + align - 1) / align * align;
 }
 
-size_t vio_devq_storage_bytes(uint16_t size_max, uint16_t spans_max, uint32_t request_bytes)
+static size_t span_bytes(uint16_t size_max, uint16_t spans_max)
 {
-	size_t bytes = (size_t)size_max * spans_max * sizeof(struct vio_span);
 	const size_t align = _Alignof(max_align_t);
 
-	bytes = (bytes + align - 1) / align * align;
-	bytes += (size_t)size_max * request_stride(request_bytes);
-	bytes += (size_t)size_max * sizeof(uint16_t);
-	return (bytes + (size_max + 7u) / 8 + align - 1) / align * align;
+	return ((size_t)size_max * spans_max * sizeof(struct vio_span) + align - 1) / align * align;
+}
+
+size_t vio_devq_storage_bytes(uint16_t size_max, uint16_t spans_max, uint32_t request_bytes)
+{
+	const size_t align = _Alignof(max_align_t);
+	size_t bytes = span_bytes(size_max, spans_max) + (size_t)size_max * request_stride(request_bytes);
+
+	bytes += (size_t)size_max * (sizeof(struct vio_devq_done) + 1);
+	return (bytes + align - 1) / align * align;
 }
 
 void vio_devq_init(struct vio_devq *q, uint16_t index, uint16_t size_max, uint16_t spans_max,
 		   uint32_t request_bytes, void *storage, void *context,
 		   void (*interrupt)(void *context, struct vio_devq *q))
 {
-	size_t span_bytes = (size_t)size_max * spans_max * sizeof(struct vio_span);
-	const size_t align = _Alignof(max_align_t);
 	uint8_t *at = storage;
 
 	memset(q, 0, sizeof(*q));
@@ -46,11 +50,12 @@ void vio_devq_init(struct vio_devq *q, uint16_t index, uint16_t size_max, uint16
 	q->interrupt = interrupt;
 	q->interrupt_context = context;
 	q->spans = storage;
-	at += (span_bytes + align - 1) / align * align;
+	at += span_bytes(size_max, spans_max);
 	q->requests = at;
 	at += (size_t)size_max * q->request_stride;
+	q->order = (struct vio_devq_done *)(void *)at;
 	q->slots = (uint16_t *)(void *)at;
-	at += (size_t)size_max * sizeof(uint16_t);
+	at += (size_t)size_max * sizeof(struct vio_devq_done);
 	q->busy = at;
 }
 
@@ -65,81 +70,319 @@ static void *area(struct vio_devq *q, const struct vio_mem *mem, struct vio_addr
 	return host;
 }
 
+/* Bytes of the three areas. */
+static void area_bytes(const struct vio_devq_config *config, bool packed, uint64_t bytes[3])
+{
+	bytes[0] = 16ull * config->size;
+	bytes[1] = packed ? sizeof(struct pvirtq_event_suppress) : 6 + 2ull * config->size;
+	bytes[2] = packed ? sizeof(struct pvirtq_event_suppress) : 6 + 8ull * config->size;
+}
+
 /* The three areas of `config` are disjoint (hostile: A75). They lie in memory, so no end wraps. */
-static bool areas_disjoint(const struct vio_devq_config *config)
+static bool areas_disjoint(const struct vio_devq_config *config, const uint64_t bytes[3])
 {
 	const uint64_t begin[3] = { config->descriptor_area.raw, config->driver_area.raw,
 				    config->device_area.raw };
-	const uint64_t end[3] = { begin[0] + 16ull * config->size, begin[1] + 6 + 2ull * config->size,
-				  begin[2] + 6 + 8ull * config->size };
 	unsigned a, b;
 
 	for (a = 0; a < 3; a++)
 		for (b = a + 1; b < 3; b++)
-			if (begin[a] < end[b] && begin[b] < end[a])
+			if (begin[a] < begin[b] + bytes[b] && begin[b] < begin[a] + bytes[a])
 				return false;
 	return true;
 }
 
+static int areas_find(struct vio_devq *q, const struct vio_mem *mem, const struct vio_devq_config *config)
+{
+	const unsigned both = VIO_MEM_READ | VIO_MEM_WRITE;
+	uint64_t bytes[3];
+
+	area_bytes(config, q->packed, bytes);
+	if (q->packed) {
+		q->ring = area(q, mem, config->descriptor_area, bytes[0], VIRTQ_DESC_ALIGN, both);
+		q->driver_event =
+			area(q, mem, config->driver_area, bytes[1], PVIRTQ_EVENT_ALIGN, VIO_MEM_READ);
+		q->device_event = area(q, mem, config->device_area, bytes[2], PVIRTQ_EVENT_ALIGN, both);
+	} else {
+		q->desc = area(q, mem, config->descriptor_area, bytes[0], VIRTQ_DESC_ALIGN, VIO_MEM_READ);
+		q->avail = area(q, mem, config->driver_area, bytes[1], VIRTQ_AVAIL_ALIGN, VIO_MEM_READ);
+		q->used = area(q, mem, config->device_area, bytes[2], VIRTQ_USED_ALIGN, both);
+	}
+	if (!vio_devq_broken(q) && !areas_disjoint(config, bytes))
+		q->fault = (struct vio_fault){ VIO_FAULT_RING_OVERLAP, q->index, 0, config->device_area.raw };
+	return vio_devq_broken(q) ? -VIO_EPEER : 0;
+}
+
+/* Entries that a device at `at` had taken and not given back; -1: it can't have stood there. */
+static int entries_between(const struct vio_devq_position *at, uint16_t size)
+{
+	int distance = packed_offset(at->avail) - packed_offset(at->used);
+
+	if (packed_offset(at->avail) >= size || packed_offset(at->used) >= size)
+		return -1;
+	if ((at->avail ^ at->used) & PVIRTQ_WRAP)
+		distance += size;
+	return distance < 0 || distance > size ? -1 : distance;
+}
+
+/* Checks what the ring itself can't do or be, before anything changes. */
+static int config_check(const struct vio_devq *q, const struct vio_devq_config *config)
+{
+	if (!config->size || config->size > VIRTQ_SIZE_MAX || config->size > q->size_max)
+		return -VIO_EINVAL;
+	if (!vio_features_has(&config->features, VIRTIO_F_RING_PACKED))
+		return vio_is_power_of_two(config->size) ? 0 : -VIO_EINVAL;
+	if (!VIO_CONFIG_PACKED)
+		return -VIO_ENOTSUP;
+	return entries_between(&config->at, config->size) < 0 ? -VIO_EINVAL : 0; /* hostile: A66 */
+}
+
+/* Private state at the beginning of a life. */
+static void state_begin(struct vio_devq *q, const struct vio_devq_config *config)
+{
+	const struct vio_features *features = &config->features;
+	const uint16_t size = config->size;
+	unsigned slot;
+
+	q->size = size;
+	q->mem_hint = 0;
+	q->event_idx = vio_features_has(features, VIRTIO_F_EVENT_IDX);
+	q->indirect = vio_features_has(features, VIRTIO_F_INDIRECT_DESC);
+	q->in_order = vio_features_has(features, VIRTIO_F_IN_ORDER);
+	/* Bit 24 is only a legacy driver's. */
+	q->notify_on_empty = vio_features_has(features, VIRTIO_F_NOTIFY_ON_EMPTY) &&
+			     !vio_features_has(features, VIRTIO_F_VERSION_1);
+	q->polling = false;
+	q->kicks_off = false;
+	q->avail_next = config->at.avail;
+	q->avail_seen = config->at.avail;
+	q->in_flight = 0;
+	q->entries = 0;
+	q->order_next = 0;
+	q->run = (struct vio_devq_run){ .buffers = 0 };
+	q->budget = VIO_DEVQ_NO_BUDGET;
+	q->generation++;
+	if (!q->in_order)
+		for (slot = 0; slot < size; slot++)
+			q->slots[slot] = (uint16_t)(size - 1 - slot);
+	memset(q->busy, 0, size);
+}
+
+/*
+ * VIRTIO_F_ORDER_PLATFORM asks for nothing here: a device that is a program is one more
+ * processor to the driver, and orders its accesses as for one always.
+ */
 int vio_devq_start(struct vio_devq *q, const struct vio_mem *mem, const struct vio_devq_config *config)
 {
-	uint16_t size = config->size;
-	unsigned slot;
+	int error;
 
 	if (q->running)
 		return -VIO_EBUSY;
-	if (!vio_is_power_of_two(size) || size > q->size_max)
-		return -VIO_EINVAL;
-	if (vio_features_has(&config->features, VIRTIO_F_RING_PACKED))
-		return -VIO_ENOTSUP;
+	error = config_check(q, config);
+	if (error)
+		return error;
 	q->fault = (struct vio_fault){ VIO_FAULT_NONE, q->index, 0, 0 };
-	q->desc = area(q, mem, config->descriptor_area, 16ull * size, VIRTQ_DESC_ALIGN, VIO_MEM_READ);
-	q->avail = area(q, mem, config->driver_area, 6 + 2ull * size, VIRTQ_AVAIL_ALIGN, VIO_MEM_READ);
-	q->used = area(q, mem, config->device_area, 6 + 8ull * size, VIRTQ_USED_ALIGN,
-		       VIO_MEM_READ | VIO_MEM_WRITE);
-	if (!vio_devq_broken(q) && !areas_disjoint(config))
-		q->fault = (struct vio_fault){ VIO_FAULT_RING_OVERLAP, q->index, 0, config->device_area.raw };
-	if (vio_devq_broken(q))
-		return -VIO_EPEER;
-
+	q->packed = vio_features_has(&config->features, VIRTIO_F_RING_PACKED);
+	error = areas_find(q, mem, config);
+	if (error)
+		return error;
 	q->mem = mem;
-	q->mem_hint = 0;
-	q->size = size;
-	q->event_idx = vio_features_has(&config->features, VIRTIO_F_EVENT_IDX);
-	q->indirect = vio_features_has(&config->features, VIRTIO_F_INDIRECT_DESC);
-	q->polling = false;
-	q->kicks_off = false;
-	q->avail_next = config->avail_base;
-	q->avail_seen = config->avail_base;
-	/* Where the driver has seen us stop; 0 in a ring that never ran. */
-	q->used_next = vio_load_le16(&q->used->idx);
+	state_begin(q, config);
+	if (q->packed) {
+		q->used_next = config->at.used;
+		q->entries = (uint16_t)entries_between(&config->at, config->size);
+		/* A queue that was stopped while polling left this at DISABLE. */
+		vio_store_fields32(q->device_event, (uint32_t)RING_EVENT_FLAGS_ENABLE << 16);
+	} else {
+		/* Where the driver has seen us stop; 0 in a ring that never ran. */
+		q->used_next = vio_load_le16(&q->used->idx);
+		/* Stopped while polling it is still set; without EVENT_IDX kicks depend on it. */
+		vio_store_le16(&q->used->flags, 0); /* spec: DEV-SPLIT-015 DEV-SPLIT-016 */
+	}
 	q->used_visible = q->used_next;
-	q->in_flight = 0;
-	q->budget = VIO_DEVQ_NO_BUDGET;
-	q->generation++;
-	for (slot = 0; slot < size; slot++)
-		q->slots[slot] = (uint16_t)(size - 1 - slot);
-	memset(q->busy, 0, (size + 7u) / 8);
-	/* A queue that was stopped while polling left this set; without EVENT_IDX kicks depend on it. */
-	vio_store_le16(&q->used->flags, 0); /* spec: DEV-SPLIT-015 DEV-SPLIT-016 */
 	q->running = true;
 	return 0;
 }
 
-uint16_t vio_devq_stop(struct vio_devq *q)
+struct vio_devq_position vio_devq_stop(struct vio_devq *q)
 {
-	uint16_t base = q->avail_next;
+	const struct vio_devq_position at = { q->avail_next, q->used_visible };
 
 	/* spec: DEV-RING-001 DEV-RING-002 */
 	q->running = false;
 	q->desc = NULL;
 	q->avail = NULL;
 	q->used = NULL;
+	q->ring = NULL;
+	q->driver_event = NULL;
+	q->device_event = NULL;
 	q->mem = NULL;
-	return base;
+	return at;
 }
 
 void vio_devq_set_budget(struct vio_devq *q, uint32_t budget)
 {
 	q->budget = budget;
+}
+
+/* A constant where packed rings are left out, so that nothing refers to them, optimized or not. */
+#define IS_PACKED(q) (VIO_CONFIG_PACKED && (q)->packed)
+
+static inline bool is_live(const struct vio_devq *q)
+{
+	return q->running && !vio_devq_broken(q);
+}
+
+bool vio_devq_pop(struct vio_devq *q, struct vio_buf *buf)
+{
+	if (!is_live(q))
+		return false;
+	return IS_PACKED(q) ? vio_packed_pop(q, buf) : vio_split_pop(q, buf);
+}
+
+unsigned vio_devq_pop_many(struct vio_devq *q, struct vio_buf *buffers, unsigned max)
+{
+	if (!is_live(q))
+		return 0;
+	return IS_PACKED(q) ? vio_packed_pop_many(q, buffers, max) : vio_split_pop_many(q, buffers, max);
+}
+
+/*
+ * A buffer of an earlier life is dropped. One of a broken queue frees its slot, and no more:
+ * the driver isn't told.
+ */
+static bool may_push(struct vio_devq *q, const struct vio_buf *buf)
+{
+	if (!devq_holds(q, buf))
+		return false;
+	if (!vio_devq_broken(q))
+		return true;
+	if (!q->in_order)
+		devq_release(q, buf);
+	return false;
+}
+
+void vio_devq_push(struct vio_devq *q, const struct vio_buf *buf, uint32_t written)
+{
+	if (!may_push(q, buf))
+		return;
+	if (IS_PACKED(q))
+		vio_packed_push(q, buf, written);
+	else
+		vio_split_push(q, buf, written);
+}
+
+void vio_devq_push_many(struct vio_devq *q, const struct vio_buf *buffers, const uint32_t *written,
+			unsigned count)
+{
+	unsigned i;
+
+	if (!is_live(q))
+		for (i = 0; i < count; i++)
+			may_push(q, &buffers[i]);
+	else if (IS_PACKED(q))
+		vio_packed_push_many(q, buffers, written, count);
+	else
+		vio_split_push_many(q, buffers, written, count);
+}
+
+void vio_devq_notify(struct vio_devq *q)
+{
+	if (!is_live(q))
+		return;
+	if (IS_PACKED(q))
+		vio_packed_notify(q);
+	else
+		vio_split_notify(q);
+}
+
+void vio_devq_unpop(struct vio_devq *q, const struct vio_buf *buf)
+{
+	if (!devq_holds(q, buf))
+		return;
+	if (q->in_order) {
+		q->busy[buf->head] = 0;
+		q->in_flight--;
+		q->entries = (uint16_t)(q->entries - buf->entries);
+		q->order_next = buf->slot;
+	} else {
+		devq_release(q, buf);
+	}
+	if (IS_PACKED(q))
+		q->avail_next = packed_retreat(q->avail_next, buf->entries, q->size);
+	else
+		q->avail_next--;
+	if (q->budget != VIO_DEVQ_NO_BUDGET)
+		q->budget++;
+}
+
+bool vio_devq_enable_kick(struct vio_devq *q)
+{
+	q->polling = false;
+	if (!is_live(q))
+		return true;
+	if (IS_PACKED(q))
+		vio_packed_kicks_ask(q);
+	else
+		vio_split_kicks_ask(q);
+	/* Pairs with the one in vio_drvq_kick_prepare(): we see its buffer or it sees that we ask. */
+	vio_full_barrier();
+	return !(IS_PACKED(q) ? vio_packed_pending(q) : vio_split_pending(q));
+}
+
+void vio_devq_disable_kick(struct vio_devq *q)
+{
+	q->polling = true;
+	if (!is_live(q))
+		return;
+	if (IS_PACKED(q))
+		vio_packed_kicks_refuse(q);
+	else
+		vio_split_kicks_refuse(q);
+}
+
+/*
+ * A buffer that is skipped, that is, named by no used entry of its own, counts as written
+ * to its last byte, so only one that was may be. Some drivers look at the length of each
+ * buffer that they receive into, and never learn of one that was skipped: those with
+ * nothing to read are told one by one.
+ */
+void vio_devq_order_push(struct vio_devq *q, const struct vio_buf *buf, uint32_t written)
+{
+	q->order[buf->slot] = (struct vio_devq_done){
+		.written = devq_written(buf, written),
+		.name = buf->head,
+		.entries = buf->entries,
+		.pushed = true,
+		.whole = written >= buf->writable_limit && !buf->receives,
+	};
+}
+
+bool vio_devq_order_next(struct vio_devq *q, struct vio_devq_run *run, bool all)
+{
+	/* The oldest record in flight: those in flight end just before order_next. */
+	unsigned at = q->order_next + (q->order_next >= q->in_flight ? 0u : q->size) - q->in_flight;
+
+	/* Ends: each round takes one out of flight. */
+	while (q->in_flight && q->order[at].pushed && (q->run.open || !q->run.buffers)) {
+		const struct vio_devq_done *done = &q->order[at];
+
+		/* More than the ring is more than one entry can say; it takes a driver that doesn't wait. */
+		if (q->run.entries + done->entries > q->size)
+			break;
+		q->run.name = done->name;
+		q->run.written = done->written;
+		q->run.buffers++;
+		q->run.entries = (uint16_t)(q->run.entries + done->entries);
+		q->run.open = done->whole;
+		q->busy[done->name] = 0;
+		q->in_flight--;
+		q->entries = (uint16_t)(q->entries - done->entries);
+		at = at + 1 == q->size ? 0 : at + 1;
+	}
+	if (!q->run.buffers || (q->run.open && !all))
+		return false;
+	*run = q->run;
+	q->run = (struct vio_devq_run){ .buffers = 0 };
+	return true;
 }

@@ -18,6 +18,7 @@ static const char *const names[VIO_FAULT_KIND_COUNT] = {
 	[VIO_FAULT_BUFFER_MEMORY] = "buffer outside of memory",
 	[VIO_FAULT_RING_MEMORY] = "ring misaligned or outside of memory",
 	[VIO_FAULT_RING_OVERLAP] = "ring areas overlap",
+	[VIO_FAULT_CHAIN_PART] = "descriptor chain isn't wholly available",
 	[VIO_FAULT_USED_IDX] = "used index moved by more than is in flight",
 	[VIO_FAULT_USED_ID] = "used id beyond the descriptor table",
 	[VIO_FAULT_USED_NOT_IN_FLIGHT] = "used id is not in flight",

@@ -517,7 +517,7 @@ static void each_queue_has_its_own(void **state)
 	assert_int_equal(get_one(test, 2), -1);
 	for (uint16_t queue = 0; queue < 2; queue++) {
 		again = test->h.dev.queue_configs[queue];
-		again.avail_base = vio_device_queue_stop(&test->h.dev, queue);
+		again.at = vio_device_queue_stop(&test->h.dev, queue);
 		assert_int_equal(set_one(test, queue, 8, 200), VIRTIO_NET_ERR);
 		assert_int_equal(get_one(test, queue), -1);
 		assert_int_equal(vio_device_queue_start(&test->h.dev, queue, &again), 0);

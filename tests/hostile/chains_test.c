@@ -111,6 +111,7 @@ static void no_bytes_in_the_middle(struct test_world *w)
 	assert_int_equal(vio_read(&buf, text, sizeof(text)), 4);
 	assert_memory_equal(text, "abcd", 4);
 	vio_devq_push(&w->q, &buf, 0);
+	vio_devq_notify(&w->q);
 }
 
 /* hostile: A11 A12 A29, a buffer of nothing comes and goes. */
@@ -139,21 +140,21 @@ static void no_bytes_at_all(struct test_world *w)
 static void length_all_ones(struct test_world *w)
 {
 	offer_single(w, WORLD_LOW, UINT32_MAX, 0);
-	test_world_faults(w, VIO_FAULT_BUFFER_MEMORY, 0, WORLD_LOW);
+	test_world_faults(w, VIO_FAULT_BUFFER_MEMORY, test_ring_place(&w->ring, 0), WORLD_LOW);
 }
 
 /* hostile: A15 */
 static void end_wraps(struct test_world *w)
 {
 	offer_single(w, WORLD_TOP + 8, UINT32_MAX, F_WRITE);
-	test_world_faults(w, VIO_FAULT_BUFFER_MEMORY, 0, WORLD_TOP + 8);
+	test_world_faults(w, VIO_FAULT_BUFFER_MEMORY, test_ring_place(&w->ring, 0), WORLD_TOP + 8);
 }
 
 /* hostile: A16 */
 static void last_byte_of_all(struct test_world *w)
 {
 	offer_single(w, UINT64_MAX, 1, F_WRITE);
-	test_world_faults(w, VIO_FAULT_BUFFER_MEMORY, 0, UINT64_MAX);
+	test_world_faults(w, VIO_FAULT_BUFFER_MEMORY, test_ring_place(&w->ring, 0), UINT64_MAX);
 }
 
 /* hostile: A17 */
@@ -170,6 +171,7 @@ static void ends_with_its_region(struct test_world *w)
 		assert_int_equal(vio_write(&buf, "123456", 6), 3);
 		assert_memory_equal(test_memory_at(&w->memory, ends[i] - 3), "123", 3);
 		vio_devq_push(&w->q, &buf, 3);
+		vio_devq_notify(&w->q);
 	}
 }
 
@@ -177,21 +179,23 @@ static void ends_with_its_region(struct test_world *w)
 static void one_past_its_region(struct test_world *w)
 {
 	offer_single(w, WORLD_FAR + WORLD_DATA_BYTES - 3, 4, F_WRITE);
-	test_world_faults(w, VIO_FAULT_BUFFER_MEMORY, 0, WORLD_FAR + WORLD_DATA_BYTES - 3);
+	test_world_faults(w, VIO_FAULT_BUFFER_MEMORY, test_ring_place(&w->ring, 0),
+			  WORLD_FAR + WORLD_DATA_BYTES - 3);
 }
 
 /* hostile: A18 at 2^64 - 1 */
 static void one_past_the_top(struct test_world *w)
 {
 	offer_single(w, WORLD_TOP + WORLD_TOP_BYTES - 1, 2, F_WRITE);
-	test_world_faults(w, VIO_FAULT_BUFFER_MEMORY, 0, WORLD_TOP + WORLD_TOP_BYTES - 1);
+	test_world_faults(w, VIO_FAULT_BUFFER_MEMORY, test_ring_place(&w->ring, 0),
+			  WORLD_TOP + WORLD_TOP_BYTES - 1);
 }
 
 /* hostile: A19 A24: a device's registers are no memory. */
 static void begins_in_a_hole(struct test_world *w)
 {
 	offer_single(w, WORLD_HOLE, 1, 0);
-	test_world_faults(w, VIO_FAULT_BUFFER_MEMORY, 0, WORLD_HOLE);
+	test_world_faults(w, VIO_FAULT_BUFFER_MEMORY, test_ring_place(&w->ring, 0), WORLD_HOLE);
 }
 
 /* hostile: A20 */
@@ -208,6 +212,7 @@ static void spans_two_regions(struct test_world *w)
 	assert_int_equal(vio_read(&buf, text, 8), 8);
 	assert_string_equal(text, "lowHigh!");
 	vio_devq_push(&w->q, &buf, 0);
+	vio_devq_notify(&w->q);
 
 	offer_single(w, WORLD_LOW, 2 * WORLD_DATA_BYTES, F_WRITE);
 	buf = test_world_pops(w);
@@ -215,13 +220,14 @@ static void spans_two_regions(struct test_world *w)
 	assert_int_equal(buf.writable_bytes, 2 * WORLD_DATA_BYTES);
 	assert_ptr_equal(vio_buf_take_last(&buf), test_memory_at(&w->memory, WORLD_HOLE - 1));
 	vio_devq_push(&w->q, &buf, 0);
+	vio_devq_notify(&w->q);
 }
 
 /* hostile: A21 */
 static void spans_a_hole(struct test_world *w)
 {
 	offer_single(w, WORLD_HIGH, 3 * WORLD_DATA_BYTES, F_WRITE);
-	test_world_faults(w, VIO_FAULT_BUFFER_MEMORY, 0, WORLD_HIGH);
+	test_world_faults(w, VIO_FAULT_BUFFER_MEMORY, test_ring_place(&w->ring, 0), WORLD_HIGH);
 }
 
 /* hostile: A23, whose writes go where the driver asked for, and nowhere else. */
@@ -235,6 +241,7 @@ static void lies_in_a_ring(struct test_world *w)
 	assert_int_equal(vio_write(&buf, "0123456789abcdef0", 17), 16);
 	assert_memory_equal(test_memory_at(&w->memory, addr), "0123456789abcdef", 16);
 	vio_devq_push(&w->q, &buf, 16);
+	vio_devq_notify(&w->q);
 
 	/* Its own descriptors, while it is in flight: what was judged is a copy. */
 	offer_single(w, w->ring.descriptor_area, 16, F_WRITE);
@@ -252,7 +259,7 @@ static void readable_after_writable(struct test_world *w)
 	test_ring_desc(&w->ring, 0, WORLD_LOW, 1, F_WRITE | F_NEXT, 1);
 	test_ring_desc(&w->ring, 1, WORLD_LOW, 1, 0, 0);
 	test_ring_offer(&w->ring, 0);
-	test_world_faults(w, VIO_FAULT_READ_AFTER_WRITE, 1, 0);
+	test_world_faults(w, VIO_FAULT_READ_AFTER_WRITE, test_ring_place(&w->ring, 1), 0);
 }
 
 /* hostile: A25 with a reserved flag, which the fault has to show as it stood */
@@ -262,14 +269,14 @@ static void readable_in_between(struct test_world *w)
 	test_ring_desc(&w->ring, 1, WORLD_LOW, 1, F_NEXT | 0x100, 0);
 	test_ring_desc(&w->ring, 0, WORLD_LOW, 1, F_WRITE, 0);
 	test_ring_offer(&w->ring, 2);
-	test_world_faults(w, VIO_FAULT_READ_AFTER_WRITE, 1, F_NEXT | 0x100);
+	test_world_faults(w, VIO_FAULT_READ_AFTER_WRITE, test_ring_place(&w->ring, 1), F_NEXT | 0x100);
 }
 
 /* hostile: A26 A27, as far as the queue sees them: what the driver may only read isn't written. */
 static void writable_in_read_only_memory(struct test_world *w)
 {
 	offer_single(w, WORLD_ROM, 1, F_WRITE);
-	test_world_faults(w, VIO_FAULT_BUFFER_MEMORY, 0, WORLD_ROM);
+	test_world_faults(w, VIO_FAULT_BUFFER_MEMORY, test_ring_place(&w->ring, 0), WORLD_ROM);
 }
 
 /* hostile: A26 A28, nothing to write; spec: DEV-SPLIT-002 */
@@ -301,6 +308,7 @@ static void nothing_is_readable(struct test_world *w)
 	assert_int_equal(vio_read(&buf, text, 4), 0);
 	assert_memory_equal(text, "none", 4);
 	vio_devq_push(&w->q, &buf, 0);
+	vio_devq_notify(&w->q);
 }
 
 /* Read-only memory is good to read. */
@@ -313,6 +321,7 @@ static void readable_in_read_only_memory(struct test_world *w)
 	assert_int_equal(buf.readable_bytes, WORLD_ROM_BYTES);
 	assert_int_equal(vio_skip(&buf, WORLD_ROM_BYTES + 1), WORLD_ROM_BYTES);
 	vio_devq_push(&w->q, &buf, 0);
+	vio_devq_notify(&w->q);
 }
 
 /* hostile: A30; spec: DEV-SPLIT-001 */
@@ -333,6 +342,7 @@ static void single_bytes(struct test_world *w)
 	assert_string_equal(text, "header");
 	assert_int_equal(buf.writable_bytes, 1);
 	vio_devq_push(&w->q, &buf, 1);
+	vio_devq_notify(&w->q);
 }
 
 /* hostile: A32 */
@@ -344,51 +354,46 @@ static void reserved_flags(struct test_world *w)
 	buf = test_world_pops(w);
 	assert_int_equal(buf.writable_bytes, 4);
 	vio_devq_push(&w->q, &buf, 4);
+	vio_devq_notify(&w->q);
 }
 
-#define ON_EACH(least, features, body)                  \
-	static void test_##body(void **state)           \
-	{                                               \
-		test_world_each(least, features, body); \
-	}
-
-ON_EACH(1, TEST_PLAIN, next_is_itself)
-ON_EACH(2, TEST_PLAIN, two_entry_cycle)
-ON_EACH(1, TEST_PLAIN, next_is_size)
-ON_EACH(1, TEST_PLAIN, next_is_all_ones)
-ON_EACH(1, TEST_PLAIN, head_is_size)
-ON_EACH(1, TEST_PLAIN, head_is_all_ones)
-ON_EACH(1, TEST_PLAIN, chain_of_size_plus_one)
-ON_EACH(1, TEST_PLAIN, chain_of_size)
-ON_EACH(4, TEST_PLAIN, no_bytes_in_the_middle)
-ON_EACH(2, TEST_PLAIN, no_bytes_at_all)
-ON_EACH(1, TEST_PLAIN, length_all_ones)
-ON_EACH(1, TEST_PLAIN, end_wraps)
-ON_EACH(1, TEST_PLAIN, last_byte_of_all)
-ON_EACH(1, TEST_PLAIN, ends_with_its_region)
-ON_EACH(1, TEST_PLAIN, one_past_its_region)
-ON_EACH(1, TEST_PLAIN, one_past_the_top)
-ON_EACH(1, TEST_PLAIN, begins_in_a_hole)
-ON_EACH(1, TEST_PLAIN, spans_two_regions)
-ON_EACH(1, TEST_PLAIN, spans_a_hole)
-ON_EACH(1, TEST_PLAIN, lies_in_a_ring)
-ON_EACH(2, TEST_PLAIN, readable_after_writable)
-ON_EACH(4, TEST_PLAIN, readable_in_between)
-ON_EACH(1, TEST_PLAIN, writable_in_read_only_memory)
-ON_EACH(1, TEST_PLAIN, nothing_is_writable)
-ON_EACH(1, TEST_PLAIN, nothing_is_readable)
-ON_EACH(1, TEST_PLAIN, readable_in_read_only_memory)
-ON_EACH(8, TEST_PLAIN, single_bytes)
-ON_EACH(1, TEST_PLAIN, reserved_flags)
+WORLD_SPLIT(1, TEST_PLAIN | TEST_IN_ORDER, next_is_itself)
+WORLD_SPLIT(2, TEST_PLAIN | TEST_IN_ORDER, two_entry_cycle)
+WORLD_SPLIT(1, TEST_PLAIN | TEST_IN_ORDER, next_is_size)
+WORLD_SPLIT(1, TEST_PLAIN | TEST_IN_ORDER, next_is_all_ones)
+WORLD_SPLIT(1, TEST_PLAIN | TEST_IN_ORDER, head_is_size)
+WORLD_SPLIT(1, TEST_PLAIN | TEST_IN_ORDER, head_is_all_ones)
+WORLD_SPLIT(1, TEST_PLAIN | TEST_IN_ORDER, chain_of_size_plus_one)
+WORLD_BOTH(1, TEST_PLAIN | TEST_IN_ORDER, chain_of_size)
+WORLD_BOTH(4, TEST_PLAIN | TEST_IN_ORDER, no_bytes_in_the_middle)
+WORLD_BOTH(2, TEST_PLAIN | TEST_IN_ORDER, no_bytes_at_all)
+WORLD_BOTH(1, TEST_PLAIN | TEST_IN_ORDER, length_all_ones)
+WORLD_BOTH(1, TEST_PLAIN | TEST_IN_ORDER, end_wraps)
+WORLD_BOTH(1, TEST_PLAIN | TEST_IN_ORDER, last_byte_of_all)
+WORLD_BOTH(1, TEST_PLAIN | TEST_IN_ORDER, ends_with_its_region)
+WORLD_BOTH(1, TEST_PLAIN | TEST_IN_ORDER, one_past_its_region)
+WORLD_BOTH(1, TEST_PLAIN | TEST_IN_ORDER, one_past_the_top)
+WORLD_BOTH(1, TEST_PLAIN | TEST_IN_ORDER, begins_in_a_hole)
+WORLD_BOTH(1, TEST_PLAIN | TEST_IN_ORDER, spans_two_regions)
+WORLD_BOTH(1, TEST_PLAIN | TEST_IN_ORDER, spans_a_hole)
+WORLD_BOTH(1, TEST_PLAIN | TEST_IN_ORDER, lies_in_a_ring)
+WORLD_BOTH(2, TEST_PLAIN | TEST_IN_ORDER, readable_after_writable)
+WORLD_BOTH(4, TEST_PLAIN | TEST_IN_ORDER, readable_in_between)
+WORLD_BOTH(1, TEST_PLAIN | TEST_IN_ORDER, writable_in_read_only_memory)
+WORLD_BOTH(1, TEST_PLAIN | TEST_IN_ORDER, nothing_is_writable)
+WORLD_BOTH(1, TEST_PLAIN | TEST_IN_ORDER, nothing_is_readable)
+WORLD_BOTH(1, TEST_PLAIN | TEST_IN_ORDER, readable_in_read_only_memory)
+WORLD_BOTH(8, TEST_PLAIN | TEST_IN_ORDER, single_bytes)
+WORLD_BOTH(1, TEST_PLAIN | TEST_IN_ORDER, reserved_flags)
 
 /* hostile: A14; the sum counts what is said, whether it is there or not. */
-static void test_chain_beyond_four_gib(void **state)
+static void chain_beyond_four_gib(uint64_t features)
 {
 	static const uint64_t big = UINT64_C(0x1000000000);
 	struct test_world w;
 	struct vio_buf buf;
 
-	test_world_open(&w, 8, 0, TEST_PLAIN);
+	test_world_open(&w, 8, 0, features);
 	test_memory_add(&w.memory, big, UINT64_C(1) << 31, TEST_RW);
 	test_ring_desc(&w.ring, 0, big, 1u << 31, F_WRITE | F_NEXT, 1);
 	test_ring_desc(&w.ring, 1, big, 1u << 31, F_WRITE, 2);
@@ -402,17 +407,17 @@ static void test_chain_beyond_four_gib(void **state)
 	test_ring_desc(&w.ring, 1, big, 1u << 31, F_WRITE | F_NEXT, 2);
 	test_ring_desc(&w.ring, 2, WORLD_LOW, 1, F_WRITE, 0);
 	test_ring_offer(&w.ring, 0);
-	test_world_faults(&w, VIO_FAULT_CHAIN_LENGTH, 2, (UINT64_C(1) << 32) + 1);
+	test_world_faults(&w, VIO_FAULT_CHAIN_LENGTH, test_ring_place(&w.ring, 2), (UINT64_C(1) << 32) + 1);
 	test_world_close(&w);
 }
 
 /* hostile: A133, a device that boasts */
-static void test_written_is_cut(void **state)
+static void written_is_cut(uint64_t features)
 {
 	struct test_world w;
 	struct vio_buf buf;
 
-	test_world_open(&w, 2, 0, TEST_PLAIN);
+	test_world_open(&w, 2, 0, features);
 	test_ring_desc(&w.ring, 0, WORLD_LOW, 5, F_WRITE, 0);
 	test_ring_offer(&w.ring, 0);
 	buf = test_world_pops(&w);
@@ -423,37 +428,49 @@ static void test_written_is_cut(void **state)
 	test_world_close(&w);
 }
 
+static void test_chain_beyond_four_gib(void **state)
+{
+	chain_beyond_four_gib(TEST_PLAIN);
+	chain_beyond_four_gib(TEST_PLAIN | TEST_PACKED);
+}
+
+static void test_written_is_cut(void **state)
+{
+	written_is_cut(TEST_PLAIN);
+	written_is_cut(TEST_PLAIN | TEST_PACKED);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_next_is_itself),
-		cmocka_unit_test(test_two_entry_cycle),
-		cmocka_unit_test(test_next_is_size),
-		cmocka_unit_test(test_next_is_all_ones),
-		cmocka_unit_test(test_head_is_size),
-		cmocka_unit_test(test_head_is_all_ones),
-		cmocka_unit_test(test_chain_of_size_plus_one),
-		cmocka_unit_test(test_chain_of_size),
-		cmocka_unit_test(test_no_bytes_in_the_middle),
-		cmocka_unit_test(test_no_bytes_at_all),
-		cmocka_unit_test(test_length_all_ones),
-		cmocka_unit_test(test_end_wraps),
-		cmocka_unit_test(test_last_byte_of_all),
-		cmocka_unit_test(test_ends_with_its_region),
-		cmocka_unit_test(test_one_past_its_region),
-		cmocka_unit_test(test_one_past_the_top),
-		cmocka_unit_test(test_begins_in_a_hole),
-		cmocka_unit_test(test_spans_two_regions),
-		cmocka_unit_test(test_spans_a_hole),
-		cmocka_unit_test(test_lies_in_a_ring),
-		cmocka_unit_test(test_readable_after_writable),
-		cmocka_unit_test(test_readable_in_between),
-		cmocka_unit_test(test_writable_in_read_only_memory),
-		cmocka_unit_test(test_nothing_is_writable),
-		cmocka_unit_test(test_nothing_is_readable),
-		cmocka_unit_test(test_readable_in_read_only_memory),
-		cmocka_unit_test(test_single_bytes),
-		cmocka_unit_test(test_reserved_flags),
+		cmocka_unit_test(split_next_is_itself),
+		cmocka_unit_test(split_two_entry_cycle),
+		cmocka_unit_test(split_next_is_size),
+		cmocka_unit_test(split_next_is_all_ones),
+		cmocka_unit_test(split_head_is_size),
+		cmocka_unit_test(split_head_is_all_ones),
+		cmocka_unit_test(split_chain_of_size_plus_one),
+		WORLD_TESTS(chain_of_size),
+		WORLD_TESTS(no_bytes_in_the_middle),
+		WORLD_TESTS(no_bytes_at_all),
+		WORLD_TESTS(length_all_ones),
+		WORLD_TESTS(end_wraps),
+		WORLD_TESTS(last_byte_of_all),
+		WORLD_TESTS(ends_with_its_region),
+		WORLD_TESTS(one_past_its_region),
+		WORLD_TESTS(one_past_the_top),
+		WORLD_TESTS(begins_in_a_hole),
+		WORLD_TESTS(spans_two_regions),
+		WORLD_TESTS(spans_a_hole),
+		WORLD_TESTS(lies_in_a_ring),
+		WORLD_TESTS(readable_after_writable),
+		WORLD_TESTS(readable_in_between),
+		WORLD_TESTS(writable_in_read_only_memory),
+		WORLD_TESTS(nothing_is_writable),
+		WORLD_TESTS(nothing_is_readable),
+		WORLD_TESTS(readable_in_read_only_memory),
+		WORLD_TESTS(single_bytes),
+		WORLD_TESTS(reserved_flags),
 		cmocka_unit_test(test_chain_beyond_four_gib),
 		cmocka_unit_test(test_written_is_cut),
 	};

@@ -66,10 +66,10 @@ static void test_kick_of_absent_queues(void **state)
 	for (i = 0; i < VIO_ARRAY_SIZE(queues); i++) {
 		vio_device_kick(&w.dev, queues[i]);
 		assert_int_equal(vio_device_queue_start(&w.dev, queues[i], &config), -VIO_ERANGE);
-		assert_int_equal(vio_device_queue_stop(&w.dev, queues[i]), 0);
+		assert_int_equal(vio_device_queue_stop(&w.dev, queues[i]).avail, 0);
 	}
 	vio_device_kick(&w.dev, 1); /* there, but not started */
-	assert_int_equal(vio_device_queue_stop(&w.dev, 1), 0);
+	assert_int_equal(vio_device_queue_stop(&w.dev, 1).avail, 0);
 	assert_int_equal(w.toy.counts.kick, 0);
 	for (i = 0; i < 100; i++)
 		vio_device_kick(&w.dev, 0); /* hostile: A87, kicks say nothing more than look */
@@ -172,7 +172,7 @@ static void test_queue_reset_with_requests(void **state)
 	vio_device_kick(&w.dev, 1);
 	assert_int_equal(w.toy.held_count, 4);
 	assert_int_equal(test_ring_used_idx(&w.rings[0]), 0);
-	assert_int_equal(vio_device_queue_stop(&w.dev, 0), 3);
+	assert_int_equal(vio_device_queue_stop(&w.dev, 0).avail, 3);
 	assert_int_equal(w.toy.counts.drain, 1);
 	assert_int_equal(test_ring_used_idx(&w.rings[0]), 3); /* drain completed them */
 	assert_int_equal(w.toy.held_count, 1);
@@ -183,7 +183,7 @@ static void test_queue_reset_with_requests(void **state)
 	vio_device_kick(&w.dev, 0);
 	assert_int_equal(w.toy.counts.kick, kicks);
 	assert_int_equal(test_ring_used_idx(&w.rings[0]), 3);
-	assert_int_equal(vio_device_queue_stop(&w.dev, 0), 0);
+	assert_int_equal(vio_device_queue_stop(&w.dev, 0).avail, 0);
 	toy_complete(&w.dev, &w.dev.queues[1]);
 	vio_devq_notify(&w.dev.queues[1]);
 	assert_int_equal(toy_answer(&w, 1, 0), 11);
@@ -214,7 +214,7 @@ static void test_queue_stop_and_go_on(void **state)
 			vio_device_kick(&w.dev, 0);
 		if (i % 3 != 1)
 			continue;
-		next = vio_device_queue_stop(&w.dev, 0);
+		next = vio_device_queue_stop(&w.dev, 0).avail;
 		assert_int_equal(next, i); /* all but the last */
 		toy_start(&w, 0, next);
 		assert_int_equal(test_ring_used_idx(&w.rings[0]), i + 1);

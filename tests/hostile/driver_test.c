@@ -93,7 +93,7 @@ static void expect_fault(struct bench *b, enum vio_fault_kind kind, uint32_t ind
 
 static void each(void (*body)(struct bench *b))
 {
-	static const uint16_t sizes[] = { 4, 256, 32768 };
+	static const uint16_t sizes[] = { 4, 8, 256, 1024, 32768 };
 	static const uint16_t starts[] = { 0, 65534 };
 	struct bench b;
 	unsigned i, event, start;
@@ -420,6 +420,47 @@ static void suppression_at_random(struct bench *b)
 	}
 }
 
+/* hostile: B27 B28, in order: one id for all up to it, each with its whole length but the last. */
+static void batch_by_one(struct bench *b)
+{
+	uint32_t written = 0;
+	unsigned i;
+
+	expose(b, 4);
+	test_ring_used_entry(&b->pair.ring, b->pair.drv.used_next, head_of(b, 2, 4), 1);
+	test_ring_set_used_idx(&b->pair.ring, b->pair.drv.used_next + 3u);
+	for (i = 0; i < 3; i++) {
+		assert_ptr_equal(vio_drvq_get(&b->pair.drv, &written), &b->tokens[i]);
+		assert_int_equal(written, i < 2 ? 1 + i : 1);
+	}
+	assert_null(vio_drvq_get(&b->pair.drv, NULL));
+	test_ring_use(&b->pair.ring, head_of(b, 3, 4), 4);
+	assert_ptr_equal(vio_drvq_get(&b->pair.drv, &written), &b->tokens[3]);
+	assert_int_equal(written, 4);
+	serve_one(&b->pair);
+}
+
+/* hostile: B28: the id says more than idx; the other way round, the rest has to follow. */
+static void batch_too_far(struct bench *b)
+{
+	unsigned slot = slot_of(b, b->pair.drv.used_next);
+	uint16_t head;
+
+	expose(b, 3);
+	head = head_of(b, 2, 3);
+	test_ring_use(&b->pair.ring, head, 0);
+	expect_fault(b, VIO_FAULT_USED_NOT_IN_FLIGHT, slot, head);
+
+	expose(b, 3);
+	slot = slot_of(b, (uint16_t)(b->pair.drv.used_next + 1));
+	head = head_of(b, 0, 3);
+	test_ring_used_entry(&b->pair.ring, b->pair.drv.used_next, head, 0);
+	test_ring_used_entry(&b->pair.ring, slot, head, 0);
+	test_ring_set_used_idx(&b->pair.ring, b->pair.drv.used_next + 2u);
+	assert_ptr_equal(vio_drvq_get(&b->pair.drv, NULL), &b->tokens[0]);
+	expect_fault(b, VIO_FAULT_USED_NOT_IN_FLIGHT, slot, head);
+}
+
 #define ON_EACH(body)                         \
 	static void test_##body(void **state) \
 	{                                     \
@@ -447,6 +488,30 @@ ON_EACH(never_completes)
 ON_EACH(interrupts_for_nothing)
 ON_EACH(no_interrupt_ever)
 ON_EACH(suppression_at_random)
+
+static void in_order(void (*body)(struct bench *b))
+{
+	static const uint16_t sizes[] = { 4, 8, 256, 32768 };
+	struct bench b;
+	unsigned i;
+
+	for (i = 0; i < VIO_ARRAY_SIZE(sizes); i++) {
+		open_pair(&b, sizes[i], (i & 1 ? TEST_EVENT : TEST_PLAIN) | TEST_IN_ORDER);
+		test_pair_jump(&b.pair, 65534);
+		body(&b);
+		test_pair_close(&b.pair);
+	}
+}
+
+static void test_batch_by_one(void **state)
+{
+	in_order(batch_by_one);
+}
+
+static void test_batch_too_far(void **state)
+{
+	in_order(batch_too_far);
+}
 
 /* hostile: B21 */
 static void test_rewrites_indirect_tables(void **state)
@@ -501,6 +566,8 @@ int main(void)
 		cmocka_unit_test(test_interrupts_for_nothing),
 		cmocka_unit_test(test_no_interrupt_ever),
 		cmocka_unit_test(test_suppression_at_random),
+		cmocka_unit_test(test_batch_by_one),
+		cmocka_unit_test(test_batch_too_far),
 		cmocka_unit_test(test_rewrites_indirect_tables),
 	};
 

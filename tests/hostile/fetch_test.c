@@ -37,16 +37,66 @@ static bool in_memory(const struct eye *eye, const void *address)
 	return test_memory_owns(&eye->w->memory, address, 1, VIO_MEM_READ);
 }
 
+/* One where the device looks. What makes a packed one available stays, half of the time. */
+static void put_descriptor(struct test_world *w, unsigned i, uint64_t addr, uint32_t len, unsigned flags,
+			   unsigned next)
+{
+	struct pvirtq_desc *desc;
+	unsigned state;
+
+	if (!w->ring.packed) {
+		test_ring_desc(&w->ring, i, addr, len, flags, next);
+		return;
+	}
+	desc = &w->ring.packed[i];
+	state = next & 1 ? flags : vio_le16_get(desc->flags);
+	*desc = (struct pvirtq_desc){ vio_le64_make(addr), vio_le32_make(len), vio_le16_make((uint16_t)next),
+				      vio_le16_make((uint16_t)((flags & 0x7f7f) | (state & 0x8080))) };
+}
+
+static void put_entry(struct test_world *w, uint64_t table, unsigned i, uint64_t addr, uint32_t len,
+		      unsigned flags, unsigned next)
+{
+	if (w->ring.packed)
+		test_packed_table_desc(&w->memory, table, i, addr, len, flags);
+	else
+		test_table_desc(&w->memory, table, i, addr, len, flags, next);
+}
+
 static void all_descriptors(struct test_world *w, uint64_t addr, uint32_t len, unsigned flags, unsigned next)
 {
 	unsigned i;
 
 	for (i = 0; i < RING_SIZE; i++)
-		test_ring_desc(&w->ring, i, addr, len, flags, next);
+		put_descriptor(w, i, addr, len, flags, next);
 	for (i = 0; i < TABLE_ENTRIES; i++) {
-		test_table_desc(&w->memory, TABLE, i, addr, len, flags, next);
-		test_table_desc(&w->memory, SPLIT_TABLE, i, addr, len, flags, next);
+		put_entry(w, TABLE, i, addr, len, flags, next);
+		put_entry(w, SPLIT_TABLE, i, addr, len, flags, next);
 	}
+}
+
+/* What names the buffer: a head in the available ring, or an id. */
+static void put_head(struct test_world *w, unsigned i, unsigned head)
+{
+	if (w->ring.packed)
+		w->ring.packed[i % RING_SIZE].id = vio_le16_make((uint16_t)head);
+	else
+		test_ring_entry(&w->ring, i, head);
+}
+
+/* Everything is available, or nothing: idx far ahead, or behind. */
+static void move_available(struct test_world *w, unsigned by)
+{
+	unsigned i;
+
+	if (!w->ring.packed) {
+		test_ring_avail_idx(&w->ring, w->ring.avail_idx + by);
+		return;
+	}
+	for (i = 0; i < RING_SIZE; i++)
+		w->ring.packed[i].flags =
+			vio_le16_make((uint16_t)((vio_le16_get(w->ring.packed[i].flags) & 7) |
+						 (by == 0x4000u ? 0x80 : 0x8000)));
 }
 
 static void scramble(struct test_world *w, uint64_t *seed)
@@ -64,11 +114,11 @@ static void scramble(struct test_world *w, uint64_t *seed)
 		unsigned flags = test_random_below(seed, 8), next = test_random_below(seed, RING_SIZE + 1);
 
 		if (i < RING_SIZE)
-			test_ring_desc(&w->ring, i, addr, len, flags, next);
+			put_descriptor(w, i, addr, len, flags, next);
 		else
-			test_table_desc(&w->memory, i < RING_SIZE + TABLE_ENTRIES ? TABLE : SPLIT_TABLE,
-					i % TABLE_ENTRIES, addr, len, flags, next);
-		test_ring_entry(&w->ring, i, test_random_below(seed, RING_SIZE + 1));
+			put_entry(w, i < RING_SIZE + TABLE_ENTRIES ? TABLE : SPLIT_TABLE, i % TABLE_ENTRIES,
+				  addr, len, flags, next);
+		put_head(w, i, test_random_below(seed, RING_SIZE + 1));
 	}
 }
 
@@ -103,17 +153,17 @@ static void strike(struct eye *eye)
 		break;
 	case 7:
 		for (i = 0; i < RING_SIZE; i++)
-			test_ring_entry(&w->ring, i, RING_SIZE + i);
+			put_head(w, i, RING_SIZE + i);
 		break;
 	case 8:
 		for (i = 0; i < RING_SIZE; i++)
-			test_ring_entry(&w->ring, i, 0);
+			put_head(w, i, 0);
 		break;
 	case 9:
-		test_ring_avail_idx(&w->ring, w->ring.avail_idx + 0x4000u);
+		move_available(w, 0x4000u);
 		break;
 	case 10:
-		test_ring_avail_idx(&w->ring, w->ring.avail_idx - 1u);
+		move_available(w, 0xffffu);
 		test_ring_used_event(&w->ring, 0x1234);
 		break;
 	default:
@@ -145,14 +195,17 @@ static void offer_requests(struct test_world *w)
 	test_ring_desc(&w->ring, 3, WORLD_ROM, 100, F_NEXT, 1);
 	test_ring_desc(&w->ring, 1, WORLD_FAR + 0x800, 64, F_WRITE, 0);
 	test_ring_desc(&w->ring, 2, TABLE, 16 * TABLE_ENTRIES, F_INDIRECT, 0);
-	test_ring_desc(&w->ring, 4, WORLD_FAR, 8, F_NEXT, 5);
+	/* In a packed ring a table is a buffer by itself. */
+	test_ring_desc(&w->ring, 4, WORLD_FAR, 8, w->ring.packed ? 0 : F_NEXT, 5);
+	if (w->ring.packed)
+		test_ring_desc(&w->ring, 4, SPLIT_TABLE, 16 * TABLE_ENTRIES, F_INDIRECT, 0);
 	test_ring_desc(&w->ring, 5, SPLIT_TABLE, 16 * TABLE_ENTRIES, F_INDIRECT, 0);
 	test_ring_desc(&w->ring, 6, WORLD_FAR + 0x1000, 4, F_WRITE, 0);
 	for (i = 0; i < TABLE_ENTRIES; i++) {
 		unsigned flags = (i ? F_WRITE : 0u) | (i + 1 < TABLE_ENTRIES ? F_NEXT : 0u);
 
-		test_table_desc(&w->memory, TABLE, i, WORLD_FAR + 0x2000 + 64 * i, 64, flags, i + 1);
-		test_table_desc(&w->memory, SPLIT_TABLE, i, WORLD_FAR + 0x3000 + 64 * i, 64, flags, i + 1);
+		put_entry(w, TABLE, i, WORLD_FAR + 0x2000 + 64 * i, 64, flags, i + 1);
+		put_entry(w, SPLIT_TABLE, i, WORLD_FAR + 0x3000 + 64 * i, 64, flags, i + 1);
 	}
 	test_ring_offer(&w->ring, 0);
 	test_ring_offer(&w->ring, 2);
@@ -197,7 +250,7 @@ static unsigned run(unsigned strike_at, unsigned strike_with, uint64_t features,
 	test_world_open(&w, RING_SIZE, 0, features);
 	offer_requests(&w);
 	*eye = (struct eye){ .w = &w, .strike_at = strike_at, .strike_with = strike_with, .seed = strike_at };
-	test_hook = (struct test_hook){ watch, eye };
+	test_hook = (struct test_hook){ .load = watch, .context = eye };
 	served = serve(&w);
 	test_hook.load = NULL;
 	test_world_serves(&w);
@@ -207,22 +260,22 @@ static unsigned run(unsigned strike_at, unsigned strike_with, uint64_t features,
 }
 
 /*
- * Only idx and the driver's suppression words are looked at more than once; the
- * rest is read and then known.
+ * Only idx and the driver's suppression words are looked at more than once, and in a packed ring
+ * the flags of the first descriptor that isn't available yet; the rest is read and then known.
  */
-static void test_each_byte_once(void **state)
+static void each_byte_once(uint64_t features)
 {
 	unsigned i, j, twice = 0;
 	struct test_world w;
 	struct eye eye = { .w = &w };
 
-	test_world_open(&w, RING_SIZE, 0, TEST_INDIRECT | TEST_EVENT);
+	test_world_open(&w, RING_SIZE, 0, features);
 	offer_requests(&w);
-	test_hook = (struct test_hook){ watch, &eye };
+	test_hook = (struct test_hook){ .load = watch, .context = &eye };
 	assert_int_equal(serve(&w), 4);
 	test_hook.load = NULL;
 	assert_false(vio_devq_broken(&w.q));
-	assert_in_range(eye.count, 4 * 5, LOADS_MAX - 1);
+	assert_in_range(eye.count, 4 * 3, LOADS_MAX - 1);
 	for (i = 0; i < eye.count; i++) {
 		uintptr_t a = (uintptr_t)eye.addresses[i];
 
@@ -233,7 +286,11 @@ static void test_each_byte_once(void **state)
 
 			if (a + eye.sizes[i] <= b || b + eye.sizes[j] <= a)
 				continue;
-			assert_ptr_equal(eye.addresses[i], &w.ring.avail->idx);
+			if (w.ring.packed)
+				assert_in_range(a, (uintptr_t)&w.ring.packed[6],
+						(uintptr_t)&w.ring.packed[7] - 1);
+			else
+				assert_ptr_equal(eye.addresses[i], &w.ring.avail->idx);
 			twice++;
 		}
 	}
@@ -241,9 +298,23 @@ static void test_each_byte_once(void **state)
 	test_world_close(&w);
 }
 
+static void test_each_byte_once(void **state)
+{
+	each_byte_once(TEST_INDIRECT | TEST_EVENT);
+}
+
+/* hostile: A116 */
+static void test_each_byte_once_packed(void **state)
+{
+	each_byte_once(TEST_INDIRECT | TEST_EVENT | TEST_PACKED);
+	each_byte_once(TEST_INDIRECT | TEST_PACKED | TEST_IN_ORDER);
+}
+
 static void test_change_before_each_load(void **state)
 {
-	static const uint64_t features[] = { TEST_INDIRECT, TEST_INDIRECT | TEST_EVENT };
+	static const uint64_t features[] = { TEST_INDIRECT, TEST_INDIRECT | TEST_EVENT,
+					     TEST_INDIRECT | TEST_IN_ORDER, TEST_INDIRECT | TEST_PACKED,
+					     TEST_INDIRECT | TEST_PACKED | TEST_EVENT | TEST_IN_ORDER };
 	unsigned served[5] = { 0 }, set, with, at, loads;
 	struct eye eye;
 
@@ -313,7 +384,7 @@ static void test_racing_driver(void **state)
 			continue;
 		broken++;
 		vio_devq_stop(&w.q);
-		config.avail_base = w.ring.avail_idx;
+		config.at.avail = w.ring.avail_idx;
 		assert_int_equal(vio_devq_start(&w.q, &w.memory.mem, &config), 0);
 	}
 	__atomic_store_n(&racer.stop, true, __ATOMIC_RELEASE);
@@ -357,7 +428,7 @@ static void test_driver_reads_once(void **state)
 	int token;
 
 	test_pair_open(&pair, &config);
-	test_hook = (struct test_hook){ watch_driver, &eye };
+	test_hook = (struct test_hook){ .load = watch_driver, .context = &eye };
 	for (i = 0; i < 20; i++) {
 		assert_int_equal(vio_drvq_add(&pair.drv, sg, 1, i & 1, &token), 0);
 		vio_drvq_kick(&pair.drv);
@@ -372,13 +443,64 @@ static void test_driver_reads_once(void **state)
 	test_pair_close(&pair);
 }
 
+static void watch_packed_driver(void *context, const void *address, size_t size)
+{
+	struct driver_eye *eye = context;
+	const struct test_ring *ring = &eye->pair->ring;
+	uintptr_t at = (uintptr_t)address, first = (uintptr_t)ring->packed;
+
+	if (address == ring->device_event) {
+		eye->indices++;
+		return;
+	}
+	/* Length, id and flags, which the device writes, at once; never an address. */
+	assert_in_range(at, first, first + 16u * ring->size - 1);
+	assert_int_equal((at - first) % 16, 8);
+	assert_int_equal(size, 8);
+	eye->entries++;
+}
+
+/* hostile: B18 B22 in a packed ring: one load for each buffer that came, one for each look in vain. */
+static void test_packed_driver_reads_once(void **state)
+{
+	struct test_pair_config config = { .size = 7,
+					   .features = TEST_EVENT | TEST_INDIRECT | TEST_PACKED,
+					   .indirect_max = 4 };
+	struct vio_sg sg[2] = { { vio_addr_make(PAIR_DATA), 4 }, { vio_addr_make(PAIR_DATA + 8), 4 } };
+	struct test_pair pair;
+	struct driver_eye eye = { .pair = &pair };
+	struct pvirtq_desc *desc;
+	unsigned i;
+	int token;
+
+	test_pair_open(&pair, &config);
+	test_hook = (struct test_hook){ .load = watch_packed_driver, .context = &eye };
+	for (i = 0; i < 20; i++) {
+		desc = &pair.ring.packed[pair.drv.avail_next & ~PVIRTQ_WRAP];
+		assert_int_equal(vio_drvq_add(&pair.drv, sg, 1, i & 1, &token), 0);
+		vio_drvq_kick(&pair.drv);
+		desc->len = vio_le32_make(0);
+		desc->flags = vio_le16_make(pair.drv.used_next & PVIRTQ_WRAP ? 0x8080 : 0);
+		eye.entries = 0;
+		assert_ptr_equal(vio_drvq_get(&pair.drv, NULL), &token);
+		assert_int_equal(eye.entries, 1);
+		assert_null(vio_drvq_get(&pair.drv, NULL));
+		assert_true(vio_drvq_enable_cb_delayed(&pair.drv));
+	}
+	test_hook.load = NULL;
+	assert_int_equal(eye.indices, 20);
+	test_pair_close(&pair);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_each_byte_once),
+		cmocka_unit_test(test_each_byte_once_packed),
 		cmocka_unit_test(test_change_before_each_load),
 		cmocka_unit_test(test_racing_driver),
 		cmocka_unit_test(test_driver_reads_once),
+		cmocka_unit_test(test_packed_driver_reads_once),
 	};
 
 	return cmocka_run_group_tests_name("hostile: double fetch", tests, NULL, NULL);

@@ -15,10 +15,20 @@ static void offer_table(struct test_world *w, uint64_t addr, uint32_t len, unsig
 	test_ring_offer(&w->ring, 0);
 }
 
+/* Of a packed table, whose entries are all used, one after the other, `next` is no part. */
+static void table_desc(struct test_world *w, uint64_t table, unsigned index, uint64_t addr, uint32_t len,
+		       unsigned flags, unsigned next)
+{
+	if (w->ring.packed)
+		test_packed_table_desc(&w->memory, table, index, addr, len, flags);
+	else
+		test_table_desc(&w->memory, table, index, addr, len, flags, next);
+}
+
 static void entry(struct test_world *w, unsigned index, uint64_t addr, uint32_t len, unsigned flags,
 		  unsigned next)
 {
-	test_table_desc(&w->memory, TABLE, index, addr, len, flags, next);
+	table_desc(w, TABLE, index, addr, len, flags, next);
 }
 
 /* hostile: A34; spec: DRV-SPLIT-008 */
@@ -26,7 +36,7 @@ static void without_the_feature(struct test_world *w)
 {
 	entry(w, 0, WORLD_LOW, 1, 0, 0);
 	offer_table(w, TABLE, 16, 0);
-	test_world_faults(w, VIO_FAULT_INDIRECT_REFUSED, 0, F_INDIRECT);
+	test_world_faults(w, VIO_FAULT_INDIRECT_REFUSED, test_ring_place(&w->ring, 0), F_INDIRECT);
 }
 
 /* hostile: A35; spec: DRV-SPLIT-011 */
@@ -34,7 +44,7 @@ static void with_next(struct test_world *w)
 {
 	entry(w, 0, WORLD_LOW, 1, 0, 0);
 	offer_table(w, TABLE, 16, F_NEXT);
-	test_world_faults(w, VIO_FAULT_INDIRECT_NEXT, 0, F_INDIRECT | F_NEXT);
+	test_world_faults(w, VIO_FAULT_INDIRECT_NEXT, test_ring_place(&w->ring, 0), F_INDIRECT | F_NEXT);
 }
 
 /* hostile: A36; spec: DRV-SPLIT-009 */
@@ -58,19 +68,19 @@ static void nested_later(struct test_world *w)
 static void empty(struct test_world *w)
 {
 	offer_table(w, TABLE, 0, 0);
-	test_world_faults(w, VIO_FAULT_INDIRECT_LENGTH, 0, 0);
+	test_world_faults(w, VIO_FAULT_INDIRECT_LENGTH, test_ring_place(&w->ring, 0), 0);
 }
 
 static void less_than_one(struct test_world *w)
 {
 	offer_table(w, TABLE, 15, 0);
-	test_world_faults(w, VIO_FAULT_INDIRECT_LENGTH, 0, 15);
+	test_world_faults(w, VIO_FAULT_INDIRECT_LENGTH, test_ring_place(&w->ring, 0), 15);
 }
 
 static void one_and_a_half(struct test_world *w)
 {
 	offer_table(w, TABLE, 24, 0);
-	test_world_faults(w, VIO_FAULT_INDIRECT_LENGTH, 0, 24);
+	test_world_faults(w, VIO_FAULT_INDIRECT_LENGTH, test_ring_place(&w->ring, 0), 24);
 }
 
 /* hostile: A40 */
@@ -78,27 +88,28 @@ static void longer_than_the_queue(struct test_world *w)
 {
 	entry(w, 0, WORLD_LOW, 1, 0, 0);
 	offer_table(w, TABLE, 16 * (w->ring.size + 1u), 0);
-	test_world_faults(w, VIO_FAULT_INDIRECT_LENGTH, 0, 16 * (w->ring.size + 1u));
+	test_world_faults(w, VIO_FAULT_INDIRECT_LENGTH, test_ring_place(&w->ring, 0),
+			  16 * (w->ring.size + 1u));
 }
 
 /* hostile: A40 */
 static void length_all_ones(struct test_world *w)
 {
 	offer_table(w, TABLE, UINT32_MAX, 0);
-	test_world_faults(w, VIO_FAULT_INDIRECT_LENGTH, 0, UINT32_MAX);
+	test_world_faults(w, VIO_FAULT_INDIRECT_LENGTH, test_ring_place(&w->ring, 0), UINT32_MAX);
 }
 
 static void length_almost_all_ones(struct test_world *w)
 {
 	offer_table(w, TABLE, UINT32_MAX - 15, 0);
-	test_world_faults(w, VIO_FAULT_INDIRECT_LENGTH, 0, UINT32_MAX - 15);
+	test_world_faults(w, VIO_FAULT_INDIRECT_LENGTH, test_ring_place(&w->ring, 0), UINT32_MAX - 15);
 }
 
 /* hostile: A41 */
 static void outside_of_memory(struct test_world *w)
 {
 	offer_table(w, WORLD_HOLE, 16, 0);
-	test_world_faults(w, VIO_FAULT_INDIRECT_MEMORY, 0, WORLD_HOLE);
+	test_world_faults(w, VIO_FAULT_INDIRECT_MEMORY, test_ring_place(&w->ring, 0), WORLD_HOLE);
 }
 
 /* hostile: A41 */
@@ -106,14 +117,15 @@ static void ends_outside_of_memory(struct test_world *w)
 {
 	entry(w, 0, WORLD_LOW, 1, 0, 0);
 	offer_table(w, TABLE + WORLD_DATA_BYTES - 16, 32, 0);
-	test_world_faults(w, VIO_FAULT_INDIRECT_MEMORY, 0, TABLE + WORLD_DATA_BYTES - 16);
+	test_world_faults(w, VIO_FAULT_INDIRECT_MEMORY, test_ring_place(&w->ring, 0),
+			  TABLE + WORLD_DATA_BYTES - 16);
 }
 
 /* hostile: A41 at the end of the address space */
 static void wraps(struct test_world *w)
 {
 	offer_table(w, UINT64_MAX - 15, 32, 0);
-	test_world_faults(w, VIO_FAULT_INDIRECT_MEMORY, 0, UINT64_MAX - 15);
+	test_world_faults(w, VIO_FAULT_INDIRECT_MEMORY, test_ring_place(&w->ring, 0), UINT64_MAX - 15);
 }
 
 static void expect_text(struct test_world *w, const char *text)
@@ -130,15 +142,16 @@ static void expect_text(struct test_world *w, const char *text)
 /* hostile: A42, at every place where the regions may cut it */
 static void spans_two_regions(struct test_world *w)
 {
+	const unsigned second = w->ring.packed ? 1 : 2; /* a split table may be in any order */
 	unsigned before;
 
 	test_memory_put(&w->memory, WORLD_LOW, "acrossthe edge", 14);
 	for (before = 1; before < 48; before++) {
 		uint64_t table = WORLD_HIGH - before;
 
-		test_table_desc(&w->memory, table, 0, WORLD_LOW, 6, F_NEXT, 2);
-		test_table_desc(&w->memory, table, 2, WORLD_LOW + 6, 3, F_NEXT, 1);
-		test_table_desc(&w->memory, table, 1, WORLD_LOW + 9, 5, 0, 0);
+		table_desc(w, table, 0, WORLD_LOW, 6, F_NEXT, second);
+		table_desc(w, table, second, WORLD_LOW + 6, 3, F_NEXT, 3 - second);
+		table_desc(w, table, 3 - second, WORLD_LOW + 9, 5, 0, 0);
 		offer_table(w, table, 48, 0);
 		expect_text(w, "acrossthe edge");
 	}
@@ -151,7 +164,7 @@ static void misaligned(struct test_world *w)
 
 	test_memory_put(&w->memory, WORLD_LOW, "odd", 3);
 	for (offset = 1; offset < 16; offset++) {
-		test_table_desc(&w->memory, TABLE + offset, 0, WORLD_LOW, 3, 0, 0);
+		table_desc(w, TABLE + offset, 0, WORLD_LOW, 3, 0, 0);
 		offer_table(w, TABLE + offset, 16, 0);
 		expect_text(w, "odd");
 	}
@@ -166,6 +179,7 @@ static void in_read_only_memory(struct test_world *w)
 	buf = test_world_pops(w);
 	assert_int_equal(buf.readable_count + buf.writable_count, 0);
 	vio_devq_push(&w->q, &buf, 0);
+	vio_devq_notify(&w->q);
 }
 
 /* hostile: A44, the buffer rewrites the table while it is in flight */
@@ -266,7 +280,7 @@ static void two_tables(struct test_world *w)
 	test_ring_desc(&w->ring, 1, TABLE, 16, F_INDIRECT, 0);
 	entry(w, 0, WORLD_LOW, 3, 0, 0);
 	test_ring_offer(&w->ring, 0);
-	test_world_faults(w, VIO_FAULT_INDIRECT_NEXT, 0, F_INDIRECT | F_NEXT);
+	test_world_faults(w, VIO_FAULT_INDIRECT_NEXT, test_ring_place(&w->ring, 0), F_INDIRECT | F_NEXT);
 }
 
 /* hostile: A50 */
@@ -275,7 +289,7 @@ static void overlaps_the_used_ring(struct test_world *w)
 	struct vio_buf buf;
 	uint64_t table = w->ring.device_area + 4 + 16 - (w->ring.device_area + 4) % 16;
 
-	test_table_desc(&w->memory, table, 0, WORLD_LOW, 4, F_WRITE, 0);
+	table_desc(w, table, 0, WORLD_LOW, 4, F_WRITE, 0);
 	offer_table(w, table, 16, 0);
 	buf = test_world_pops(w);
 	assert_int_equal(vio_write(&buf, "free", 4), 4);
@@ -283,6 +297,38 @@ static void overlaps_the_used_ring(struct test_world *w)
 	vio_devq_notify(&w->q);
 	assert_memory_equal(test_memory_at(&w->memory, WORLD_LOW), "free", 4);
 	test_world_serves(w);
+}
+
+/* hostile: A71, a table is a buffer by itself. spec: DRV-PACKED-009 */
+static void table_in_a_list(struct test_world *w)
+{
+	test_ring_desc(&w->ring, 1, WORLD_LOW, 3, F_NEXT, 0);
+	test_ring_desc(&w->ring, 0, TABLE, 32, F_INDIRECT, 0);
+	test_ring_offer(&w->ring, 1);
+	test_world_faults(w, VIO_FAULT_INDIRECT_NEXT, test_ring_place(&w->ring, 0), F_INDIRECT);
+}
+
+/* What NEXT says in a packed table is nothing: all its entries are the buffer. */
+static void next_in_a_packed_table(struct test_world *w)
+{
+	test_memory_put(&w->memory, WORLD_LOW, "onetwo", 6);
+	entry(w, 0, WORLD_LOW, 3, 0, 0);
+	entry(w, 1, WORLD_LOW + 3, 3, F_NEXT, 0);
+	offer_table(w, TABLE, 32, 0);
+	expect_text(w, "onetwo");
+}
+
+/* hostile: A40 A42 A72, a packed table over the ring itself, which holds what was just offered. */
+static void overlaps_its_ring(struct test_world *w)
+{
+	offer_table(w, w->ring.descriptor_area, 16, 0);
+	if (test_ring_place(&w->ring, 0)) {
+		struct vio_buf buf = test_world_pops(w);
+
+		assert_int_equal(buf.readable_bytes + buf.writable_bytes, 0);
+	} else {
+		test_world_faults(w, VIO_FAULT_INDIRECT_NESTED, 0, vio_le16_get(w->ring.packed->flags));
+	}
 }
 
 /* The element inside is judged as a direct one. */
@@ -294,68 +340,68 @@ static void element_outside_of_memory(struct test_world *w)
 	test_world_faults(w, VIO_FAULT_BUFFER_MEMORY, 1, WORLD_HOLE - 1);
 }
 
-#define ON_EACH(least, features, body)                  \
-	static void test_##body(void **state)           \
-	{                                               \
-		test_world_each(least, features, body); \
-	}
-
-ON_EACH(1, TEST_PLAIN, without_the_feature)
-ON_EACH(1, TEST_INDIRECT, with_next)
-ON_EACH(1, TEST_INDIRECT, nested)
-ON_EACH(2, TEST_INDIRECT, nested_later)
-ON_EACH(1, TEST_INDIRECT, empty)
-ON_EACH(1, TEST_INDIRECT, less_than_one)
-ON_EACH(1, TEST_INDIRECT, one_and_a_half)
-ON_EACH(1, TEST_INDIRECT, longer_than_the_queue)
-ON_EACH(1, TEST_INDIRECT, length_all_ones)
-ON_EACH(1, TEST_INDIRECT, length_almost_all_ones)
-ON_EACH(1, TEST_INDIRECT, outside_of_memory)
-ON_EACH(2, TEST_INDIRECT, ends_outside_of_memory)
-ON_EACH(2, TEST_INDIRECT, wraps)
-ON_EACH(4, TEST_INDIRECT, spans_two_regions)
-ON_EACH(1, TEST_INDIRECT, misaligned)
-ON_EACH(1, TEST_INDIRECT, in_read_only_memory)
-ON_EACH(2, TEST_INDIRECT, overlaps_its_buffer)
-ON_EACH(2, TEST_INDIRECT, cycle)
-ON_EACH(2, TEST_INDIRECT, too_long_with_direct_ones)
-ON_EACH(2, TEST_INDIRECT, next_beyond_the_table)
-ON_EACH(1, TEST_INDIRECT, write_flag_on_the_table)
-ON_EACH(4, TEST_INDIRECT, direct_then_table)
-ON_EACH(2, TEST_INDIRECT, readable_table_after_writable)
-ON_EACH(2, TEST_INDIRECT, two_tables)
-ON_EACH(4, TEST_INDIRECT, overlaps_the_used_ring)
-ON_EACH(2, TEST_INDIRECT, element_outside_of_memory)
+WORLD_BOTH(1, TEST_PLAIN | TEST_IN_ORDER, without_the_feature)
+WORLD_BOTH(1, TEST_INDIRECT | TEST_IN_ORDER, with_next)
+WORLD_BOTH(1, TEST_INDIRECT | TEST_IN_ORDER, nested)
+WORLD_BOTH(2, TEST_INDIRECT | TEST_IN_ORDER, nested_later)
+WORLD_BOTH(1, TEST_INDIRECT | TEST_IN_ORDER, empty)
+WORLD_BOTH(1, TEST_INDIRECT | TEST_IN_ORDER, less_than_one)
+WORLD_BOTH(1, TEST_INDIRECT | TEST_IN_ORDER, one_and_a_half)
+WORLD_BOTH(1, TEST_INDIRECT | TEST_IN_ORDER, longer_than_the_queue)
+WORLD_BOTH(1, TEST_INDIRECT | TEST_IN_ORDER, length_all_ones)
+WORLD_BOTH(1, TEST_INDIRECT | TEST_IN_ORDER, length_almost_all_ones)
+WORLD_BOTH(1, TEST_INDIRECT | TEST_IN_ORDER, outside_of_memory)
+WORLD_BOTH(2, TEST_INDIRECT | TEST_IN_ORDER, ends_outside_of_memory)
+WORLD_BOTH(2, TEST_INDIRECT | TEST_IN_ORDER, wraps)
+WORLD_BOTH(4, TEST_INDIRECT | TEST_IN_ORDER, spans_two_regions)
+WORLD_BOTH(1, TEST_INDIRECT | TEST_IN_ORDER, misaligned)
+WORLD_BOTH(1, TEST_INDIRECT | TEST_IN_ORDER, in_read_only_memory)
+WORLD_BOTH(2, TEST_INDIRECT | TEST_IN_ORDER, overlaps_its_buffer)
+WORLD_SPLIT(2, TEST_INDIRECT | TEST_IN_ORDER, cycle)
+WORLD_SPLIT(2, TEST_INDIRECT | TEST_IN_ORDER, too_long_with_direct_ones)
+WORLD_SPLIT(2, TEST_INDIRECT | TEST_IN_ORDER, next_beyond_the_table)
+WORLD_BOTH(1, TEST_INDIRECT | TEST_IN_ORDER, write_flag_on_the_table)
+WORLD_SPLIT(4, TEST_INDIRECT | TEST_IN_ORDER, direct_then_table)
+WORLD_SPLIT(2, TEST_INDIRECT | TEST_IN_ORDER, readable_table_after_writable)
+WORLD_BOTH(2, TEST_INDIRECT | TEST_IN_ORDER, two_tables)
+WORLD_SPLIT(4, TEST_INDIRECT | TEST_IN_ORDER, overlaps_the_used_ring)
+WORLD_BOTH(2, TEST_INDIRECT | TEST_IN_ORDER, element_outside_of_memory)
+WORLD_PACKED(2, TEST_INDIRECT | TEST_IN_ORDER, table_in_a_list)
+WORLD_PACKED(2, TEST_INDIRECT | TEST_IN_ORDER, next_in_a_packed_table)
+WORLD_PACKED(1, TEST_INDIRECT | TEST_IN_ORDER, overlaps_its_ring)
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_without_the_feature),
-		cmocka_unit_test(test_with_next),
-		cmocka_unit_test(test_nested),
-		cmocka_unit_test(test_nested_later),
-		cmocka_unit_test(test_empty),
-		cmocka_unit_test(test_less_than_one),
-		cmocka_unit_test(test_one_and_a_half),
-		cmocka_unit_test(test_longer_than_the_queue),
-		cmocka_unit_test(test_length_all_ones),
-		cmocka_unit_test(test_length_almost_all_ones),
-		cmocka_unit_test(test_outside_of_memory),
-		cmocka_unit_test(test_ends_outside_of_memory),
-		cmocka_unit_test(test_wraps),
-		cmocka_unit_test(test_spans_two_regions),
-		cmocka_unit_test(test_misaligned),
-		cmocka_unit_test(test_in_read_only_memory),
-		cmocka_unit_test(test_overlaps_its_buffer),
-		cmocka_unit_test(test_cycle),
-		cmocka_unit_test(test_too_long_with_direct_ones),
-		cmocka_unit_test(test_next_beyond_the_table),
-		cmocka_unit_test(test_write_flag_on_the_table),
-		cmocka_unit_test(test_direct_then_table),
-		cmocka_unit_test(test_readable_table_after_writable),
-		cmocka_unit_test(test_two_tables),
-		cmocka_unit_test(test_overlaps_the_used_ring),
-		cmocka_unit_test(test_element_outside_of_memory),
+		WORLD_TESTS(without_the_feature),
+		WORLD_TESTS(with_next),
+		WORLD_TESTS(nested),
+		WORLD_TESTS(nested_later),
+		WORLD_TESTS(empty),
+		WORLD_TESTS(less_than_one),
+		WORLD_TESTS(one_and_a_half),
+		WORLD_TESTS(longer_than_the_queue),
+		WORLD_TESTS(length_all_ones),
+		WORLD_TESTS(length_almost_all_ones),
+		WORLD_TESTS(outside_of_memory),
+		WORLD_TESTS(ends_outside_of_memory),
+		WORLD_TESTS(wraps),
+		WORLD_TESTS(spans_two_regions),
+		WORLD_TESTS(misaligned),
+		WORLD_TESTS(in_read_only_memory),
+		WORLD_TESTS(overlaps_its_buffer),
+		cmocka_unit_test(split_cycle),
+		cmocka_unit_test(split_too_long_with_direct_ones),
+		cmocka_unit_test(split_next_beyond_the_table),
+		WORLD_TESTS(write_flag_on_the_table),
+		cmocka_unit_test(split_direct_then_table),
+		cmocka_unit_test(split_readable_table_after_writable),
+		WORLD_TESTS(two_tables),
+		cmocka_unit_test(split_overlaps_the_used_ring),
+		WORLD_TESTS(element_outside_of_memory),
+		cmocka_unit_test(packed_table_in_a_list),
+		cmocka_unit_test(packed_next_in_a_packed_table),
+		cmocka_unit_test(packed_overlaps_its_ring),
 	};
 
 	return cmocka_run_group_tests_name("hostile: indirect tables", tests, NULL, NULL);

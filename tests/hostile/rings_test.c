@@ -100,6 +100,7 @@ static void idx_advances_for_ever(struct test_world *w)
 		if (!vio_devq_pop(&w->q, &buf))
 			break;
 		vio_devq_push(&w->q, &buf, 1);
+		vio_devq_notify(&w->q);
 		assert_true(++served <= 100);
 	}
 	assert_int_equal(served, 100);
@@ -108,6 +109,7 @@ static void idx_advances_for_ever(struct test_world *w)
 	vio_devq_set_budget(&w->q, 1);
 	assert_true(vio_devq_pop(&w->q, &buf));
 	vio_devq_push(&w->q, &buf, 1);
+	vio_devq_notify(&w->q);
 	assert_false(vio_devq_pop(&w->q, &buf));
 	vio_devq_set_budget(&w->q, VIO_DEVQ_NO_BUDGET);
 	assert_false(vio_devq_exhausted(&w->q));
@@ -124,7 +126,8 @@ static void head_twice(struct test_world *w)
 	test_ring_offer(&w->ring, 1);
 	test_ring_offer(&w->ring, 1);
 	first = test_world_pops(w);
-	test_world_faults(w, VIO_FAULT_HEAD_BUSY, (base + 1) % w->ring.size, 1);
+	test_world_faults(w, VIO_FAULT_HEAD_BUSY,
+			  w->ring.packed ? test_ring_place(&w->ring, 1) : (base + 1) % w->ring.size, 1);
 	used = test_ring_used_idx(&w->ring);
 	vio_devq_push(&w->q, &first, 1);
 	vio_devq_notify(&w->q);
@@ -165,6 +168,7 @@ static void heads_overlap(struct test_world *w)
 	assert_int_equal(vio_write(&b, "bbbbbbbb", 8), 8);
 	assert_memory_equal(test_memory_at(&w->memory, WORLD_LOW), "aaaaaaaabbbbbbbb", 16);
 	vio_devq_push(&w->q, &b, 8);
+	vio_devq_notify(&w->q);
 	vio_devq_push(&w->q, &a, 16);
 	vio_devq_notify(&w->q);
 	test_world_serves(w);
@@ -231,44 +235,47 @@ static void memory_goes_away(struct test_world *w)
 	region.size = half;
 	assert_int_equal(vio_mem_add(&w->memory.mem, &region), 0);
 	test_ring_offer(&w->ring, 1);
-	test_world_faults(w, VIO_FAULT_BUFFER_MEMORY, 1, WORLD_HIGH + 1);
+	test_world_faults(w, VIO_FAULT_BUFFER_MEMORY, test_ring_place(&w->ring, 1), WORLD_HIGH + 1);
 
 	/* And is gone. */
 	assert_int_equal(vio_mem_remove(&w->memory.mem, region.base, region.size), 0);
 	test_ring_desc(&w->ring, 0, WORLD_HIGH, 1, 0, 0);
 	test_ring_offer(&w->ring, 0);
-	test_world_faults(w, VIO_FAULT_BUFFER_MEMORY, 0, WORLD_HIGH);
+	test_world_faults(w, VIO_FAULT_BUFFER_MEMORY, test_ring_place(&w->ring, 0), WORLD_HIGH);
 }
 
-#define ON_EACH(least, features, body)                  \
-	static void test_##body(void **state)           \
-	{                                               \
-		test_world_each(least, features, body); \
-	}
+WORLD_SPLIT(1, TEST_PLAIN, idx_moves_by_size)
+WORLD_SPLIT(1, TEST_PLAIN | TEST_IN_ORDER, idx_moves_by_size_plus_one)
+WORLD_SPLIT(1, TEST_PLAIN | TEST_IN_ORDER, idx_moves_by_half)
+WORLD_SPLIT(1, TEST_PLAIN | TEST_IN_ORDER, idx_moves_back)
+WORLD_SPLIT(2, TEST_PLAIN | TEST_IN_ORDER, idx_moves_back_later)
+WORLD_BOTH(1, TEST_PLAIN | TEST_IN_ORDER, idx_advances_for_ever)
+WORLD_BOTH(2, TEST_PLAIN | TEST_IN_ORDER, head_twice)
+WORLD_BOTH(1, TEST_PLAIN | TEST_IN_ORDER, head_twice_in_turn)
+WORLD_SPLIT(2, TEST_PLAIN | TEST_IN_ORDER, heads_overlap)
+WORLD_BOTH(1, TEST_PLAIN | TEST_IN_ORDER, suppression_at_random)
+WORLD_BOTH(2, TEST_PLAIN | TEST_IN_ORDER, memory_goes_away)
 
-ON_EACH(1, TEST_PLAIN, idx_moves_by_size)
-ON_EACH(1, TEST_PLAIN, idx_moves_by_size_plus_one)
-ON_EACH(1, TEST_PLAIN, idx_moves_by_half)
-ON_EACH(1, TEST_PLAIN, idx_moves_back)
-ON_EACH(2, TEST_PLAIN, idx_moves_back_later)
-ON_EACH(1, TEST_PLAIN, idx_advances_for_ever)
-ON_EACH(2, TEST_PLAIN, head_twice)
-ON_EACH(1, TEST_PLAIN, head_twice_in_turn)
-ON_EACH(2, TEST_PLAIN, heads_overlap)
-ON_EACH(1, TEST_PLAIN, suppression_at_random)
-ON_EACH(2, TEST_PLAIN, memory_goes_away)
+static void wrap_at(uint16_t size, uint16_t base, uint64_t features)
+{
+	struct test_world w;
+
+	test_world_open(&w, size, base, features);
+	indices_wrap(&w);
+	test_world_close(&w);
+}
 
 static void test_indices_wrap(void **state)
 {
-	static const uint16_t sizes[] = { 1, 2, 256, 32768 };
-	struct test_world w;
+	static const uint16_t sizes[] = { 1, 2, 256, 32768 }, packed_sizes[] = { 3, 7, 32767 };
 	unsigned i;
 
 	for (i = 0; i < VIO_ARRAY_SIZE(sizes); i++) {
-		test_world_open(&w, sizes[i], (uint16_t)(65535 - i), i & 1 ? TEST_PLAIN : TEST_EVENT);
-		indices_wrap(&w);
-		test_world_close(&w);
+		wrap_at(sizes[i], (uint16_t)(65535 - i), i & 1 ? TEST_PLAIN : TEST_EVENT);
+		wrap_at(sizes[i], (uint16_t)(65535 - i), (i & 1 ? TEST_PLAIN : TEST_EVENT) | TEST_PACKED);
 	}
+	for (i = 0; i < VIO_ARRAY_SIZE(packed_sizes); i++)
+		wrap_at(packed_sizes[i], (uint16_t)(65535 - i), TEST_EVENT | TEST_PACKED | TEST_IN_ORDER);
 }
 
 struct bad_start {
@@ -396,12 +403,12 @@ static void test_start_accepts_areas(void **state)
 		assert_int_equal(vio_devq_start(&w.q, &w.memory.mem, &config), 0);
 		assert_false(vio_devq_pop(&w.q, &buf));
 		assert_int_equal(w.q.fault.kind, VIO_FAULT_NONE);
-		assert_int_equal(vio_devq_stop(&w.q), 0);
+		assert_int_equal(vio_devq_stop(&w.q).avail, 0);
 	}
 	test_world_close(&w);
 }
 
-/* hostile: A80, and features a split ring can't do */
+/* hostile: A80 */
 static void test_start_refuses_sizes(void **state)
 {
 	static const uint16_t sizes[] = { 0, 3, 5, 6, 7, 16, 9, 0x8000, 0xffff };
@@ -419,10 +426,6 @@ static void test_start_refuses_sizes(void **state)
 		assert_int_equal(vio_devq_start(&w.q, &w.memory.mem, &config), -VIO_EINVAL);
 		assert_false(w.q.running);
 	}
-	config.size = 8;
-	vio_features_set(&config.features, VIRTIO_F_RING_PACKED);
-	assert_int_equal(vio_devq_start(&w.q, &w.memory.mem, &config), -VIO_ENOTSUP);
-	vio_features_clear(&config.features, VIRTIO_F_RING_PACKED);
 	config.size = 4;
 	assert_int_equal(vio_devq_start(&w.q, &w.memory.mem, &config), 0); /* smaller than offered is fine */
 	test_world_serves(&w);
@@ -432,17 +435,17 @@ static void test_start_refuses_sizes(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_idx_moves_by_size),
-		cmocka_unit_test(test_idx_moves_by_size_plus_one),
-		cmocka_unit_test(test_idx_moves_by_half),
-		cmocka_unit_test(test_idx_moves_back),
-		cmocka_unit_test(test_idx_moves_back_later),
-		cmocka_unit_test(test_idx_advances_for_ever),
-		cmocka_unit_test(test_head_twice),
-		cmocka_unit_test(test_head_twice_in_turn),
-		cmocka_unit_test(test_heads_overlap),
-		cmocka_unit_test(test_suppression_at_random),
-		cmocka_unit_test(test_memory_goes_away),
+		cmocka_unit_test(split_idx_moves_by_size),
+		cmocka_unit_test(split_idx_moves_by_size_plus_one),
+		cmocka_unit_test(split_idx_moves_by_half),
+		cmocka_unit_test(split_idx_moves_back),
+		cmocka_unit_test(split_idx_moves_back_later),
+		WORLD_TESTS(idx_advances_for_ever),
+		WORLD_TESTS(head_twice),
+		WORLD_TESTS(head_twice_in_turn),
+		cmocka_unit_test(split_heads_overlap),
+		WORLD_TESTS(suppression_at_random),
+		WORLD_TESTS(memory_goes_away),
 		cmocka_unit_test(test_indices_wrap),
 		cmocka_unit_test(test_start_refuses_areas),
 		cmocka_unit_test(test_start_refuses_odd_mappings),

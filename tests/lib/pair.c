@@ -48,10 +48,16 @@ static void start_driver(struct test_pair *pair, uint16_t size, uint16_t indirec
 		.descriptor_area = vio_drvq_descriptor_area(&pair->drv).raw,
 		.driver_area = vio_drvq_driver_area(&pair->drv).raw,
 		.device_area = vio_drvq_device_area(&pair->drv).raw,
-		.desc = pair->drv.desc,
-		.avail = pair->drv.avail,
-		.used = pair->drv.used,
 	};
+	if (test_pair_packed(pair)) {
+		pair->ring.packed = pair->drv.packed_desc;
+		pair->ring.driver_event = pair->drv.driver_event;
+		pair->ring.device_event = pair->drv.device_event;
+	} else {
+		pair->ring.desc = pair->drv.desc;
+		pair->ring.avail = pair->drv.avail;
+		pair->ring.used = pair->drv.used;
+	}
 }
 
 void test_pair_open(struct test_pair *pair, const struct test_pair_config *config)
@@ -82,9 +88,43 @@ void test_pair_restart_driver(struct test_pair *pair)
 	start_driver(pair, pair->drv.size, pair->drv.indirect_max);
 }
 
+/* As a device that answers at once: what the driver wrote becomes what the device would have written. */
+static void use_packed(struct test_pair *pair, uint16_t position, uint32_t length)
+{
+	struct pvirtq_desc *desc = &pair->ring.packed[position & 0x7fff];
+	unsigned used = position & PVIRTQ_WRAP ? VIRTQ_DESC_F_AVAIL | VIRTQ_DESC_F_USED : 0;
+
+	desc->len = vio_le32_make(length);
+	desc->flags = vio_le16_make((uint16_t)used);
+}
+
+static void walk_packed(struct test_pair *pair, uint16_t index)
+{
+	int token;
+
+	for (; pair->walked != index; pair->walked++) {
+		uint16_t position = pair->drv.avail_next;
+
+		assert_int_equal(test_pair_add(pair, 0, 1, &token), 0);
+		vio_drvq_kick_prepare(&pair->drv);
+		use_packed(pair, position, 1);
+		assert_ptr_equal(vio_drvq_get(&pair->drv, NULL), &token);
+	}
+}
+
+bool test_pair_packed(const struct test_pair *pair)
+{
+	return pair->features & TEST_PACKED;
+}
+
 void test_pair_advance(struct test_pair *pair, uint16_t index)
 {
 	int token;
+
+	if (test_pair_packed(pair)) {
+		walk_packed(pair, index);
+		return;
+	}
 
 	while (pair->drv.avail_next != index) {
 		unsigned slot = pair->drv.avail_next % pair->ring.size;
@@ -103,7 +143,7 @@ void test_pair_advance(struct test_pair *pair, uint16_t index)
 void test_pair_jump(struct test_pair *pair, uint16_t index)
 {
 	assert_int_equal(pair->drv.in_flight, 0);
-	pair->drv.avail_next = pair->drv.avail_visible = pair->drv.used_next = index;
+	pair->drv.avail_next = pair->drv.avail_visible = pair->drv.used_next = pair->drv.used_seen = index;
 	test_ring_avail_idx(&pair->ring, index);
 	test_ring_set_used_idx(&pair->ring, index);
 	assert_null(vio_drvq_get(&pair->drv, NULL)); /* which asks for the next interrupt */
@@ -111,7 +151,14 @@ void test_pair_jump(struct test_pair *pair, uint16_t index)
 
 void test_pair_start_device(struct test_pair *pair)
 {
-	struct vio_devq_config config = test_ring_config(&pair->ring, pair->drv.avail_next, pair->features);
+	const struct vio_devq_config config = {
+		.size = pair->ring.size,
+		.at = { pair->drv.avail_next, pair->drv.used_next },
+		.descriptor_area = vio_addr_make(pair->ring.descriptor_area),
+		.driver_area = vio_addr_make(pair->ring.driver_area),
+		.device_area = vio_addr_make(pair->ring.device_area),
+		.features = vio_features_low(pair->features),
+	};
 	struct vio_buf buf;
 
 	assert_int_equal(vio_devq_start(&pair->dev, &pair->memory.mem, &config), 0);

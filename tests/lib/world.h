@@ -45,7 +45,8 @@ void test_world_open(struct test_world *w, uint16_t size, uint16_t avail_base, u
 void test_world_close(struct test_world *w);
 
 /*
- * The next pop finds this fault, and has done no harm: memory is as it was but
+ * The next pop finds this fault (with the index that test_ring_place() gives), and has done no
+ * harm: memory is as it was but
  * for the device area, nothing more comes, nothing is pushed, the other queue
  * goes on, and after stop and start a good request succeeds.
  */
@@ -55,7 +56,26 @@ struct vio_buf test_world_pops(struct test_world *w);
 /* Starts anew and serves one good request. */
 void test_world_serves(struct test_world *w);
 
-/* Runs `body` on rings of every size from `least` on, with and without EVENT_IDX, from several indices. */
+/*
+ * Runs `body` on rings of every size from `least` on, with and without EVENT_IDX, from several
+ * indices; with IN_ORDER in `features` also without it; packed ones with RING_PACKED.
+ */
 void test_world_each(uint16_t least, uint64_t features, void (*body)(struct test_world *w));
+
+/* Test functions that do it, and their lines in a list of tests. */
+#define WORLD_SPLIT(least, features, body)              \
+	static void split_##body(void **state)          \
+	{                                               \
+		test_world_each(least, features, body); \
+	}
+#define WORLD_PACKED(least, features, body)                             \
+	static void packed_##body(void **state)                         \
+	{                                                               \
+		test_world_each(least, (features) | TEST_PACKED, body); \
+	}
+#define WORLD_BOTH(least, features, body)  \
+	WORLD_SPLIT(least, features, body) \
+	WORLD_PACKED(least, features, body)
+#define WORLD_TESTS(body) cmocka_unit_test(split_##body), cmocka_unit_test(packed_##body)
 
 #endif

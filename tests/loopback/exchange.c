@@ -5,12 +5,13 @@
 #include <string.h>
 
 #include "loopback/exchange.h"
+#include "ring/packed.h"
 
 #define ELEMENTS_MAX  8u
 #define ELEMENT_BYTES 48u /* at most; a buffer has a slab of its own */
 #define SLAB_BYTES    (ELEMENTS_MAX * ELEMENT_BYTES)
 #define INDIRECT_MAX  6u
-#define TURNS_MAX     40u /* without a buffer coming back */
+#define TURNS_MAX     200u /* without a buffer coming back */
 
 /* A buffer that the driver has out. */
 struct out {
@@ -113,16 +114,61 @@ static void shape(struct exchange *x, struct out *out)
 static int add(struct exchange *x, struct out *out)
 {
 	struct vio_sg sg[ELEMENTS_MAX];
+	const struct vio_drvq_buffer buffer = { sg, out->readable, out->writable, out };
 	unsigned i;
 
 	for (i = 0; i < out->readable + out->writable; i++)
 		sg[i] = (struct vio_sg){ vio_addr_make(element_addr(out, i)), out->length[i] };
+	if (x->config->many)
+		return vio_drvq_add_many(&x->pair.drv, &buffer, 1) - 1;
 	return vio_drvq_add(&x->pair.drv, sg, out->readable, out->writable, out);
 }
 
 /*
- * spec: DRV-SPLIT-004 DRV-SPLIT-008 DRV-SPLIT-009 DRV-SPLIT-010 DRV-SPLIT-011, in
- * the memory that the device sees
+ * In the memory that the device sees: the list that was added between two positions, but that the
+ * first buffer of a batch isn't available. spec: DRV-PACKED-006 DRV-PACKED-007 DRV-PACKED-009
+ * DRV-PACKED-010 DRV-PACKED-011 DRV-PACKED-012 DRV-PACKED-014
+ */
+static void check_list(const struct exchange *x, const struct out *out, uint16_t position)
+{
+	const struct test_ring *ring = &x->pair.ring;
+	const struct pvirtq_desc *desc = &ring->packed[packed_offset(position)], *table = NULL;
+	unsigned i, count = out->readable + out->writable, room;
+	bool hidden = position == x->pair.drv.avail_visible;
+
+	room = packed_distance(position, x->pair.drv.avail_next, ring->size);
+	if (room < count) {
+		assert_true(x->config->indirect);
+		assert_int_equal(room, 1);
+		assert_int_equal(vio_le32_get(desc->len), hidden ? vio_le32_get(desc->len) : 16 * count);
+		table = (const struct pvirtq_desc *)(const void *)test_memory_at(&x->pair.memory,
+										 vio_le64_get(desc->addr));
+		if (!hidden)
+			assert_int_equal(vio_le16_get(desc->flags),
+					 F_INDIRECT | packed_avail_flags(position));
+	} else {
+		assert_int_equal(room, count);
+	}
+	for (i = 0; i < count; i++, position = packed_advance(position, 1, ring->size)) {
+		unsigned flags = i >= out->readable ? F_WRITE : 0;
+
+		desc = table ? &table[i] : &ring->packed[packed_offset(position)];
+		if (!table)
+			flags |= (i + 1 < count ? F_NEXT : 0) | packed_avail_flags(position);
+		assert_int_equal(vio_le64_get(desc->addr), element_addr(out, i));
+		if (!table && !i && hidden) { /* spec: DRV-PACKED-003 */
+			assert_int_not_equal(vio_le16_get(desc->flags) & PACKED_STATE_FLAGS,
+					     packed_avail_flags(position));
+			continue;
+		}
+		assert_int_equal(vio_le16_get(desc->flags), flags);
+		assert_int_equal(vio_le32_get(desc->len), out->length[i]);
+	}
+}
+
+/*
+ * spec: DRV-SPLIT-004 DRV-SPLIT-008 DRV-SPLIT-009 DRV-SPLIT-010 DRV-SPLIT-011, and with IN_ORDER
+ * DRV-SPLIT-007 DRV-SPLIT-012, in the memory that the device sees
  */
 static void check_chain(const struct exchange *x, const struct out *out)
 {
@@ -146,6 +192,8 @@ static void check_chain(const struct exchange *x, const struct out *out)
 		assert_int_equal(flags, (i + 1 < count ? F_NEXT : 0) | (i >= out->readable ? F_WRITE : 0));
 		assert_int_equal(vio_le64_get(table[at].addr), element_addr(out, i));
 		assert_int_equal(vio_le32_get(table[at].len), out->length[i]);
+		if (i + 1 < count && (x->config->in_order || table != ring->desc))
+			assert_int_equal(vio_le16_get(table[at].next), at + 1u < limit ? at + 1u : 0);
 		at = vio_le16_get(table[at].next);
 	}
 }
@@ -171,19 +219,40 @@ static void check_returned(struct exchange *x, const struct out *out, uint32_t w
 	assert_int_equal(payload, out->payload);
 }
 
+static void take_back(struct exchange *x, struct out *out, uint32_t written)
+{
+	assert_in_range((uintptr_t)out, (uintptr_t)x->outs, (uintptr_t)(x->outs + x->outs_count - 1));
+	assert_true(out->busy); /* each comes back once */
+	check_returned(x, out, written);
+	out->busy = false;
+	out->next_free = x->free_outs;
+	x->free_outs = out;
+	x->returned++;
+}
+
+static void take_many(struct exchange *x)
+{
+	void *outs[7];
+	uint32_t written[7];
+	unsigned count, i;
+
+	do {
+		count = vio_drvq_get_many(&x->pair.drv, outs, written, VIO_ARRAY_SIZE(outs));
+		for (i = 0; i < count; i++)
+			take_back(x, outs[i], written[i]);
+	} while (count == VIO_ARRAY_SIZE(outs));
+}
+
 static void take_used(struct exchange *x)
 {
 	uint32_t written = UINT32_MAX;
 	struct out *out;
 
-	while ((out = vio_drvq_get(&x->pair.drv, &written)) != NULL) {
-		assert_in_range((uintptr_t)out, (uintptr_t)x->outs, (uintptr_t)(x->outs + x->outs_count - 1));
-		assert_true(out->busy); /* each comes back once */
-		check_returned(x, out, written);
-		out->busy = false;
-		out->next_free = x->free_outs;
-		x->free_outs = out;
-		x->returned++;
+	if (x->config->many) {
+		take_many(x);
+	} else {
+		while ((out = vio_drvq_get(&x->pair.drv, &written)) != NULL)
+			take_back(x, out, written);
 	}
 	assert_int_equal(x->pair.drv.fault.kind, VIO_FAULT_NONE);
 	if (x->config->callbacks == EXCHANGE_ON)
@@ -193,25 +262,33 @@ static void take_used(struct exchange *x)
 static void add_some(struct exchange *x)
 {
 	unsigned batch = 1 + below(x, x->config->batch), i;
-	uint16_t before = test_ring_get_avail_idx(&x->pair.ring), after;
+	uint16_t before = x->pair.drv.avail_visible;
 
 	for (i = 0; i < batch && x->added < x->config->buffers && x->free_outs; i++) {
 		struct out *out = x->free_outs;
+		uint16_t at = x->pair.drv.avail_next;
 
 		shape(x, out);
 		if (add(x, out) < 0) {
 			assert_true(x->pair.drv.in_flight > 0);
 			break;
 		}
-		check_chain(x, out);
+		if (x->config->packed)
+			check_list(x, out, at);
+		else
+			check_chain(x, out);
 		x->free_outs = out->next_free;
 		out->busy = true;
 		x->added++;
 	}
 	x->kick_calls++;
-	vio_drvq_kick(&x->pair.drv);
-	after = test_ring_get_avail_idx(&x->pair.ring);
-	assert_int_equal((uint16_t)(after - before), i); /* spec: DRV-SPLIT-013 */
+	if (x->config->device_polls)
+		vio_drvq_publish(&x->pair.drv);
+	else
+		vio_drvq_kick(&x->pair.drv);
+	assert_int_equal(x->pair.drv.avail_visible, x->pair.drv.avail_next);
+	if (!x->config->packed) /* spec: DRV-SPLIT-013 */
+		assert_int_equal((uint16_t)(test_ring_get_avail_idx(&x->pair.ring) - before), i);
 }
 
 static void driver_turn(struct exchange *x)
@@ -243,8 +320,14 @@ static void driver_turn(struct exchange *x)
 	/* With nothing out there is nothing to wait for. */
 	if (x->added == x->returned)
 		x->driver_asleep = false;
-	flags = vio_le16_get(x->pair.ring.avail->flags);
-	assert_true(flags <= (x->config->event_idx ? 0 : 1)); /* spec: DRV-SPLIT-014 DRV-SPLIT-015 */
+	if (x->config->packed) {
+		flags = vio_le16_get(x->pair.ring.driver_event->flags);
+		assert_true(flags <=
+			    (x->config->event_idx ? RING_EVENT_FLAGS_DESC : RING_EVENT_FLAGS_DISABLE));
+	} else {
+		flags = vio_le16_get(x->pair.ring.avail->flags);
+		assert_true(flags <= (x->config->event_idx ? 0 : 1)); /* spec: DRV-SPLIT-014 DRV-SPLIT-015 */
+	}
 }
 
 static void complete(struct exchange *x, unsigned index)
@@ -307,7 +390,8 @@ static void complete_some(struct exchange *x)
 	}
 	vio_devq_notify(&x->pair.dev);
 	x->notify_calls++;
-	assert_int_equal(test_ring_used_idx(&x->pair.ring), x->pair.dev.used_next);
+	if (!x->config->packed)
+		assert_int_equal(test_ring_used_idx(&x->pair.ring), x->pair.dev.used_next);
 }
 
 static void device_turn(struct exchange *x)
@@ -328,7 +412,8 @@ static void device_turn(struct exchange *x)
 	if (x->held_count)
 		complete_some(x);
 	/* spec: DEV-SPLIT-015 DEV-SPLIT-016 */
-	assert_true(test_ring_used_flags(&x->pair.ring) <= (x->config->event_idx ? 0 : 1));
+	if (!x->config->packed)
+		assert_true(test_ring_used_flags(&x->pair.ring) <= (x->config->event_idx ? 0 : 1));
 }
 
 /*
@@ -338,12 +423,20 @@ static void device_turn(struct exchange *x)
 static void check_sleepers(const struct exchange *x)
 {
 	const struct vio_drvq *drv = &x->pair.drv;
-	uint16_t unseen = (uint16_t)(test_ring_used_idx(&x->pair.ring) - drv->used_next);
+	uint16_t unseen;
 
 	if (x->device_asleep)
-		assert_int_equal(test_ring_get_avail_idx(&x->pair.ring), x->pair.dev.avail_next);
+		assert_int_equal(drv->avail_visible, x->pair.dev.avail_next);
 	if (!x->driver_asleep)
 		return;
+	if (x->config->packed) {
+		/* How many came can't be seen, only that one did; the last one ends every wait. */
+		if (x->config->callbacks != EXCHANGE_DELAYED || !x->config->event_idx ||
+		    (!x->held_count && drv->avail_visible == x->pair.dev.avail_next))
+			assert_false(vio_drvq_pending(drv));
+		return;
+	}
+	unseen = (uint16_t)(test_ring_used_idx(&x->pair.ring) - drv->used_next);
 	if (x->config->callbacks == EXCHANGE_DELAYED && x->config->event_idx)
 		assert_true(unseen <= drv->in_flight * 3 / 4);
 	else
@@ -361,6 +454,8 @@ static void check_counts(const struct exchange *x)
 
 	assert_true(x->pair.kicks <= x->kick_calls);
 	assert_true(x->pair.interrupts <= x->notify_calls);
+	if (x->config->packed) /* a position comes round with each second lap */
+		rounds = 2 + x->config->buffers * ELEMENTS_MAX / (2u * x->config->size);
 	if (x->config->event_idx) {
 		assert_true(x->pair.kicks <= x->device_asks + rounds);
 		assert_true(x->pair.interrupts <= x->driver_asks + rounds);
@@ -376,7 +471,8 @@ static void open_exchange(struct exchange *x, const struct exchange_config *conf
 		.indirect_max = config->indirect ? INDIRECT_MAX : 0,
 		.spans_max = 2 * ELEMENTS_MAX,
 		.features = TEST_PLAIN | (config->indirect ? TEST_BIT(VIRTIO_F_INDIRECT_DESC) : 0) |
-			    (config->event_idx ? TEST_BIT(VIRTIO_F_EVENT_IDX) : 0),
+			    (config->event_idx ? TEST_BIT(VIRTIO_F_EVENT_IDX) : 0) |
+			    (config->in_order ? TEST_IN_ORDER : 0) | (config->packed ? TEST_PACKED : 0),
 		/* An odd number of slabs, so that one lies over the edge between the two regions. */
 		.data_bytes = (uint64_t)(config->size | 1u) * SLAB_BYTES,
 	};
@@ -398,7 +494,7 @@ static void open_exchange(struct exchange *x, const struct exchange_config *conf
 		x->outs[i].next_free = x->free_outs;
 		x->free_outs = &x->outs[i];
 	}
-	if (config->walk_to_start)
+	if (config->walk_to_start || config->packed)
 		test_pair_advance(&x->pair, config->start);
 	else
 		test_pair_jump(&x->pair, config->start);
@@ -437,7 +533,10 @@ void exchange_run(const struct exchange_config *config)
 	assert_null(vio_drvq_detach_unused(&x.pair.drv));
 	assert_int_equal(x.pair.drv.free_count, config->size);
 	assert_int_equal(x.pair.dev.in_flight, 0);
-	assert_int_equal(vio_devq_stop(&x.pair.dev), (uint16_t)(config->start + config->buffers));
+	assert_int_equal(x.pair.dev.avail_next, x.pair.drv.avail_next);
+	if (!config->packed)
+		assert_int_equal(x.pair.dev.avail_next, (uint16_t)(config->start + config->buffers));
+	vio_devq_stop(&x.pair.dev);
 	check_counts(&x);
 	free(x.outs);
 	free(x.held);

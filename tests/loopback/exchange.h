@@ -28,8 +28,9 @@ enum exchange_order {
 struct exchange_config {
 	uint16_t size;
 	uint16_t start;     /* index of both rings */
-	bool walk_to_start; /* the driver gets there buffer by buffer */
-	bool indirect, event_idx, device_polls;
+	bool walk_to_start; /* the driver gets there buffer by buffer, as packed ones always do */
+	bool packed, in_order, indirect, event_idx, device_polls;
+	bool many; /* the calls for many buffers at once */
 	enum exchange_callbacks callbacks;
 	enum exchange_order order;
 	unsigned batch;   /* buffers for each kick, at most */

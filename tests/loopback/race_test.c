@@ -39,7 +39,7 @@ static void arm(struct race *race, unsigned at, void (*strike)(struct race *race
 	race->strike_at = at;
 	race->strike = strike;
 	race->pair.kicks = race->pair.interrupts = 0;
-	test_hook = (struct test_hook){ watch, race };
+	test_hook = (struct test_hook){ .load = watch, .context = race };
 }
 
 static unsigned disarm(struct race *race)
@@ -48,9 +48,13 @@ static unsigned disarm(struct race *race)
 	return race->loads;
 }
 
-static void open_race(struct race *race, bool event_idx)
+/* With EVENT_IDX or without it, then the same packed. */
+static void open_race(struct race *race, unsigned event)
 {
-	const struct test_pair_config config = { .size = 4, .features = event_idx ? TEST_EVENT : TEST_PLAIN };
+	const struct test_pair_config config = {
+		.size = 4,
+		.features = (event & 1 ? TEST_EVENT : TEST_PLAIN) | (event & 2 ? TEST_PACKED : 0),
+	};
 
 	memset(race, 0, sizeof(*race));
 	test_hook.load = NULL;
@@ -84,7 +88,7 @@ static void test_add_while_device_falls_asleep(void **state)
 {
 	unsigned event, at, busy, points = 0;
 
-	for (event = 0; event < 2; event++) {
+	for (event = 0; event < 4; event++) {
 		for (busy = 0; busy < 2; busy++) {
 			for (at = 1; at < 12; at++) {
 				struct race race;
@@ -112,7 +116,7 @@ static void test_add_while_kicks_are_enabled(void **state)
 {
 	unsigned event, at, points = 0;
 
-	for (event = 0; event < 2; event++) {
+	for (event = 0; event < 4; event++) {
 		for (at = 1; at < 4; at++) {
 			struct race race;
 			bool nothing;
@@ -136,7 +140,7 @@ static void test_answer_while_driver_falls_asleep(void **state)
 {
 	unsigned event, at, way, points = 0;
 
-	for (event = 0; event < 2; event++) {
+	for (event = 0; event < 4; event++) {
 		for (way = 0; way < 3; way++) {
 			for (at = 1; at < 8; at++) {
 				struct race race;
@@ -170,7 +174,7 @@ static void test_device_falls_asleep_while_driver_kicks(void **state)
 {
 	unsigned event, at, points = 0;
 
-	for (event = 0; event < 2; event++) {
+	for (event = 0; event < 4; event++) {
 		for (at = 1; at < 4; at++) {
 			struct race race;
 
@@ -202,7 +206,7 @@ static void test_driver_falls_asleep_while_device_notifies(void **state)
 {
 	unsigned event, at, points = 0;
 
-	for (event = 0; event < 2; event++) {
+	for (event = 0; event < 4; event++) {
 		for (at = 1; at < 4; at++) {
 			struct race race;
 

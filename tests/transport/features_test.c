@@ -29,7 +29,10 @@ static int teardown(void **state)
 	return 0;
 }
 
-/* spec: DRV-BASIC-005 DRV-BASIC-008 DRV-BASIC-009 DRV-BASIC-012 DRV-BASIC-036 DRV-BASIC-043; hostile: B41 */
+/*
+ * spec: DRV-BASIC-005 DRV-BASIC-008 DRV-BASIC-009 DRV-BASIC-012 DRV-BASIC-036 DRV-BASIC-040
+ * DRV-BASIC-041 DRV-BASIC-043; hostile: B41
+ */
 static void accepts_what_it_understands_of_all_ones(void **state)
 {
 	struct fake *fake = *state;
@@ -43,6 +46,9 @@ static void accepts_what_it_understands_of_all_ones(void **state)
 	vio_features_set(&expected, VIRTIO_F_INDIRECT_DESC);
 	vio_features_set(&expected, VIRTIO_F_EVENT_IDX);
 	vio_features_set(&expected, VIRTIO_F_RING_RESET);
+	vio_features_set(&expected, VIRTIO_F_RING_PACKED);
+	vio_features_set(&expected, VIRTIO_F_IN_ORDER);
+	vio_features_set(&expected, VIRTIO_F_ORDER_PLATFORM);
 	vio_features_set(&expected, VIRTIO_F_NOTIFICATION_DATA); /* as far as the transport carries them */
 	vio_features_set(&expected, VIRTIO_F_NOTIF_CONFIG_DATA);
 	vio_features_set(&expected, VIRTIO_F_VERSION_1);

@@ -30,7 +30,7 @@ static void a_legacy_driver_needs_no_steps(void **state)
 	bench_set(b, VIRTIO_MMIO_STATUS, 3);
 	assert_int_equal(bench_get(b, VIRTIO_MMIO_DEVICE_FEATURES),
 			 1u << FEATURE | 1u << VIRTIO_F_INDIRECT_DESC | 1u << VIRTIO_F_EVENT_IDX |
-				 1u << VIRTIO_F_ANY_LAYOUT);
+				 1u << VIRTIO_F_ANY_LAYOUT | 1u << VIRTIO_F_NOTIFY_ON_EMPTY);
 	bench_set(b, VIRTIO_MMIO_DEVICE_FEATURES_SEL, 1);
 	assert_int_equal(bench_get(b, VIRTIO_MMIO_DEVICE_FEATURES), 0);
 	/* What wasn't offered is not had. */

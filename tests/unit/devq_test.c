@@ -111,7 +111,7 @@ static void test_kicks_by_flags(void **state)
 	/* A queue that polled when it was stopped asks for kicks again, on the ring as it was. */
 	vio_devq_disable_kick(&w.q);
 	assert_int_equal(test_ring_used_flags(&w.ring), 1);
-	config = test_ring_config(&w.ring, vio_devq_stop(&w.q), TEST_PLAIN);
+	config = test_ring_config(&w.ring, vio_devq_stop(&w.q).avail, TEST_PLAIN);
 	assert_int_equal(vio_devq_start(&w.q, &w.memory.mem, &config), 0);
 	assert_int_equal(test_ring_used_flags(&w.ring), 0);
 	assert_false(vio_devq_pop(&w.q, &buf));
@@ -189,7 +189,7 @@ static void test_unpop(void **state)
 		buf = test_world_pops(&w);
 		vio_devq_unpop(&w.q, &buf);
 		assert_int_equal(w.q.budget, VIO_DEVQ_NO_BUDGET);
-		assert_int_equal(vio_devq_stop(&w.q), 1);
+		assert_int_equal(vio_devq_stop(&w.q).avail, 1);
 		vio_devq_unpop(&w.q, &buf);
 		assert_int_equal(w.q.avail_next, 1);
 		test_world_serves(&w);

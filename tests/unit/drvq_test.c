@@ -53,6 +53,20 @@ static void test_start_refuses(void **state)
 	bad = config;
 	bad.indirect.host = tables + 1;
 	assert_int_equal(vio_drvq_start(&q, &bad), -VIO_EINVAL);
+	bad.indirect.host = NULL;
+	assert_int_equal(vio_drvq_start(&q, &bad), -VIO_EINVAL);
+	bad = config;
+	bad.device_align = 2;
+	assert_int_equal(vio_drvq_start(&q, &bad), -VIO_EINVAL);
+	bad.device_align = 96;
+	assert_int_equal(vio_drvq_start(&q, &bad), -VIO_EINVAL);
+	bad.device_align = 1024; /* as a legacy transport has it */
+	assert_int_equal(vio_drvq_start(&q, &bad), 0);
+	assert_int_equal(vio_drvq_device_area(&q).raw, 0x1000 + 1024);
+	/* spec: DRV-SPLIT-003, as the formula for both parts has it */
+	assert_int_equal(vio_drvq_ring_bytes_aligned(8, 1024), 2048);
+	assert_int_equal(vio_drvq_ring_bytes_aligned(256, 4096), 12288);
+	assert_int_equal(vio_drvq_ring_bytes_aligned(8, 0), vio_drvq_ring_bytes(8));
 	assert_int_equal(vio_drvq_start(&q, &config), 0);
 	assert_int_equal(vio_drvq_descriptor_area(&q).raw, 0x1000);
 	assert_int_equal(vio_drvq_driver_area(&q).raw, 0x1000 + 128);
@@ -271,14 +285,23 @@ static void test_callbacks_by_event(void **state)
 	vio_drvq_disable_cb(&pair.drv);
 	for (i = 0; i < 7; i++)
 		assert_ptr_equal(vio_drvq_get(&pair.drv, NULL), &token);
-	/* Off: get asks for nothing. On: it asks before it says that there is none. */
+	/* Off: get asks for nothing. On: it asks before it says that there is none, but once only. */
+	test_ring_used_event(&pair.ring, 0x4000);
+	assert_null(vio_drvq_get(&pair.drv, NULL));
+	assert_int_equal(used_event(&pair), 0x4000);
+	assert_true(vio_drvq_enable_cb_delayed(&pair.drv));
+	assert_null(vio_drvq_get(&pair.drv, NULL));
+	assert_int_equal(used_event(&pair), (uint16_t)(65534 + 7));
 	test_ring_used_event(&pair.ring, 0x4000);
 	assert_null(vio_drvq_get(&pair.drv, NULL));
 	assert_int_equal(used_event(&pair), 0x4000);
 	assert_true(vio_drvq_enable_cb(&pair.drv));
-	test_ring_used_event(&pair.ring, 0x4000);
-	assert_null(vio_drvq_get(&pair.drv, NULL));
 	assert_int_equal(used_event(&pair), (uint16_t)(65534 + 7));
+	test_ring_used_event(&pair.ring, 0x4000);
+	use_next(&pair, 65534 + 7);
+	assert_ptr_equal(vio_drvq_get(&pair.drv, NULL), &token);
+	assert_null(vio_drvq_get(&pair.drv, NULL));
+	assert_int_equal(used_event(&pair), (uint16_t)(65534 + 8));
 	assert_int_equal(avail_flags(&pair), 0);
 	test_pair_close(&pair);
 }
@@ -343,6 +366,129 @@ static void test_detach_unused(void **state)
 	}
 }
 
+/* What a legacy device says of lengths may be wrong. spec: DRV-BLK-031 DRV-CON-007 */
+static void test_legacy_lengths(void **state)
+{
+	struct test_pair_config config = { .size = 8 };
+	struct test_pair pair;
+	uint32_t written;
+	int token;
+
+	test_pair_open(&pair, &config);
+	assert_int_equal(test_pair_add(&pair, 0, 5, &token), 0);
+	vio_drvq_kick(&pair.drv);
+	test_ring_use(&pair.ring, vio_le16_get(pair.ring.avail->ring[0]), UINT32_MAX);
+	assert_ptr_equal(vio_drvq_get(&pair.drv, &written), &token);
+	assert_int_equal(written, 5);
+	assert_int_equal(pair.drv.fault.kind, VIO_FAULT_NONE);
+	test_pair_close(&pair);
+}
+
+/* Many at once do what as many calls do, up to the one that doesn't fit or isn't legal. */
+static void test_many(void **state)
+{
+	struct test_pair_config config = { .size = 4, .features = TEST_EVENT };
+	struct vio_sg sg[2] = { { vio_addr_make(PAIR_DATA), 4 }, { vio_addr_make(PAIR_DATA + 8), 0 } };
+	struct vio_drvq_buffer buffers[6];
+	uint32_t written[6];
+	struct test_pair pair;
+	void *tokens[6];
+	int values[6];
+	unsigned i;
+
+	test_pair_open(&pair, &config);
+	for (i = 0; i < 6; i++)
+		buffers[i] = (struct vio_drvq_buffer){ sg, 0, 1, &values[i] };
+	buffers[2].sg = &sg[1];
+	assert_int_equal(vio_drvq_add_many(&pair.drv, buffers, 6), 2);
+	assert_int_equal(vio_drvq_add_many(&pair.drv, &buffers[2], 4), -VIO_EINVAL);
+	assert_int_equal(vio_drvq_add_many(&pair.drv, &buffers[3], 3), 2);
+	assert_int_equal(vio_drvq_add_many(&pair.drv, &buffers[5], 1), -VIO_ENOSPC);
+	assert_int_equal(test_ring_get_avail_idx(&pair.ring), 0);
+	vio_drvq_publish(&pair.drv);
+	vio_drvq_publish(&pair.drv); /* nothing more to show */
+	assert_int_equal(test_ring_get_avail_idx(&pair.ring), 4);
+	assert_int_equal(pair.kicks, 0);
+	for (i = 0; i < 3; i++)
+		test_ring_use(&pair.ring, vio_le16_get(pair.ring.avail->ring[i]), i);
+	assert_true(vio_drvq_pending(&pair.drv));
+	assert_int_equal(vio_drvq_get_many(&pair.drv, tokens, written, 2), 2);
+	assert_true(vio_drvq_pending(&pair.drv));
+	assert_int_equal(used_event(&pair), 0);
+	assert_int_equal(vio_drvq_get_many(&pair.drv, tokens + 2, written + 2, 4), 1);
+	assert_int_equal(used_event(&pair), 3); /* fewer than wanted: the next one is asked for */
+	assert_false(vio_drvq_pending(&pair.drv));
+	for (i = 0; i < 3; i++) {
+		assert_ptr_equal(tokens[i], &values[i < 2 ? i : 3]);
+		assert_int_equal(written[i], i);
+	}
+	test_ring_use(&pair.ring, 77, 0);
+	assert_int_equal(vio_drvq_get_many(&pair.drv, tokens, NULL, 4), 0);
+	assert_int_equal(pair.drv.fault.kind, VIO_FAULT_USED_ID);
+	assert_int_equal(vio_drvq_get_many(&pair.drv, tokens, NULL, 4), 0);
+	test_pair_close(&pair);
+}
+
+/* spec: DRV-SPLIT-016; looking is bounded, and asks for nothing. */
+static void test_poll(void **state)
+{
+	struct test_pair_config config = { .size = 4, .features = TEST_EVENT };
+	struct test_pair pair;
+	uint32_t written;
+	int token;
+
+	test_pair_open(&pair, &config);
+	assert_int_equal(test_pair_add(&pair, 0, 1, &token), 0);
+	vio_drvq_kick(&pair.drv);
+	assert_null(vio_drvq_poll(&pair.drv, &written, 5));
+	use_next(&pair, 0);
+	assert_null(vio_drvq_poll(&pair.drv, &written, 0));
+	assert_ptr_equal(vio_drvq_poll(&pair.drv, &written, 1), &token);
+	assert_null(vio_drvq_poll(&pair.drv, &written, 5));
+	assert_int_equal(used_event(&pair), 0);
+	test_ring_set_used_idx(&pair.ring, 3);
+	assert_null(vio_drvq_poll(&pair.drv, &written, UINT32_MAX)); /* a fault ends it */
+	assert_int_equal(pair.drv.fault.kind, VIO_FAULT_USED_IDX);
+	test_pair_close(&pair);
+}
+
+/* With the barriers for hardware everything is as before. spec: DRV-BASIC-042 */
+static void test_order_platform(void **state)
+{
+	static const uint64_t formats[] = { 0, TEST_PACKED, TEST_IN_ORDER, TEST_PACKED | TEST_IN_ORDER };
+	unsigned i, round;
+
+	for (i = 0; i < VIO_ARRAY_SIZE(formats); i++) {
+		struct test_pair_config config = {
+			.size = 4,
+			.features = TEST_EVENT | formats[i] | TEST_BIT(VIRTIO_F_ORDER_PLATFORM),
+		};
+		struct test_pair pair;
+		struct vio_buf buf;
+		uint32_t written;
+		int token;
+
+		test_pair_open(&pair, &config);
+		test_pair_start_device(&pair);
+		assert_true(pair.drv.order_platform);
+		for (round = 0; round < 20; round++) {
+			pair.kicks = pair.interrupts = 0;
+			assert_int_equal(test_pair_add(&pair, 0, 1, &token), 0);
+			vio_drvq_kick(&pair.drv);
+			assert_int_equal(pair.kicks, 1);
+			assert_true(vio_devq_pop(&pair.dev, &buf));
+			assert_false(vio_devq_pop(&pair.dev, &buf));
+			vio_devq_push(&pair.dev, &buf, 1);
+			vio_devq_notify(&pair.dev);
+			assert_int_equal(pair.interrupts, 1);
+			assert_ptr_equal(vio_drvq_get(&pair.drv, &written), &token);
+			assert_int_equal(written, 1);
+			assert_null(vio_drvq_get(&pair.drv, NULL));
+		}
+		test_pair_close(&pair);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -357,6 +503,10 @@ int main(void)
 		cmocka_unit_test(test_callbacks_by_event),
 		cmocka_unit_test(test_very_slow_buffer),
 		cmocka_unit_test(test_detach_unused),
+		cmocka_unit_test(test_legacy_lengths),
+		cmocka_unit_test(test_many),
+		cmocka_unit_test(test_poll),
+		cmocka_unit_test(test_order_platform),
 	};
 
 	return cmocka_run_group_tests_name("the driver's queue", tests, NULL, NULL);

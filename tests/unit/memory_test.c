@@ -305,6 +305,68 @@ static void test_against_a_map(void **state)
 	}
 }
 
+/* What an IOMMU would say: pages of bus addresses from 0x8000 on lie backwards in the host. */
+struct iommu {
+	uint8_t *bytes;
+	unsigned asked, access;
+	int lie; /* 1: not there; 2: of no size; 3: beyond the end of addresses; 4: no rights */
+};
+
+static bool translate(void *context, struct vio_addr addr, unsigned access, struct vio_region *found)
+{
+	struct iommu *iommu = context;
+	const uint64_t page = addr.raw / 0x1000;
+
+	iommu->asked++;
+	iommu->access = access;
+	if (page < 8 || page > 11)
+		return false;
+	*found = (struct vio_region){ vio_addr_make(page * 0x1000), 0x1000,
+				      iommu->bytes + 0x1000 * (11 - page), READ | WRITE };
+	if (iommu->lie == 1)
+		found->base.raw += 0x1000;
+	else if (iommu->lie == 2)
+		found->size = 0;
+	else if (iommu->lie == 3)
+		found->size = UINT64_MAX;
+	else if (iommu->lie == 4)
+		found->rights = READ;
+	return true;
+}
+
+/* hostile: A109 */
+static void test_translate(void **state)
+{
+	struct vio_span spans[4];
+	struct iommu iommu = { .lie = 0 };
+	struct table t;
+	unsigned hint = 1;
+
+	open_table(&t);
+	iommu.bytes = t.bytes;
+	t.mem.translate = translate;
+	t.mem.translate_context = &iommu;
+	/* What the table holds nobody is asked about. */
+	assert_int_equal(resolve(&t, 0x1000, 0x3000, WRITE, spans, 4), 2);
+	assert_int_equal(iommu.asked, 0);
+	assert_int_equal(resolve(&t, 0x8ff0, 0x1020, WRITE, spans, 4), 3);
+	assert_int_equal(iommu.access, WRITE);
+	assert_ptr_equal(spans[0].host, t.bytes + 0x3ff0);
+	assert_int_equal(spans[0].length, 0x10);
+	assert_ptr_equal(spans[1].host, t.bytes + 0x2000);
+	assert_int_equal(spans[1].length, 0x1000);
+	assert_ptr_equal(spans[2].host, t.bytes + 0x1000);
+	assert_int_equal(spans[2].length, 0x10);
+	assert_int_equal(resolve(&t, 0x8ff0, 0x1020, WRITE, spans, 2), -VIO_ENOSPC);
+	assert_ptr_equal(vio_mem_pointer(&t.mem, vio_addr_make(0xb000), 0x1000, READ), t.bytes);
+	assert_null(vio_mem_pointer(&t.mem, vio_addr_make(0xb000), 0x1001, READ)); /* a byte too many */
+	assert_null(vio_mem_pointer(&t.mem, vio_addr_make(0x7fff), 1, READ));
+	for (iommu.lie = 1; iommu.lie <= 4; iommu.lie++)
+		assert_int_equal(vio_mem_resolve(&t.mem, &hint, vio_addr_make(0x8000), 1, WRITE, spans, 4),
+				 -VIO_EACCES);
+	assert_int_equal(hint, 1);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -313,6 +375,7 @@ int main(void)
 		cmocka_unit_test(test_across),      cmocka_unit_test(test_joined),
 		cmocka_unit_test(test_add_refuses), cmocka_unit_test(test_remove),
 		cmocka_unit_test(test_top),         cmocka_unit_test(test_against_a_map),
+		cmocka_unit_test(test_translate),
 	};
 
 	return cmocka_run_group_tests_name("memory", tests, NULL, NULL);

@@ -478,10 +478,61 @@ static void test_layout(void **state)
 	toy_close(&a);
 }
 
+/* Packed queues stand at two positions, and the format says so. Bytes 4 and 5 are the format. */
+static void test_packed(void **state)
+{
+	static const struct vio_devq_position at = { 3, PVIRTQ_WRAP | 5 };
+	struct toy_world a, b;
+	struct blob blob;
+	unsigned format;
+
+	toy_open(&a);
+	vio_features_set(&a.dev.features_offered, VIRTIO_F_RING_PACKED);
+	toy_negotiate(&a, TEST_BIT(VIRTIO_F_RING_PACKED));
+	for (uint16_t queue = 0; queue < 2; queue++) {
+		struct vio_devq_config config = test_ring_config(&a.rings[queue], 0, 0);
+
+		config.at = queue ? at : vio_devq_position_first(&a.dev.features_accepted);
+		config.size = queue ? TOY_SIZE - 1 : TOY_SIZE; /* any size will do */
+		assert_int_equal(vio_device_queue_start(&a.dev, queue, &config), 0);
+	}
+	save(&a, &blob);
+	assert_int_equal(blob.bytes[4], 2);
+	for (format = 0; format < 4; format++) {
+		blob.bytes[4] = (uint8_t)format;
+		open_target(&b, &a);
+		vio_features_set(&b.dev.features_offered, VIRTIO_F_RING_PACKED);
+		assert_int_equal(vio_device_load(&b.dev, blob.bytes, blob.size),
+				 format == 2 ? 0 : -VIO_ESTATE);
+		if (format == 2) {
+			assert_true(b.dev.queues[0].packed && b.dev.queues[1].packed);
+			assert_int_equal(b.dev.queues[0].avail_next, PVIRTQ_WRAP);
+			assert_int_equal(b.dev.queues[0].used_next, PVIRTQ_WRAP);
+			assert_int_equal(b.dev.queues[1].avail_next, at.avail);
+			assert_int_equal(b.dev.queues[1].used_next, at.used);
+			assert_int_equal(b.dev.queues[1].size, TOY_SIZE - 1);
+			assert_int_equal(vio_device_queue_stop(&b.dev, 1).used, at.used);
+		}
+		toy_close(&b);
+	}
+	toy_close(&a);
+
+	toy_open(&a);
+	toy_run(&a, 0);
+	save(&a, &blob);
+	assert_int_equal(blob.bytes[4], 1);
+	blob.bytes[4] = 2;
+	open_target(&b, &a);
+	assert_int_equal(vio_device_load(&b.dev, blob.bytes, blob.size), -VIO_ESTATE);
+	toy_close(&b);
+	toy_close(&a);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_round_trip),
+		cmocka_unit_test(test_packed),
 		cmocka_unit_test(test_every_status),
 		cmocka_unit_test(test_broken_stays_broken),
 		cmocka_unit_test(test_bad_ring_is_no_bad_blob),

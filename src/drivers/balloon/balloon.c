@@ -198,9 +198,6 @@ static int add_queues(struct vio_dev *dev, struct vio_balloon *balloon)
 		error = add_reporting(dev, balloon);
 	if (error)
 		return error;
-	/* spec: DRV-BALLOON-011 */
-	balloon->inflate->lengths_ignored = vio_dev_is_legacy(dev);
-	balloon->deflate->lengths_ignored = vio_dev_is_legacy(dev);
 	if (balloon->stats) /* QEMU says how much it read */
 		balloon->stats->lengths_ignored = true;
 	return 0;

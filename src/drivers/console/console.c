@@ -281,8 +281,6 @@ static int add_queues(struct vio_dev *dev, struct vio_console *console)
 
 	if (!error)
 		error = vio_dev_add_queue(dev, VIRTIO_CONSOLE_TRANSMITQ, &waited_for, &console->transmit);
-	if (!error) /* spec: DRV-CON-007 */
-		console->transmit->lengths_ignored = vio_dev_is_legacy(dev);
 	if (error || !vio_dev_has_feature(dev, VIRTIO_CONSOLE_F_MULTIPORT))
 		return error;
 	error = vio_dev_read_config32(dev, offsetof(struct virtio_console_config, max_nr_ports),
@@ -292,8 +290,6 @@ static int add_queues(struct vio_dev *dev, struct vio_console *console)
 	if (!error)
 		error = vio_dev_add_queue(dev, VIRTIO_CONSOLE_CONTROL_TRANSMITQ, &control,
 					  &console->control_transmit);
-	if (!error)
-		console->control_transmit->lengths_ignored = vio_dev_is_legacy(dev);
 	if (!error)
 		error = vio_dev_add_queue(dev, VIRTIO_CONSOLE_CONTROL_RECEIVEQ, &control,
 					  &console->control_receive);

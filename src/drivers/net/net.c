@@ -231,15 +231,11 @@ static int add_queues(struct vio_dev *dev, struct vio_net *net, uint16_t most)
 		error = vio_dev_add_queue(dev, 2 * i, &heard, &net->pair[i].receive);
 		if (!error)
 			error = vio_dev_add_queue(dev, 2 * i + 1, &heard, &net->pair[i].transmit);
-		if (!error) /* spec: DRV-NET-015 */
-			net->pair[i].transmit->lengths_ignored = vio_dev_is_legacy(dev);
 	}
 	if (!error && vio_dev_has_feature(dev, VIRTIO_NET_F_CTRL_VQ))
 		error = vio_dev_add_queue(dev, several ? 2 * most : 2, &waited_for, &net->control);
 	if (error == -VIO_ENOENT && net->pair[count - 1].transmit)
 		error = 0; /* offered, but not there: no commands */
-	if (net->control)  /* spec: DRV-NET-015 */
-		net->control->lengths_ignored = vio_dev_is_legacy(dev);
 	net->pairs = count;
 	net->pairs_active = 1; /* spec: DRV-NET-081 */
 	return error;

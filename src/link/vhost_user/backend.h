@@ -20,7 +20,7 @@ struct vu_vring {
 	struct vu_signal err;
 	uint16_t index;
 	uint16_t num;
-	uint16_t base; /* next index, while it doesn't run */
+	struct vio_devq_position base; /* where it stands, while it doesn't run */
 	bool watched;
 	bool has_addr;
 	bool enabled;

@@ -264,7 +264,7 @@ static int set_vring_num(struct vio_vhost_user *backend, struct vu_message *mess
 	/* hostile: C20 A80 */
 	if (vu_vring_runs(vring))
 		return -VIO_EBUSY;
-	if (!vio_is_power_of_two(num) || num > backend->dev->queue_size_max) {
+	if (!vio_device_can_size(backend->dev, num) || num > backend->dev->queue_size_max) {
 		vu_log(backend, "queue %u: size %u; a power of two up to %u would do", vring->index, num,
 		       backend->dev->queue_size_max);
 		return -VIO_ERANGE;
@@ -303,25 +303,27 @@ static int set_vring_base(struct vio_vhost_user *backend, struct vu_message *mes
 {
 	struct vu_vring *vring = vring_of(backend, message);
 	struct vio_device *dev = backend->dev;
-	uint32_t base = message->payload.state.num;
+	const bool packed = vio_device_has_feature(dev, VIRTIO_F_RING_PACKED);
+	const uint32_t base = message->payload.state.num;
+	const bool first = !base || (packed && (uint16_t)base == PVIRTQ_WRAP);
 	int error = 0;
 
 	/* hostile: C19 C20 */
 	if (vu_vring_runs(vring))
 		return -VIO_EBUSY;
-	if (base > UINT16_MAX)
+	if (base > UINT16_MAX && !packed)
 		return -VIO_ERANGE;
 	/*
 	 * Without STATUS nobody says that a driver reset the device. But the queues of a new
-	 * driver begin at 0 again, while those of one that only paused go on.
+	 * driver begin anew, while those of one that only paused go on.
 	 */
-	if (!base && vring->base && dev->status & VIRTIO_CONFIG_S_DRIVER_OK && !vu_any_runs(backend) &&
-	    !vu_has_protocol(backend, VHOST_USER_PROTOCOL_F_STATUS)) {
+	if (first && vring->base.avail != (uint16_t)base && dev->status & VIRTIO_CONFIG_S_DRIVER_OK &&
+	    !vu_any_runs(backend) && !vu_has_protocol(backend, VHOST_USER_PROTOCOL_F_STATUS)) {
 		struct vio_features features = dev->features_accepted;
 
 		error = negotiate(backend, &features);
 	}
-	vring->base = (uint16_t)base;
+	vring->base = (struct vio_devq_position){ (uint16_t)base, (uint16_t)(base >> 16) };
 	return error ? error : vu_vring_update(vring);
 }
 
@@ -332,7 +334,9 @@ static int get_vring_base(struct vio_vhost_user *backend, struct vu_message *mes
 
 	vu_vring_pause(vring);
 	vring->held = true;
-	state.num = vring->base;
+	state.num = vring->base.avail;
+	if (vio_device_has_feature(backend->dev, VIRTIO_F_RING_PACKED))
+		state.num |= (uint32_t)vring->base.used << 16;
 	return reply(backend, message, &state, sizeof(state));
 }
 

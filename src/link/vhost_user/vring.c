@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include <unistd.h>
 
+#include "base/atomic.h"
 #include "link/vhost_user/backend.h"
 
 void vu_vring_set_call(struct vu_vring *vring, enum vu_signal_kind kind, int fd)
@@ -87,7 +88,7 @@ void vu_vring_reset(struct vu_vring *vring)
 	vu_vring_set_kick(vring, -1);
 	backend->watcher.cancel(backend->watcher.context, &vring->again);
 	vring->num = 0;
-	vring->base = 0;
+	vring->base = (struct vio_devq_position){ 0, 0 };
 	vring->has_addr = false;
 	vring->enabled = false;
 	vring->held = false;
@@ -111,22 +112,49 @@ void vu_vring_pause(struct vu_vring *vring)
 		vring->base = vio_device_queue_stop(vring->backend->dev, vring->index);
 }
 
+/*
+ * Where a packed queue stands, by SET_VRING_BASE: what to take next in the lower half, what
+ * to fill next in the upper. Some front ends leave the upper half 0, and some all of it in a
+ * queue that never ran. The first would be a ring that is full to the last entry, and the
+ * other is told by the ring: its first descriptor was used if this isn't the first lap.
+ */
+static struct vio_devq_position packed_base(const struct vu_vring *vring, struct vio_addr ring)
+{
+	struct vio_devq_position at = vring->base;
+	const struct pvirtq_desc *first;
+
+	if (!at.avail && !at.used) {
+		first = vio_mem_pointer(&vring->backend->memory.mem, ring, sizeof(*first), VIO_MEM_READ);
+		if (first && !(vio_load_le16(&first->flags) & VIRTQ_DESC_F_USED))
+			at.avail = PVIRTQ_WRAP;
+	}
+	if (!at.used && (at.avail & PVIRTQ_WRAP))
+		at.used = at.avail;
+	return at;
+}
+
 static int start(struct vu_vring *vring)
 {
+	const bool packed = vio_device_has_feature(vring->backend->dev, VIRTIO_F_RING_PACKED);
+	const uint64_t driver_bytes = packed ? 4 : 6 + 2ull * vring->num;
+	const uint64_t device_bytes = packed ? 4 : 6 + 8ull * vring->num;
+
 	struct vio_vhost_user *backend = vring->backend;
 	const struct vu_memory *memory = &backend->memory;
 	const struct vhost_user_vring_addr *addr = &vring->addr;
-	struct vio_devq_config config = { .size = vring->num, .avail_base = vring->base };
+	struct vio_devq_config config = { .size = vring->num, .at = vring->base };
 	int error;
 
 	/* hostile: C18 */
 	if (!vu_memory_from_user(memory, addr->descriptor, 16ull * vring->num, &config.descriptor_area) ||
-	    !vu_memory_from_user(memory, addr->available, 6 + 2ull * vring->num, &config.driver_area) ||
-	    !vu_memory_from_user(memory, addr->used, 6 + 8ull * vring->num, &config.device_area)) {
+	    !vu_memory_from_user(memory, addr->available, driver_bytes, &config.driver_area) ||
+	    !vu_memory_from_user(memory, addr->used, device_bytes, &config.device_area)) {
 		vu_log(backend, "queue %u: its rings are not in the front end's memory", vring->index);
 		vu_signal_raise(&vring->err);
 		return -VIO_EPROTO;
 	}
+	if (packed)
+		config.at = packed_base(vring, config.descriptor_area);
 	error = vio_device_queue_start(backend->dev, vring->index, &config);
 	if (error)
 		vu_log(backend, "queue %u: can't start with %u entries: %s", vring->index, vring->num,

@@ -80,6 +80,7 @@ static int queue_enable(struct vio_dev *dev, uint16_t queue, const struct vio_qu
 {
 	const struct vio_devq_config config = {
 		.size = place->size,
+		.at = vio_devq_position_first(&dev->accepted),
 		.descriptor_area = place->descriptor_area,
 		.driver_area = place->driver_area,
 		.device_area = place->device_area,

@@ -208,7 +208,9 @@ static void write_queue_size(struct vio_mmio_device *model, uint32_t argument, u
 
 	if (!queue)
 		return;
-	queue->size = vio_is_power_of_two(value) && value <= device_of(model)->queue_size ? value : 0;
+	queue->size = vio_device_can_size(device_of(model), value) && value <= device_of(model)->queue_size
+			      ? value
+			      : 0;
 	if (!queue->size) /* hostile: A80, nor is it enabled with a size that the driver doesn't believe in */
 		ignore(model);
 }
@@ -227,6 +229,7 @@ static bool queue_start(struct vio_mmio_device *model, struct vio_mmio_queue *qu
 {
 	const struct vio_devq_config config = {
 		.size = (uint16_t)queue->size,
+		.at = vio_devq_position_first(&device_of(model)->features_accepted),
 		.descriptor_area = vio_addr_make(queue->area[0]),
 		.driver_area = vio_addr_make(queue->area[1]),
 		.device_area = vio_addr_make(queue->area[2]),

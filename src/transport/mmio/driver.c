@@ -209,7 +209,11 @@ static bool queue_resetting(struct vio_dev *dev, uint16_t queue)
 
 static void queue_notify(struct vio_dev *dev, struct vio_drvq *q)
 {
-	set(dev, VIRTIO_MMIO_QUEUE_NOTIFY, q->index);
+	uint32_t value = q->index;
+
+	if (vio_dev_has_feature(dev, VIRTIO_F_NOTIFICATION_DATA))
+		value |= (uint32_t)vio_drvq_notification_data(q) << 16;
+	set(dev, VIRTIO_MMIO_QUEUE_NOTIFY, value);
 }
 
 /*
@@ -230,10 +234,10 @@ static unsigned take_interrupts(struct vio_dev *dev)
 	return status;
 }
 
-/* Everything but what belongs to PCI, and the longer notifications, which gain nothing here. */
+/* Everything but what belongs to PCI. */
 #define CARRIED_LOW                                                                                  \
 	(UINT64_MAX & ~(UINT64_C(1) << VIRTIO_F_SR_IOV | UINT64_C(1) << VIRTIO_F_NOTIF_CONFIG_DATA | \
-			UINT64_C(1) << VIRTIO_F_NOTIFICATION_DATA | UINT64_C(1) << VIRTIO_F_ADMIN_VQ))
+			UINT64_C(1) << VIRTIO_F_ADMIN_VQ))
 
 static const struct vio_transport_ops modern_ops = {
 	.name = "virtio-mmio",

@@ -65,6 +65,7 @@ bool vio_pci_model_queue_start(struct vio_pci_device *model, struct vio_pci_queu
 {
 	const struct vio_devq_config config = {
 		.size = (uint16_t)queue->size,
+		.at = vio_devq_position_first(&model_device(model)->features_accepted),
 		.descriptor_area = vio_addr_make(queue->area[0]),
 		.driver_area = vio_addr_make(queue->area[1]),
 		.device_area = vio_addr_make(queue->area[2]),
@@ -258,7 +259,10 @@ static void write_queue_size(struct vio_pci_device *model, uint32_t argument, ui
 
 	if (!queue)
 		return;
-	queue->size = vio_is_power_of_two(value) && value <= model_device(model)->queue_size ? value : 0;
+	queue->size =
+		vio_device_can_size(model_device(model), value) && value <= model_device(model)->queue_size
+			? value
+			: 0;
 	if (!queue->size) /* hostile: A80, nor is it enabled with a size that the driver doesn't believe in */
 		model_ignore(model);
 }

@@ -10,7 +10,8 @@
 static uint32_t read_device_features(struct vio_pci_device *model, uint32_t argument)
 {
 	/* spec: DEV-BASIC-032, framing means nothing to our devices */
-	return (uint32_t)model_device(model)->features_offered.word[0] | UINT32_C(1) << VIRTIO_F_ANY_LAYOUT;
+	return (uint32_t)model_device(model)->features_offered.word[0] | UINT32_C(1) << VIRTIO_F_ANY_LAYOUT |
+	       UINT32_C(1) << VIRTIO_F_NOTIFY_ON_EMPTY;
 }
 
 static uint32_t read_driver_features(struct vio_pci_device *model, uint32_t argument)

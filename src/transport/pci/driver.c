@@ -246,7 +246,7 @@ static bool queue_resetting(struct vio_dev *dev, uint16_t queue)
 	return get(dev, VIRTIO_PCI_COMMON_Q_RESET, 2) || get(dev, VIRTIO_PCI_COMMON_Q_ENABLE, 2);
 }
 
-/* spec: DRV-PCI-035 DRV-PCI-036, the next index of a split ring has its wrap bit on top. */
+/* spec: DRV-PCI-035 DRV-PCI-036 DRV-PACKED-004 */
 static void queue_notify(struct vio_dev *dev, struct vio_drvq *q)
 {
 	const struct vio_pci_driver *pci = dev->transport_context;

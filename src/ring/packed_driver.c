@@ -1,0 +1,338 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include <vireo/spec/virtio_ring.h>
+
+#include "ring/driver.h"
+#include "ring/packed.h"
+
+/*
+ * The driver's side of a packed ring. The flags of the first buffer that was added since the last
+ * publication are held back; without them the device doesn't find those behind it either, whose
+ * flags are in the ring already. So one release store shows a whole batch.
+ *
+ * A buffer id is taken from a list, or, with VIRTIO_F_IN_ORDER, is the offset of the buffer's
+ * first descriptor: then the ids in flight can be told from the two positions.
+ */
+
+#if VIO_CONFIG_PACKED
+
+static inline void packed_event_store(struct vio_drvq *q, uint16_t position, uint16_t flags)
+{
+	vio_store_fields32(q->driver_event, (uint32_t)flags << 16 | position);
+}
+
+void vio_drvq_packed_start(struct vio_drvq *q)
+{
+	uint16_t i;
+
+	for (i = 0; i < q->size; i++)
+		q->shadow[i].next = i + 1u < q->size ? (uint16_t)(i + 1) : VIO_DRVQ_LIST_END;
+	q->avail_next = q->avail_visible = q->used_next = PVIRTQ_WRAP;
+	/* With EVENT_IDX the first used buffer is asked for, as in a split ring that is all zeros. */
+	q->event = PVIRTQ_WRAP;
+	if (q->event_idx)
+		packed_event_store(q, q->event, RING_EVENT_FLAGS_DESC);
+}
+
+/* All of a descriptor but its address, as it stands behind that. */
+static inline uint64_t packed_rest(uint32_t length, uint16_t id, unsigned flags)
+{
+	return length | (uint64_t)id << 32 | (uint64_t)flags << 48;
+}
+
+/* Fills `id`'s table; returns what describes it. */
+static struct vio_sg packed_fill_table(struct vio_drvq *q, const struct vio_sg *sg, unsigned readable,
+				       unsigned count, uint16_t id)
+{
+	size_t offset = (size_t)id * q->indirect_max * sizeof(struct pvirtq_desc);
+	struct pvirtq_desc *table = (struct pvirtq_desc *)(void *)((uint8_t *)q->indirect.host + offset);
+	unsigned i;
+
+	for (i = 0; i < count; i++) { /* spec: DRV-PACKED-012 */
+		vio_store_le64(&table[i].addr, sg[i].addr.raw);
+		vio_store_fields64(&table[i].len,
+				   packed_rest(sg[i].length, 0, i >= readable ? VIRTQ_DESC_F_WRITE : 0));
+	}
+	return (struct vio_sg){ vio_addr_make(q->indirect.addr.raw + offset), count * 16 };
+}
+
+/*
+ * Writes `count` descriptors from `position` on. The rest of the first is what makes them
+ * available: it comes last, or, if it is `held` back, when the batch is published.
+ */
+static inline void packed_fill(struct vio_drvq *q, uint16_t position, const struct vio_sg *sg,
+			       unsigned readable, unsigned count, uint16_t id, unsigned also, bool held)
+{
+	struct pvirtq_desc *ring = q->packed_desc, *head = &ring[packed_offset(position)];
+	unsigned state = packed_avail_flags(position) | also, at = packed_offset(position), size = q->size, i;
+	uint64_t first = packed_rest(sg[0].length, id,
+				     state | (readable ? 0 : VIRTQ_DESC_F_WRITE) |
+					     (count > 1 ? VIRTQ_DESC_F_NEXT : 0u));
+
+	if (held)
+		q->first_rest = first;
+	vio_store_le64(&head->addr, sg[0].addr.raw);
+	for (i = 1; i < count; i++) { /* spec: DRV-PACKED-007 DRV-PACKED-010 */
+		if (++at == size) {
+			at = 0;
+			state ^= PACKED_STATE_FLAGS;
+		}
+		vio_store_le64(&ring[at].addr, sg[i].addr.raw);
+		vio_store_fields64(&ring[at].len,
+				   packed_rest(sg[i].length, id,
+					       state | (i >= readable ? VIRTQ_DESC_F_WRITE : 0u) |
+						       (i + 1 < count ? VIRTQ_DESC_F_NEXT : 0u)));
+	}
+	if (!held)
+		vio_store_fields64(&head->len, first);
+}
+
+static inline int packed_add(struct vio_drvq *q, const struct vio_sg *sg, unsigned readable,
+			     unsigned writable, void *token)
+{
+	unsigned count = readable + writable, room = vio_drvq_room_for(q, count);
+	uint16_t position = q->avail_next, id = vio_drvq_in_order(q) ? packed_offset(position) : q->free_head;
+	bool held = position == q->avail_visible;
+	struct vio_drvq_shadow *shadow;
+	struct vio_sg table;
+	uint32_t writable_bytes;
+	int error = vio_drvq_judge(q, sg, readable, writable, token, &writable_bytes);
+
+	if (error)
+		return error;
+	shadow = &q->shadow[id];
+	if (!vio_drvq_in_order(q))
+		q->free_head = shadow->next;
+	q->free_count = (uint16_t)(q->free_count - room);
+	q->in_flight++;
+	q->avail_next = packed_advance(position, (uint16_t)room, q->size);
+	shadow->token = token;
+	shadow->writable = writable_bytes;
+	shadow->count = (uint16_t)room;
+	shadow->shows = q->shows;
+	if (room == count) {
+		packed_fill(q, position, sg, readable, count, id, 0, held);
+	} else { /* spec: DRV-PACKED-014 */
+		table = packed_fill_table(q, sg, readable, count, id);
+		packed_fill(q, position, &table, 1, 1, id, VIRTQ_DESC_F_INDIRECT, held);
+	}
+	return 0;
+}
+
+int vio_drvq_packed_add(struct vio_drvq *q, const struct vio_sg *sg, unsigned readable, unsigned writable,
+			void *token)
+{
+	return packed_add(q, sg, readable, writable, token);
+}
+
+int vio_drvq_packed_add_many(struct vio_drvq *q, const struct vio_drvq_buffer *buffers, unsigned count)
+{
+	unsigned i;
+	int error;
+
+	for (i = 0; i < count; i++) {
+		const struct vio_drvq_buffer *b = &buffers[i];
+
+		error = packed_add(q, b->sg, b->readable, b->writable, b->token);
+		if (error)
+			return i ? (int)i : error;
+	}
+	return (int)count;
+}
+
+void vio_drvq_packed_publish(struct vio_drvq *q)
+{
+	struct pvirtq_desc *first = &q->packed_desc[packed_offset(q->avail_visible)];
+
+	/* Pairs with the acquire of the device's look at the flags: all descriptors of a batch before. */
+	vio_drvq_before_release(q);
+	vio_store_release_fields64(&first->len, q->first_rest); /* spec: DRV-PACKED-003 DRV-PACKED-015 */
+	q->avail_visible = q->avail_next;
+	q->shows++;
+}
+
+bool vio_drvq_packed_kick_prepare(struct vio_drvq *q)
+{
+	uint16_t before = q->avail_visible, flags;
+	uint32_t event;
+
+	vio_drvq_packed_publish(q);
+	/* Pairs with the one in vio_devq_enable_kick(): the device sees the flags or we see that it asks. */
+	vio_drvq_full_barrier(q); /* spec: DRV-PACKED-016 */
+	event = vio_load_fields32(q->device_event);
+	flags = (uint16_t)(event >> 16);
+	if (flags == RING_EVENT_FLAGS_DESC && q->event_idx)
+		return packed_event_passed((uint16_t)event, q->avail_next, before, q->size);
+	return flags != RING_EVENT_FLAGS_DISABLE;
+}
+
+/* Whether the device used something; *rest is of the used descriptor then. */
+static inline bool packed_look(const struct vio_drvq *q, uint64_t *rest)
+{
+	/* Pairs with the release in vio_devq_notify(): the payload is visible with the flags. */
+	*rest = vio_load_acquire_fields64(&q->packed_desc[packed_offset(q->used_next)].len);
+	vio_drvq_after_acquire(q);
+	return (*rest >> 48 & PACKED_STATE_FLAGS) ==
+	       packed_used_flags(q->used_next); /* spec: DRV-PACKED-002 */
+}
+
+bool vio_drvq_packed_pending(const struct vio_drvq *q)
+{
+	uint64_t rest;
+
+	return q->batch_left || packed_look(q, &rest);
+}
+
+void vio_drvq_packed_disable_cb(struct vio_drvq *q)
+{
+	packed_event_store(q, 0, RING_EVENT_FLAGS_DISABLE);
+}
+
+static void packed_ask(struct vio_drvq *q, uint16_t event)
+{
+	if (q->event_idx)
+		packed_event_store(q, event, RING_EVENT_FLAGS_DESC);
+	else
+		packed_event_store(q, 0, RING_EVENT_FLAGS_ENABLE);
+	q->event = event;
+	/* Pairs with the one in vio_devq_notify(): we see its flags or it sees that we want to hear. */
+	vio_drvq_full_barrier(q);
+}
+
+bool vio_drvq_packed_enable_cb(struct vio_drvq *q, bool delayed)
+{
+	unsigned hidden = packed_distance(q->avail_visible, q->avail_next, q->size);
+	unsigned shown = q->size - q->free_count - hidden;
+
+	packed_ask(q, packed_advance(q->used_next, (uint16_t)(delayed ? shown * 3 / 4 : 0), q->size));
+	return !vio_drvq_packed_pending(q);
+}
+
+/*
+ * Whether there is something to take, whose rest is *rest but within a batch. With `ask`, asks for
+ * the next interrupt when there is nothing, and looks once more.
+ */
+static inline bool packed_any(struct vio_drvq *q, bool ask, uint64_t *rest)
+{
+	if (q->batch_left || packed_look(q, rest))
+		return true;
+	/* As long as it stands at the same place, the device was asked and the barrier was had. */
+	if (!ask || !vio_drvq_asks(q) || q->event == q->used_next)
+		return false;
+	packed_ask(q, q->used_next);
+	return packed_look(q, rest);
+}
+
+/* Whether a buffer in flight was shown to the device. */
+static inline bool packed_shown(const struct vio_drvq *q, const struct vio_drvq_shadow *shadow)
+{
+	return q->avail_visible == q->avail_next || shadow->shows != q->shows;
+}
+
+static inline void *packed_retire(struct vio_drvq *q, uint16_t id)
+{
+	struct vio_drvq_shadow *shadow = &q->shadow[id];
+
+	if (!vio_drvq_in_order(q)) {
+		shadow->next = q->free_head;
+		q->free_head = id;
+	}
+	return vio_drvq_retire(q, shadow);
+}
+
+/* Whether what the used descriptor says can be true. */
+static inline bool packed_judge_used(struct vio_drvq *q, uint64_t rest, uint16_t *id, uint32_t *length)
+{
+	uint16_t at = packed_offset(q->used_next);
+
+	*id = (uint16_t)(rest >> 32);
+	*length = (uint32_t)rest;
+	if (*id >= q->size) { /* hostile: B23 */
+		vio_drvq_fault(q, VIO_FAULT_USED_ID, at, *id);
+		return false;
+	}
+	/* hostile: B3 B4 B7 B24 B26 B27 B28 */
+	if (!q->shadow[*id].token || !packed_shown(q, &q->shadow[*id])) {
+		vio_drvq_fault(q, VIO_FAULT_USED_NOT_IN_FLIGHT, at, *id);
+		return false;
+	}
+	return vio_drvq_length_legal(q, q->shadow[*id].writable, at, length);
+}
+
+/* The next one of a batch, which is all buffers up to the one that the used descriptor names. */
+static void *packed_take_in_order(struct vio_drvq *q, uint64_t rest, uint32_t *written)
+{
+	uint16_t id = packed_offset(q->used_next);
+	uint32_t length = q->shadow[id].writable;
+
+	if (!q->batch_left) {
+		if (!packed_judge_used(q, rest, &q->batch_last, &q->batch_length))
+			return NULL;
+		q->batch_left = 1;
+	}
+	if (id == q->batch_last) {
+		q->batch_left = 0;
+		length = q->batch_length;
+	}
+	q->used_next = packed_advance(q->used_next, q->shadow[id].count, q->size);
+	if (written)
+		*written = length;
+	return packed_retire(q, id);
+}
+
+/* NULL: it was a lie. */
+static inline void *packed_take(struct vio_drvq *q, uint64_t rest, uint32_t *written)
+{
+	uint32_t length;
+	uint16_t id;
+
+	if (vio_drvq_in_order(q))
+		return packed_take_in_order(q, rest, written);
+	if (!packed_judge_used(q, rest, &id, &length))
+		return NULL;
+	q->used_next = packed_advance(q->used_next, q->shadow[id].count, q->size);
+	if (written)
+		*written = length;
+	return packed_retire(q, id);
+}
+
+void *vio_drvq_packed_get(struct vio_drvq *q, uint32_t *written, bool ask)
+{
+	uint64_t rest = 0;
+
+	if (vio_drvq_broken(q) || !packed_any(q, ask, &rest))
+		return NULL;
+	return packed_take(q, rest, written);
+}
+
+unsigned vio_drvq_packed_get_many(struct vio_drvq *q, void **tokens, uint32_t *written, unsigned max)
+{
+	unsigned count = 0;
+	uint64_t rest = 0;
+
+	if (vio_drvq_broken(q))
+		return 0;
+	while (count < max && packed_any(q, true, &rest)) {
+		tokens[count] = packed_take(q, rest, written ? &written[count] : NULL);
+		if (!tokens[count])
+			break;
+		count++;
+	}
+	return count;
+}
+
+void *vio_drvq_packed_detach_unused(struct vio_drvq *q)
+{
+	/* The last one found is the first free one, so that the next search goes on from there. */
+	uint16_t first = q->free_head == VIO_DRVQ_LIST_END ? 0 : q->free_head;
+	uint16_t id = vio_drvq_in_order(q) ? vio_drvq_behind(q, packed_offset(q->avail_next)) : first;
+
+	while (!q->shadow[id].token) /* there is one, as something is in flight */
+		id = id + 1u < q->size ? (uint16_t)(id + 1) : 0;
+	return packed_retire(q, id);
+}
+
+#else
+
+typedef int vio_drvq_packed_is_left_out;
+
+#endif

@@ -1,0 +1,7 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+
+/* The driver's side of a packed ring once more, with the test's eye on each access to shared memory. */
+#define TEST_HOOKED
+#include "lib/hook.h"
+
+#include "ring/packed_driver.c"
