@@ -149,6 +149,10 @@ int vio_daemon_open_port(struct vio_daemon *port, const struct vio_daemon *first
 			 struct vio_message *message);
 void vio_daemon_close_port(struct vio_daemon *port);
 
+/* console.c */
+
+extern const struct vio_daemon_type vio_daemon_console_type;
+
 /* net.c */
 
 extern const struct vio_daemon_type vio_daemon_net_type;

@@ -77,10 +77,10 @@ void vio_condev_transmit(struct vio_device *dev, struct console_port *port, stru
 {
 	struct console *console = vio_device_state(dev);
 	struct console_driver *driver = &port->driver;
-	uint16_t index = q->avail_next;
 	struct vio_buf buf;
 
-	for (; vio_devq_pop(q, &buf); index = q->avail_next) {
+	while (vio_devq_pop(q, &buf)) {
+		uint16_t index = q->used_next; /* its own, as none is kept */
 		uint32_t sent = driver->sent && driver->sent_index == index ? driver->sent : 0;
 
 		driver->sent = 0;
