@@ -50,6 +50,14 @@ struct vio_daemon_type {
 	/* After unrealize. A negative code: what the driver was told is stored may not be. */
 	int (*close)(struct vio_device *dev, void *backend);
 
+	/*
+	 * Obeys a line of the control socket that the daemon itself doesn't know, and writes what
+	 * follows "ok" into `answer`. -VIO_ENOENT: it isn't known here either; other codes come with a
+	 * message. Optional.
+	 */
+	int (*command)(struct vio_device *dev, const char *line, char *answer, size_t size,
+		       struct vio_message *message);
+
 	/* The "type" of the vhost-user conventions (block, rng, ...); NULL: the class's name. */
 	const char *vhost_user_type;
 	/* At most VIO_DAEMON_CONVENTIONS_MAX, terminated by one without a name; NULL: none. */

@@ -38,11 +38,23 @@ void cli_print_help(const char *name);
 /* The type of that name, or NULL after a complaint that suggests another. */
 const struct vio_daemon_type *cli_find_type(const char *program, const char *name);
 
+/*
+ * control.c: the control socket of a daemon, by the path of its socket or, unless NULL, its own. A
+ * descriptor, or -1 after a complaint.
+ */
+int cli_control_connect(const char *program, const char *socket_path, const char *control_path);
+/* Sends "VERB ARGUMENT"; the one line of the answer in `answer`. CLI_OK, or a complaint's status. */
+int cli_control_ask(const char *program, int fd, const char *verb, const char *argument, char *answer,
+		    size_t size);
+/* What follows "ok " in it. */
+const char *cli_control_value(const char *answer);
+
 int cli_serve(int argc, char **argv);
 int cli_list(int argc, char **argv);
 int cli_set(int argc, char **argv);
 int cli_get(int argc, char **argv);
 int cli_status(int argc, char **argv);
+int cli_resize(int argc, char **argv);
 int cli_boot(int argc, char **argv);
 int cli_probe(int argc, char **argv);
 int cli_blk(int argc, char **argv);
@@ -54,6 +66,7 @@ int cli_document(int argc, char **argv);
 
 const struct vio_option_table *cli_list_options(void);
 const struct vio_option_table *cli_control_options(void);
+const struct vio_option_table *cli_resize_options(void);
 const struct vio_option_table *cli_boot_options(void);
 const struct vio_option_table *cli_probe_options(void);
 const struct vio_option_table *cli_blk_options(void);

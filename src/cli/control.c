@@ -47,17 +47,17 @@ const struct vio_option_table *cli_control_options(void)
 	return &control_option_table;
 }
 
-static int control_connect(const char *program, const struct control_settings *settings)
+int cli_control_connect(const char *program, const char *socket_path, const char *control_path)
 {
 	struct sockaddr_un address = { .sun_family = AF_UNIX };
 	struct timeval timeout = { .tv_sec = ANSWER_TIMEOUT_S };
 	char path[512];
 	int fd;
 
-	if (settings->control_path)
-		snprintf(path, sizeof(path), "%s", settings->control_path);
+	if (control_path)
+		snprintf(path, sizeof(path), "%s", control_path);
 	else
-		snprintf(path, sizeof(path), "%s.control", settings->socket_path);
+		snprintf(path, sizeof(path), "%s.control", socket_path);
 	if (strlen(path) >= sizeof(address.sun_path)) {
 		cli_complain(program, 0, "control socket '%s': the path is longer than %zu bytes", path,
 			     sizeof(address.sun_path) - 1);
@@ -76,9 +76,8 @@ static int control_connect(const char *program, const struct control_settings *s
 	return -1;
 }
 
-/* Sends "VERB ARGUMENT" and leaves the one line of the answer in `answer`. */
-static int control_ask(const char *program, int fd, const char *verb, const char *argument, char *answer,
-		       size_t size)
+int cli_control_ask(const char *program, int fd, const char *verb, const char *argument, char *answer,
+		    size_t size)
 {
 	char line[2048];
 	int length = snprintf(line, sizeof(line), "%s%s%s\n", verb, *argument ? " " : "", argument);
@@ -111,8 +110,7 @@ static int control_ask(const char *program, int fd, const char *verb, const char
 	return CLI_OK;
 }
 
-/* What follows "ok ". */
-static const char *answer_value(const char *answer)
+const char *cli_control_value(const char *answer)
 {
 	return strncmp(answer, "ok ", 3) == 0 ? answer + 3 : "";
 }
@@ -140,14 +138,14 @@ static int control_run(int argc, char **argv, const char *verb, const char *want
 		return cli_complain(argv[0], CLI_USAGE, "%s is missing", wanted);
 	if (!wanted && first != argc)
 		return cli_complain(argv[0], CLI_USAGE, "'%s' is one argument too many", argv[first]);
-	fd = control_connect(argv[0], &settings);
+	fd = cli_control_connect(argv[0], settings.socket_path, settings.control_path);
 	if (fd < 0)
 		return CLI_FAILED;
 	do {
-		status = control_ask(argv[0], fd, verb, wanted ? argv[first] : nothing, answer,
-				     sizeof(answer));
-		if (!status && *answer_value(answer))
-			puts(answer_value(answer));
+		status = cli_control_ask(argv[0], fd, verb, wanted ? argv[first] : nothing, answer,
+					 sizeof(answer));
+		if (!status && *cli_control_value(answer))
+			puts(cli_control_value(answer));
 	} while (!status && ++first < argc);
 	close(fd);
 	return status;

@@ -24,6 +24,8 @@ static const struct cli_command commands[] = {
 	  cli_control_options, 0 },
 	{ "status", "--socket-path PATH", "print the state of a device that is being served, as JSON",
 	  cli_status, cli_control_options, 0 },
+	{ "resize", "SOCKET --to SIZE | --cancel", "take space of a vssd disk away from its guest, or give some",
+	  cli_resize, cli_resize_options, 0 },
 	{ "probe", "[OPTION...] SOCKET | DEVICE",
 	  "say what a device is: behind a vhost-user socket, or the kernel's", cli_probe, cli_probe_options,
 	  0 },

@@ -93,6 +93,10 @@ static bool control_obey(struct vio_control_client *client, const char *line)
 	else if ((rest = line_after(line, "set")))
 		error = vio_daemon_set(daemon, rest, &message);
 	else
+		error = daemon->type->command
+				? daemon->type->command(&daemon->device, line, value, sizeof(value), &message)
+				: -VIO_ENOENT;
+	if (error == -VIO_ENOENT && !*message.text)
 		error = vio_fail(&message, -VIO_EINVAL,
 				 "'%.64s' is not known; there are set NAME=VALUE, get NAME and status", line);
 	if (error)

@@ -157,6 +157,10 @@ extern const struct vio_daemon_type vio_daemon_console_type;
 
 extern const struct vio_daemon_type vio_daemon_net_type;
 
+/* vssd.c */
+
+extern const struct vio_daemon_type vio_daemon_vssd_type;
+
 /* document.c */
 
 /* The options of a daemon of this type; `options` has VIO_DAEMON_OPTIONS_MAX places. */

@@ -62,6 +62,7 @@ struct vio_vssd_report {
 	uint64_t unpunched; /* blocks handed back whose space couldn't be given back yet */
 };
 
+/* How things are now; the device is realized. */
 VIO_API void vio_vssd_get_report(const struct vio_device *dev, struct vio_vssd_report *report);
 
 /*

@@ -191,11 +191,12 @@ int vio_vssd_resize(struct vio_device *dev, uint64_t blocks)
 		return -VIO_EBUSY;
 	if (vssd->change != VSSD_REST)
 		return -VIO_EAGAIN;
+	if (blocks == vssd->map.provisioned) {
+		vssd->outcome = VIO_VSSD_DONE;
+		return 0;
+	}
 	if (!vio_device_running(dev) || !vio_device_has_feature(dev, VIRTIO_VSSD_F_RESIZE))
 		return -VIO_EPHASE;
-	vssd->outcome = VIO_VSSD_DONE;
-	if (blocks == vssd->map.provisioned)
-		return 0;
 	vssd->outcome = VIO_VSSD_NONE;
 	vssd->map.target_next = blocks;
 	change_begin(vssd, VSSD_NOTE);

@@ -66,6 +66,15 @@ static void vssd_get_config(struct vio_device *dev, void *config)
 	memcpy(config, &wire, sizeof(wire));
 }
 
+/* A driver that is at work sees a resize that goes on, and has the same time for it. spec: VSSD-DEV-12 */
+static void vssd_set_status(struct vio_device *dev, uint8_t status)
+{
+	struct vssd *vssd = vio_device_state(dev);
+
+	if (vio_device_running(dev) && vssd_state(vssd) != VIRTIO_VSSD_STATE_IDLE && vssd->changed)
+		vssd->changed(vssd->watch_context, dev);
+}
+
 static void vssd_kick(struct vio_device *dev, struct vio_devq *q)
 {
 	const struct vssd *vssd = vio_device_state(dev);
@@ -243,6 +252,7 @@ const struct vio_device_class vio_vssd_class = {
 	.set_features = vio_block_requests_set_features,
 	.get_config = vssd_get_config,
 	.set_config = vio_block_requests_set_config,
+	.set_status = vssd_set_status,
 	.reset = vio_block_requests_reset,
 	.kick = vssd_kick,
 	.drain = vssd_drain,
