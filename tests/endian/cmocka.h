@@ -26,9 +26,13 @@
 	} while (0)
 
 #define NUMBER(value) ((unsigned long long)(uintmax_t)(value))
-#define COMPARE(a, relation, b)                                                                    \
-	CHECK((uintmax_t)(a)relation(uintmax_t)(b), "%s %s %s: 0x%llx, 0x%llx", #a, #relation, #b, \
-	      NUMBER(a), NUMBER(b))
+/* What is compared is evaluated once: it may well be a call that takes something off a list. */
+#define COMPARE(a, relation, b)                                                               \
+	do {                                                                                  \
+		const uintmax_t first_ = (uintmax_t)(a), second_ = (uintmax_t)(b);            \
+		CHECK(first_ relation second_, "%s %s %s: 0x%llx, 0x%llx", #a, #relation, #b, \
+		      NUMBER(first_), NUMBER(second_));                                       \
+	} while (0)
 #define COMPARE_POINTERS(a, relation, b) \
 	CHECK((const void *)(a)relation(const void *)(b), "%s %s %s", #a, #relation, #b)
 
@@ -45,9 +49,13 @@
 #define assert_memory_equal(a, b, bytes) CHECK(!memcmp(a, b, bytes), "memory of %s and %s differs", #a, #b)
 #define assert_memory_not_equal(a, b, bytes) \
 	CHECK(memcmp(a, b, bytes), "memory of %s and %s is the same", #a, #b)
-#define assert_in_range(value, least, most)                                                        \
-	CHECK((uintmax_t)(value) >= (uintmax_t)(least) && (uintmax_t)(value) <= (uintmax_t)(most), \
-	      "%s is 0x%llx, not from 0x%llx to 0x%llx", #value, NUMBER(value), NUMBER(least), NUMBER(most))
+#define assert_in_range(value, least, most)                                                           \
+	do {                                                                                          \
+		const uintmax_t value_ = (uintmax_t)(value), least_ = (uintmax_t)(least),             \
+				most_ = (uintmax_t)(most);                                            \
+		CHECK(value_ >= least_ && value_ <= most_, "%s is 0x%llx, not from 0x%llx to 0x%llx", \
+		      #value, NUMBER(value_), NUMBER(least_), NUMBER(most_));                         \
+	} while (0)
 #define fail_msg(...) CHECK(0, __VA_ARGS__)
 #define print_message printf
 #define skip()        return
