@@ -101,6 +101,8 @@ static int set_enable(struct fake *fake, const struct vhost_vring_state *state)
 	struct fake_queue *queue = &fake->queues[state->index];
 	const struct vio_devq_config config = {
 		.size = (uint16_t)queue->size,
+		/* Packed: what comes next to be filled in the upper half. */
+		.at = { (uint16_t)queue->base, (uint16_t)(queue->base >> 16) },
 		.descriptor_area = vio_addr_make(queue->addr.desc_user_addr),
 		.driver_area = vio_addr_make(queue->addr.avail_user_addr),
 		.device_area = vio_addr_make(queue->addr.used_user_addr),
