@@ -88,7 +88,8 @@ struct vio_vhost_user_frontend_info {
 	uint64_t features;         /* all that it offers, with VHOST_USER_F_PROTOCOL_FEATURES */
 	uint64_t protocol_offered; /* 0 without that bit */
 	uint64_t protocol_accepted;
-	uint32_t queue_count; /* as it says; 0: it doesn't, there is no MQ */
+	uint32_t queue_count;  /* as it says; 0: it doesn't, there is no MQ */
+	uint64_t memory_slots; /* likewise, CONFIGURE_MEM_SLOTS */
 };
 
 /* Fills in *info from what was learned when it was opened; asks for nothing. */

@@ -37,6 +37,8 @@ static void report_socket(struct vio_dev *dev, const struct client_type *type, j
 	vio_vhost_user_frontend_get_info(dev, &info);
 	if (info.queue_count)
 		json_object_set_new(report, "queues", json_integer(info.queue_count));
+	if (info.memory_slots && info.memory_slots <= INT64_MAX)
+		json_object_set_new(report, "memory-slots", json_integer((json_int_t)info.memory_slots));
 	json_object_set_new(report, "features", client_bits(info.features, type, client_feature_name));
 	json_object_set_new(report, "protocol-features",
 			    client_bits(info.protocol_offered, NULL, client_protocol_name));

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #define _GNU_SOURCE
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 #include "link/arena.h"
 
@@ -58,12 +60,11 @@ static void give_pages(struct vio_arena *arena, const uint8_t *host, size_t byte
 	memset(arena->used + (size_t)(host - arena->host) / VIO_ARENA_PAGE, 0, pages_of(bytes));
 }
 
-int vio_arena_make(struct vio_arena *arena, size_t bytes)
+static int map(struct vio_arena *arena, size_t whole, int flags, int fd)
 {
-	size_t whole = pages_of(bytes) * VIO_ARENA_PAGE;
 	/* Shared, so that a fork doesn't leave the device with the other one's copy. */
-	void *host = whole ? mmap(NULL, whole, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0)
-			   : MAP_FAILED;
+	void *host =
+		whole ? mmap(NULL, whole, PROT_READ | PROT_WRITE, MAP_SHARED | flags, fd, 0) : MAP_FAILED;
 
 	*arena = (struct vio_arena){ 0 };
 	if (host == MAP_FAILED)
@@ -75,6 +76,32 @@ int vio_arena_make(struct vio_arena *arena, size_t bytes)
 		return 0;
 	vio_arena_free(arena);
 	return -VIO_ENOMEM;
+}
+
+int vio_arena_make(struct vio_arena *arena, size_t bytes)
+{
+	return map(arena, pages_of(bytes) * VIO_ARENA_PAGE, MAP_ANONYMOUS, -1);
+}
+
+int vio_arena_make_file(struct vio_arena *arena, size_t bytes, int *file)
+{
+	size_t whole = pages_of(bytes) * VIO_ARENA_PAGE;
+	int fd = memfd_create("vireo-arena", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	int error;
+
+	*arena = (struct vio_arena){ 0 };
+	if (fd < 0)
+		return -VIO_ESYS;
+	/* Cut short by who it is passed to, the file would end our process when it is touched. */
+	error = ftruncate(fd, (off_t)whole) ||
+				fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL)
+			? -VIO_ENOMEM
+			: map(arena, whole, 0, fd);
+	if (error)
+		close(fd);
+	else
+		*file = fd;
+	return error;
 }
 
 void vio_arena_free(struct vio_arena *arena)

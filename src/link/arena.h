@@ -21,6 +21,8 @@ struct vio_arena {
 
 /* Whole pages of anonymous memory, zeros, whose parts stay where they are; -VIO_ENOMEM. */
 int vio_arena_make(struct vio_arena *arena, size_t bytes);
+/* The same, in a file whose size stays what it is: *file, which is the caller's. Also -VIO_ESYS. */
+int vio_arena_make_file(struct vio_arena *arena, size_t bytes, int *file);
 /* Also of one that was never made, but zeroed. */
 void vio_arena_free(struct vio_arena *arena);
 

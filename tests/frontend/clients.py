@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """The commands that drive a served device, against Vireo's daemons or against qemu-storage-daemon.
 
-  tests/frontend/clients.py VIREO own | qemu
+  tests/frontend/clients.py VIREO own NET_CLIENT
+  tests/frontend/clients.py VIREO qemu
 
 Prints TAP; ends with 77 where QEMU's daemon isn't there.
 """
@@ -19,6 +20,7 @@ import time
 import traceback
 
 VIREO = os.path.abspath(sys.argv[1])
+NET_CLIENT = os.path.abspath(sys.argv[3]) if len(sys.argv) > 3 else None
 WAIT_S = 30
 QEMU = "qemu-storage-daemon"
 EXPORT = "type=vhost-user-blk,id=e,addr.type=unix,addr.path=socket"
@@ -46,14 +48,21 @@ class Server:
     """A daemon, from the moment that its socket is served."""
 
     def __init__(self, path, *words):
-        self.process = subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
-                                        stderr=subprocess.DEVNULL)
+        with open("server.log", "wb") as log:
+            self.process = subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                                            stderr=log)
         for _ in range(WAIT_S * 100):
-            if listens(path):
+            if self.serves() if words[0] == VIREO else listens(path):
                 return
             assert self.process.poll() is None, f"{words} ended"
             time.sleep(0.01)
         raise AssertionError(f"{words}: no socket")
+
+    @staticmethod
+    def serves():
+        """Ours says so, and would take who only looks for a front end."""
+        with open("server.log", "rb") as log:
+            return b" serves " in log.read()
 
     def __enter__(self):
         return self.process
@@ -131,6 +140,32 @@ def own_rng():
         one, two = run("rng", "socket", "10000"), run("rng", "socket", "10000")
         assert len(one) == len(two) == 10000 and one != two
         assert run("rng", "socket", "0") == b""
+
+
+def own_net():
+    """Our driver and the network that sends every frame back, by one pair of queues and by several."""
+    with serve("net", "backend=echo", "mac=52:54:00:00:00:01", "mtu=1500", "pairs=4"):
+        report = json.loads(run("probe", "socket", "--type", "net", "--json"))
+        assert report["config"]["mac"] == "52:54:00:00:00:01" and report["config"]["mtu"] == 1500, report
+        assert report["config"]["max_virtqueue_pairs"] == 4, report
+        assert {"MAC", "MQ", "CTRL_VQ", "MRG_RXBUF"} <= set(report["features"]), report
+        for pairs in ("1", "4"):
+            out = subprocess.run([NET_CLIENT, "socket", pairs], timeout=WAIT_S, check=True,
+                                 capture_output=True).stdout.decode()
+            assert out.startswith(f"{pairs} pairs of ") and out.endswith("4000 frames\n"), out
+
+
+def own_probes():
+    """Every type that can be served: its configuration has the names that the standard gives it."""
+    fields = {"adder": ["status"], "blk": ["capacity", "blk_size", "num_queues"], "caesar": ["shift"],
+              "console": ["cols", "rows"], "net": ["mac", "status"], "rng": []}
+    for kind, names in fields.items():
+        properties = {"blk": ["path=disk.img", "queues=2"], "net": ["backend=null"]}.get(kind, [])
+        make_disk()
+        with serve(kind, *properties):
+            report = json.loads(run("probe", "socket", "--type", kind, "--json"))
+            assert report["type"] == kind and "VERSION_1" in report["features"], report
+            assert set(names) <= set(report.get("config", {})), report
 
 
 def own_refusals():

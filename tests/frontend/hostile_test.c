@@ -28,6 +28,7 @@
 	(UINT64_C(1) << VHOST_USER_PROTOCOL_F_MQ | UINT64_C(1) << VHOST_USER_PROTOCOL_F_REPLY_ACK | \
 	 UINT64_C(1) << VHOST_USER_PROTOCOL_F_BACKEND_REQ | UINT64_C(1) << VHOST_USER_PROTOCOL_F_CONFIG)
 #define WITH_STATUS (PROTOCOL | UINT64_C(1) << VHOST_USER_PROTOCOL_F_STATUS)
+#define WITH_SLOTS  (WITH_STATUS | UINT64_C(1) << VHOST_USER_PROTOCOL_F_CONFIGURE_MEM_SLOTS)
 
 enum trick {
 	HONEST,
@@ -181,6 +182,8 @@ static uint64_t answer_of(struct peer *peer, uint32_t request)
 		return 1;
 	case VHOST_USER_GET_STATUS:
 		return peer->status;
+	case VHOST_USER_GET_MAX_MEM_SLOTS:
+		return 8;
 	default:
 		return 0; /* well done */
 	}
@@ -190,7 +193,8 @@ static bool has_reply(uint32_t request)
 {
 	return request == VHOST_USER_GET_FEATURES || request == VHOST_USER_GET_PROTOCOL_FEATURES ||
 	       request == VHOST_USER_GET_QUEUE_NUM || request == VHOST_USER_GET_STATUS ||
-	       request == VHOST_USER_GET_VRING_BASE || request == VHOST_USER_GET_CONFIG;
+	       request == VHOST_USER_GET_VRING_BASE || request == VHOST_USER_GET_CONFIG ||
+	       request == VHOST_USER_GET_MAX_MEM_SLOTS;
 }
 
 static void answer(struct peer *peer, const struct vhost_user_header *request, const uint8_t *payload)
@@ -239,7 +243,8 @@ static void keep_fd(struct peer *peer, uint32_t request, struct msghdr *msg)
 		peer->channel = fd;
 		return;
 	}
-	if (request == VHOST_USER_SET_MEM_TABLE) /* a file that is cut short would kill who maps it */
+	if (request == VHOST_USER_SET_MEM_TABLE ||
+	    request == VHOST_USER_ADD_MEM_REG) /* a file that is cut short would kill who maps it */
 		assert_int_not_equal(ftruncate(fd, 0), 0);
 	close(fd);
 }
@@ -286,7 +291,7 @@ static void begin(struct peer *peer, enum trick trick, uint32_t on)
 	peer->trick = trick;
 	peer->on = on;
 	peer->features = FEATURES;
-	peer->protocol = WITH_STATUS;
+	peer->protocol = WITH_SLOTS;
 }
 
 static int open_front(struct peer *peer)
@@ -351,13 +356,18 @@ static void the_script_works(void **state)
 
 	begin(&peer, HONEST, 0);
 	assert_int_equal(live(&peer), 0);
-	assert_int_not_equal(peer.seen[VHOST_USER_SET_MEM_TABLE], 0);
+	assert_int_equal(peer.seen[VHOST_USER_SET_MEM_TABLE], 0);
+	assert_int_not_equal(peer.seen[VHOST_USER_ADD_MEM_REG], 0);
+	assert_int_equal(peer.seen[VHOST_USER_REM_MEM_REG], peer.seen[VHOST_USER_ADD_MEM_REG]);
 	assert_int_not_equal(peer.seen[VHOST_USER_SET_VRING_ENABLE], 0);
 	assert_int_not_equal(peer.seen[VHOST_USER_GET_VRING_BASE], 0);
 	end(&peer);
 	begin(&peer, HONEST, 0);
 	peer.protocol = PROTOCOL;
 	assert_int_equal(live(&peer), 0);
+	assert_int_equal(peer.seen[VHOST_USER_SET_MEM_TABLE], 1);
+	assert_int_equal(peer.seen[VHOST_USER_ADD_MEM_REG], 0);
+	assert_int_equal(peer.seen[VHOST_USER_GET_MAX_MEM_SLOTS], 0);
 	end(&peer);
 	begin(&peer, HONEST, 0);
 	peer.features &= ~(UINT64_C(1) << VHOST_USER_F_PROTOCOL_FEATURES);
@@ -368,13 +378,14 @@ static void the_script_works(void **state)
 }
 
 static const uint32_t used_messages[] = {
-	VHOST_USER_GET_FEATURES,   VHOST_USER_SET_FEATURES,     VHOST_USER_SET_OWNER,
-	VHOST_USER_SET_MEM_TABLE,  VHOST_USER_SET_VRING_NUM,    VHOST_USER_SET_VRING_ADDR,
-	VHOST_USER_SET_VRING_BASE, VHOST_USER_GET_VRING_BASE,   VHOST_USER_SET_VRING_KICK,
-	VHOST_USER_SET_VRING_CALL, VHOST_USER_SET_VRING_ERR,    VHOST_USER_GET_PROTOCOL_FEATURES,
-	VHOST_USER_GET_QUEUE_NUM,  VHOST_USER_SET_VRING_ENABLE, VHOST_USER_SET_BACKEND_REQ_FD,
-	VHOST_USER_GET_CONFIG,     VHOST_USER_SET_CONFIG,       VHOST_USER_SET_STATUS,
-	VHOST_USER_GET_STATUS,
+	VHOST_USER_GET_FEATURES,   VHOST_USER_SET_FEATURES,      VHOST_USER_SET_OWNER,
+	VHOST_USER_SET_MEM_TABLE,  VHOST_USER_SET_VRING_NUM,     VHOST_USER_SET_VRING_ADDR,
+	VHOST_USER_SET_VRING_BASE, VHOST_USER_GET_VRING_BASE,    VHOST_USER_SET_VRING_KICK,
+	VHOST_USER_SET_VRING_CALL, VHOST_USER_SET_VRING_ERR,     VHOST_USER_GET_PROTOCOL_FEATURES,
+	VHOST_USER_GET_QUEUE_NUM,  VHOST_USER_SET_VRING_ENABLE,  VHOST_USER_SET_BACKEND_REQ_FD,
+	VHOST_USER_GET_CONFIG,     VHOST_USER_SET_CONFIG,        VHOST_USER_SET_STATUS,
+	VHOST_USER_GET_STATUS,     VHOST_USER_GET_MAX_MEM_SLOTS, VHOST_USER_ADD_MEM_REG,
+	VHOST_USER_REM_MEM_REG,
 };
 
 /* An error, in bounded time, and nothing is left. hostile: D1 D2 D3 D4 D13 D18 */
@@ -390,13 +401,16 @@ static void every_trick_on_every_message(void **state)
 			int error;
 
 			begin(&peer, (enum trick)trick, on);
+			if (on == VHOST_USER_SET_MEM_TABLE)
+				peer.protocol = WITH_STATUS;
 			clock_gettime(CLOCK_MONOTONIC, &before);
 			error = live(&peer);
 			clock_gettime(CLOCK_MONOTONIC, &after);
 			assert_true(after.tv_sec - before.tv_sec < 10);
 			assert_int_not_equal(peer.seen[on], 0);
 			/* The driver's life was over when the ring was stopped. */
-			if (!error && !number && on != VHOST_USER_GET_VRING_BASE)
+			if (!error && !number && on != VHOST_USER_GET_VRING_BASE &&
+			    on != VHOST_USER_REM_MEM_REG)
 				fail_msg("trick %u on message %u: nobody noticed", trick, on);
 			end(&peer);
 		}
@@ -430,6 +444,14 @@ static void queues_are_counted_with_care(void **state)
 	assert_int_equal(with_value(VHOST_USER_GET_QUEUE_NUM, 0, 0), -VIO_EPROTO);
 	assert_int_equal(with_value(VHOST_USER_GET_QUEUE_NUM, UINT64_MAX, 0), -VIO_EPROTO);
 	assert_int_equal(with_value(VHOST_USER_GET_QUEUE_NUM, 65535, 0), 0);
+}
+
+/* hostile: D8 */
+static void slots_are_counted_with_care(void **state)
+{
+	assert_int_equal(with_value(VHOST_USER_GET_MAX_MEM_SLOTS, 0, 0), -VIO_EPROTO);
+	assert_int_equal(with_value(VHOST_USER_GET_MAX_MEM_SLOTS, 1, 0), 0);
+	assert_int_equal(with_value(VHOST_USER_GET_MAX_MEM_SLOTS, UINT64_MAX, 0), 0);
 }
 
 /* hostile: D17 */
@@ -576,6 +598,7 @@ int main(void)
 		cmocka_unit_test(every_trick_on_every_message),
 		cmocka_unit_test(features_may_not_grow),
 		cmocka_unit_test(queues_are_counted_with_care),
+		cmocka_unit_test(slots_are_counted_with_care),
 		cmocka_unit_test(a_ring_stops_wherever_it_says),
 		cmocka_unit_test(a_status_is_a_byte),
 		cmocka_unit_test(the_channel_is_heard_with_care),

@@ -227,6 +227,7 @@ static void vhost_user_plain_join(struct rig *rig)
 	vhost_user_join_without(rig, UINT64_C(1) << VHOST_USER_PROTOCOL_F_STATUS |
 					     UINT64_C(1) << VHOST_USER_PROTOCOL_F_RESET_DEVICE |
 					     UINT64_C(1) << VHOST_USER_PROTOCOL_F_REPLY_ACK |
+					     UINT64_C(1) << VHOST_USER_PROTOCOL_F_CONFIGURE_MEM_SLOTS |
 					     UINT64_C(1) << VHOST_USER_PROTOCOL_F_MQ);
 }
 

@@ -10,17 +10,22 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include <vireo/spec/virtio_ring.h>
+
 #include "link/vhost_user/frontend.h"
 
 #define BIT(number)  (UINT64_C(1) << (number))
 #define GONE         UINT8_MAX
 #define CONFIG_BYTES offsetof(struct vhost_user_config, payload)
+/* Of a packed queue that never ran: what is taken and what is filled next, each with its wrap counter set. */
+#define PACKED_BASE  (PVIRTQ_WRAP | (uint32_t)PVIRTQ_WRAP << 16)
 
 /* What is negotiated where it is offered. */
-#define PROTOCOL_WANTED                                                               \
-	(BIT(VHOST_USER_PROTOCOL_F_MQ) | BIT(VHOST_USER_PROTOCOL_F_REPLY_ACK) |       \
-	 BIT(VHOST_USER_PROTOCOL_F_BACKEND_REQ) | BIT(VHOST_USER_PROTOCOL_F_CONFIG) | \
-	 BIT(VHOST_USER_PROTOCOL_F_RESET_DEVICE) | BIT(VHOST_USER_PROTOCOL_F_STATUS))
+#define PROTOCOL_WANTED                                                                \
+	(BIT(VHOST_USER_PROTOCOL_F_MQ) | BIT(VHOST_USER_PROTOCOL_F_REPLY_ACK) |        \
+	 BIT(VHOST_USER_PROTOCOL_F_BACKEND_REQ) | BIT(VHOST_USER_PROTOCOL_F_CONFIG) |  \
+	 BIT(VHOST_USER_PROTOCOL_F_RESET_DEVICE) | BIT(VHOST_USER_PROTOCOL_F_STATUS) | \
+	 BIT(VHOST_USER_PROTOCOL_F_CONFIGURE_MEM_SLOTS))
 
 static int ask_u64(struct vu_front *front, uint32_t request, uint64_t *value)
 {
@@ -115,6 +120,11 @@ static void close_fd(int *fd)
 	*fd = -1;
 }
 
+static bool is_packed(const struct vu_front *front)
+{
+	return vio_features_has(&front->dev->accepted, VIRTIO_F_RING_PACKED);
+}
+
 /* A back end that answered GET_VRING_BASE doesn't touch the ring any more; where it stood is nobody's
  * business, as rings begin anew. hostile: D17 */
 static void stop_queue(struct vu_front *front, uint16_t queue)
@@ -124,7 +134,7 @@ static void stop_queue(struct vu_front *front, uint16_t queue)
 	struct vhost_user_vring_state reply;
 
 	if (!vu_front_ask(front, &request, &reply, sizeof(reply))) {
-		if (reply.index != queue || reply.num > UINT16_MAX)
+		if (reply.index != queue || (reply.num > UINT16_MAX && !is_packed(front)))
 			vu_front_fail(front, -VIO_EPROTO, "GET_VRING_BASE of queue %u: %u of queue %u", queue,
 				      reply.num, reply.index);
 		if (enables(front))
@@ -133,6 +143,44 @@ static void stop_queue(struct vu_front *front, uint16_t queue)
 	close_fd(&front->queues[queue].kick);
 	close_fd(&front->queues[queue].call);
 	front->queues[queue].started = false;
+}
+
+static struct vhost_user_mem_region region_of(const struct vio_vhost_user_memory *memory)
+{
+	/* Bus addresses stand in for ours. */
+	return (struct vhost_user_mem_region){ memory->addr.raw, memory->bytes, memory->addr.raw, 0 };
+}
+
+/* With slots memory is added, and taken away again; without them a table is replaced by the next one. */
+static int tell_memory(struct vu_front *front)
+{
+	const struct vhost_user_mem_table table = { .nregions = 1, .regions = { region_of(&front->memory) } };
+	const struct vhost_user_mem_reg slot = { .region = table.regions[0] };
+	struct vu_front_request request = { VHOST_USER_SET_MEM_TABLE,
+					    (uint32_t)offsetof(struct vhost_user_mem_table, regions[1]),
+					    &table, front->memory.fd };
+	int error;
+
+	if (front->memory_told)
+		return 0;
+	if (vu_front_has(front, VHOST_USER_PROTOCOL_F_CONFIGURE_MEM_SLOTS)) {
+		request.request = VHOST_USER_ADD_MEM_REG;
+		request.size = sizeof(slot);
+		request.payload = &slot;
+	}
+	error = vu_front_tell(front, &request);
+	front->memory_told = !error;
+	return error;
+}
+
+/* No ring runs: what can be taken away is. */
+static void take_memory_away(struct vu_front *front)
+{
+	const struct vhost_user_mem_reg slot = { .region = region_of(&front->memory) };
+
+	if (front->memory_told && vu_front_has(front, VHOST_USER_PROTOCOL_F_CONFIGURE_MEM_SLOTS) &&
+	    !tell(front, VHOST_USER_REM_MEM_REG, &slot, sizeof(slot)))
+		front->memory_told = false;
 }
 
 static void reset(struct vu_front *front)
@@ -146,6 +194,7 @@ static void reset(struct vu_front *front)
 		tell_u64(front, VHOST_USER_SET_STATUS, 0);
 	else if (vu_front_has(front, VHOST_USER_PROTOCOL_F_RESET_DEVICE))
 		tell(front, VHOST_USER_RESET_DEVICE, NULL, 0);
+	take_memory_away(front);
 	front->features_refused = false;
 	front->ring_broken = false;
 }
@@ -236,23 +285,6 @@ static uint32_t queue_size_max(struct vio_dev *dev, uint16_t queue)
 	return 0;
 }
 
-static int tell_memory(struct vu_front *front)
-{
-	const struct vio_vhost_user_memory *memory = &front->memory;
-	const struct vhost_user_mem_table table = {
-		.nregions = 1,
-		/* Bus addresses stand in for ours. */
-		.regions = { { memory->addr.raw, memory->bytes, memory->addr.raw, 0 } },
-	};
-	const struct vu_front_request request = { VHOST_USER_SET_MEM_TABLE,
-						  (uint32_t)offsetof(struct vhost_user_mem_table, regions[1]),
-						  &table, memory->fd };
-	int error = front->memory_told ? 0 : vu_front_tell(front, &request);
-
-	front->memory_told = !error;
-	return error;
-}
-
 static int show_queue(struct vu_front *front, uint16_t queue, const struct vio_queue_place *place)
 {
 	struct vu_front_queue *own = &front->queues[queue];
@@ -265,7 +297,8 @@ static int show_queue(struct vu_front *front, uint16_t queue, const struct vio_q
 	int error = tell_queue(front, VHOST_USER_SET_VRING_NUM, queue, place->size);
 
 	if (!error)
-		error = tell_queue(front, VHOST_USER_SET_VRING_BASE, queue, 0);
+		error = tell_queue(front, VHOST_USER_SET_VRING_BASE, queue,
+				   is_packed(front) ? PACKED_BASE : 0);
 	if (!error)
 		error = tell(front, VHOST_USER_SET_VRING_ADDR, &addr, sizeof(addr));
 	if (!error)
@@ -359,9 +392,8 @@ static void close_front(struct vio_dev *dev)
 /* What means something to a ring in the same memory, and that only it has to know. */
 #define NOT_CARRIED                                                                                   \
 	(BIT(VHOST_USER_F_PROTOCOL_FEATURES) | BIT(VHOST_F_LOG_ALL) | BIT(VIRTIO_F_ACCESS_PLATFORM) | \
-	 BIT(VIRTIO_F_RING_PACKED) | BIT(VIRTIO_F_SR_IOV) | BIT(VIRTIO_F_NOTIFICATION_DATA) |         \
-	 BIT(VIRTIO_F_NOTIF_CONFIG_DATA) | BIT(VIRTIO_F_RING_RESET) | BIT(VIRTIO_F_ADMIN_VQ) |        \
-	 BIT(VIRTIO_F_SUSPEND))
+	 BIT(VIRTIO_F_SR_IOV) | BIT(VIRTIO_F_NOTIFICATION_DATA) | BIT(VIRTIO_F_NOTIF_CONFIG_DATA) |   \
+	 BIT(VIRTIO_F_RING_RESET) | BIT(VIRTIO_F_ADMIN_VQ) | BIT(VIRTIO_F_SUSPEND))
 
 static const struct vio_transport_ops front_ops = {
 	.name = "vhost-user",
@@ -422,6 +454,19 @@ static int count_queues(struct vu_front *front)
 	return 0;
 }
 
+/* One slot is enough; how many more there are doesn't matter. hostile: D8 */
+static int count_slots(struct vu_front *front)
+{
+	int error;
+
+	if (!vu_front_has(front, VHOST_USER_PROTOCOL_F_CONFIGURE_MEM_SLOTS))
+		return 0;
+	error = ask_u64(front, VHOST_USER_GET_MAX_MEM_SLOTS, &front->memory_slots);
+	if (!error && !front->memory_slots)
+		return vu_front_fail(front, -VIO_EPROTO, "GET_MAX_MEM_SLOTS: there is no slot for memory");
+	return error;
+}
+
 static int open_channel(struct vu_front *front)
 {
 	struct vu_front_request request = { .request = VHOST_USER_SET_BACKEND_REQ_FD };
@@ -446,6 +491,8 @@ static int introduce(struct vu_front *front)
 		error = tell(front, VHOST_USER_SET_OWNER, NULL, 0);
 	if (!error)
 		error = count_queues(front);
+	if (!error)
+		error = count_slots(front);
 	return error ? error : open_channel(front);
 }
 
@@ -455,8 +502,8 @@ static bool options_sound(const struct vio_vhost_user_frontend_options *options)
 
 	if (options->queue_size && !vio_is_power_of_two(options->queue_size))
 		return false;
-	return !memory ||
-	       (memory->bytes && memory->bytes % VU_FRONT_PAGE == 0 && memory->addr.raw % VU_FRONT_PAGE == 0);
+	return !memory || (memory->bytes && memory->bytes % VIO_ARENA_PAGE == 0 &&
+			   memory->addr.raw % VIO_ARENA_PAGE == 0);
 }
 
 static struct vu_front *make(int socket_fd, const struct vio_vhost_user_frontend_options *options,
@@ -541,7 +588,8 @@ void vio_vhost_user_frontend_get_info(struct vio_dev *dev, struct vio_vhost_user
 	const struct vu_front *front = vu_front_of(dev);
 
 	*info = (struct vio_vhost_user_frontend_info){ front->features, front->protocol_offered,
-						       front->protocol, front->queue_count };
+						       front->protocol, front->queue_count,
+						       front->memory_slots };
 }
 
 const char *vio_vhost_user_frontend_mistake(struct vio_dev *dev)

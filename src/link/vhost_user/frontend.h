@@ -4,23 +4,17 @@
 
 #include <vireo/vhost_user_frontend.h>
 
+#include "link/arena.h"
+
 /*
  * frontend.c is the transport, frontend_wire.c asks and hears answers, frontend_channel.c
  * listens to what the back end says unasked, frontend_arena.c has the memory.
  */
 
 #define VU_FRONT_QUEUES_MAX (VHOST_USER_VRING_INDEX_MASK + 1)
-#define VU_FRONT_PAGE       4096u
 
 /* Where the arena lies for the device: nowhere in our address space, which is no business of a peer's. */
 #define VU_FRONT_ARENA_BASE UINT64_C(0x100000000)
-
-struct vu_front_arena {
-	uint8_t *host;
-	size_t bytes;
-	uint8_t *used; /* one for each page */
-	size_t next;   /* page to look at first */
-};
 
 struct vu_front_queue {
 	int kick, call; /* eventfds; -1: none yet */
@@ -39,7 +33,7 @@ struct vu_front {
 	struct vio_vhost_user_frontend_options options;
 	struct vio_vhost_user_memory memory;
 	struct vio_platform platform;
-	struct vu_front_arena arena;
+	struct vio_arena arena;
 	bool memory_told;
 
 	int socket;
@@ -48,8 +42,9 @@ struct vu_front {
 
 	uint64_t features; /* as last offered */
 	uint64_t protocol_offered, protocol;
-	uint32_t queue_count; /* 0: not said */
-	uint32_t queue_limit; /* no queue has this index */
+	uint32_t queue_count;  /* 0: not said */
+	uint32_t queue_limit;  /* no queue has this index */
+	uint64_t memory_slots; /* 0: not said */
 
 	uint8_t status;        /* where the back end has none */
 	bool features_refused; /* by an answer to SET_FEATURES */
