@@ -614,6 +614,10 @@ static void crash_with(uint32_t type, uint64_t first, uint64_t count, uint64_t t
 
 	b.map.later = b.data.later = true;
 	assert_int_equal(vio_vssd_resize(&b.h.dev, to), 0);
+	/* It has begun for the owner, not yet for the driver. */
+	assert_int_equal(report_of(&b).target, to);
+	assert_int_not_equal(report_of(&b).state, VIRTIO_VSSD_STATE_IDLE);
+	assert_int_equal(vio_le32_get(config_of(&b).state), VIRTIO_VSSD_STATE_IDLE);
 	fake_block_complete(&b.map, 0);
 	io.out_bytes = make_list(out, type, ticket_of(&b), &(struct pair){ first, count }, 1);
 	harness_add(&b.h, CONTROL, &io, &io);

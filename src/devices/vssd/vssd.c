@@ -223,14 +223,16 @@ int vio_vssd_watch(struct vio_device *dev, void *context,
 void vio_vssd_get_report(const struct vio_device *dev, struct vio_vssd_report *report)
 {
 	const struct vssd *vssd = vio_device_state(dev);
+	/* A resize has begun for whoever asked for it before it is recorded and the driver hears of it. */
+	uint64_t target = vssd->change == VSSD_NOTE ? vssd->map.target_next : vssd->map.target;
 
 	*report = (struct vio_vssd_report){
 		.total = vssd->map.total,
 		.provisioned = vssd->map.provisioned,
-		.target = vssd->map.target,
+		.target = target,
 		.block_bytes = (uint32_t)vssd->unit,
 		.deadline_ms = vssd->deadline_ms,
-		.state = vssd_state(vssd),
+		.state = vssd_state_towards(&vssd->map, target),
 		.outcome = vssd->outcome,
 		.unpunched = vssd->unpunched,
 	};

@@ -49,13 +49,17 @@ struct vssd {
 	void (*changed)(void *context, struct vio_device *dev);
 };
 
+static inline uint32_t vssd_state_towards(const struct vssd_map *map, uint64_t target)
+{
+	if (target == map->provisioned)
+		return VIRTIO_VSSD_STATE_IDLE;
+	return target < map->provisioned ? VIRTIO_VSSD_STATE_SHRINKING : VIRTIO_VSSD_STATE_GROWING;
+}
+
+/* As the driver sees it. */
 static inline uint32_t vssd_state(const struct vssd *vssd)
 {
-	const struct vssd_map *map = &vssd->map;
-
-	if (map->target == map->provisioned)
-		return VIRTIO_VSSD_STATE_IDLE;
-	return map->target < map->provisioned ? VIRTIO_VSSD_STATE_SHRINKING : VIRTIO_VSSD_STATE_GROWING;
+	return vssd_state_towards(&vssd->map, vssd->map.target);
 }
 
 /* The control queue was kicked. */

@@ -1,0 +1,1058 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-3-Clause
+/*
+ * Driver for VSSD, a disk whose blocks the host can ask back: docs/vssd.md.
+ *
+ * The disk /dev/vssdN is a blk-mq disk. What the host asks for goes to a program
+ * that has opened /dev/vssdN-control, see virtio_vssd_ioctl.h: the driver says
+ * when each block was written last, the program names blocks, the driver hands
+ * them back. What the host gives, the driver takes by itself, in a work item.
+ *
+ * A list is handed back with the disk's queue frozen, so that no request for any
+ * block is in flight, and only if no block in it was written since the program
+ * looked.
+ *
+ * Lifetime: struct vssd is counted, one reference for the bound device and one
+ * for each open control file.
+ *
+ * Locks: vssd_queue->lock guards a request queue; vssd->control_lock the control
+ * queue, the configuration and "gone". Requests of the disk never need the latter.
+ */
+#include <linux/blk-mq.h>
+#include <linux/compat.h>
+#include <linux/fs.h>
+#include <linux/idr.h>
+#include <linux/kref.h>
+#include <linux/miscdevice.h>
+#include <linux/module.h>
+#include <linux/mutex.h>
+#include <linux/poll.h>
+#include <linux/scatterlist.h>
+#include <linux/slab.h>
+#include <linux/spinlock.h>
+#include <linux/uaccess.h>
+#include <linux/version.h>
+#include <linux/virtio.h>
+#include <linux/virtio_config.h>
+#include <linux/virtio_ring.h>
+#include <linux/vmalloc.h>
+#include <linux/wait.h>
+#include <linux/workqueue.h>
+
+#include <vireo/spec/virtio_ids.h>
+#include <vireo/spec/virtio_vssd.h>
+
+#include "virtio_vssd_ioctl.h"
+
+#define VSSD_QUEUES_MAX 8
+#define VSSD_DEPTH 128
+#define VSSD_SEGMENTS 64
+
+/* Ranges of a list, and bytes of the map read at a time. */
+#define VSSD_RANGES_MAX 4096
+#define VSSD_MAP_BYTES 4096
+#define VSSD_BLOCKS_MAX 262144
+
+static DEFINE_IDA(vssd_ida);
+
+struct vssd_queue {
+	spinlock_t lock;
+	struct virtqueue *vq;
+	char name[16];
+};
+
+struct vssd {
+	struct kref ref;
+	struct virtio_device *vdev;
+	struct gendisk *disk;
+	struct blk_mq_tag_set tags;
+	unsigned int queue_count;
+	struct vssd_queue queues[VSSD_QUEUES_MAX];
+
+	struct mutex control_lock;
+	struct virtqueue *control;
+	bool gone;
+	wait_queue_head_t wait;		/* an answer, a change, or the device went away */
+	struct work_struct config_work;
+
+	u32 block_bytes;
+	unsigned int block_shift;	/* sectors to blocks */
+	u64 total;
+	u32 *times;			/* of the last write to each block */
+	atomic_t clock;
+
+	int index;
+	char name[24];
+	struct miscdevice misc;
+};
+
+struct vssd_request {
+	struct virtio_blk_req header;
+	struct virtio_blk_discard_write_zeroes segment;
+	u8 status;
+	struct scatterlist sg[VSSD_SEGMENTS];
+};
+
+static void vssd_free(struct kref *ref)
+{
+	struct vssd *vssd = container_of(ref, struct vssd, ref);
+
+	vfree(vssd->times);
+	kfree(vssd);
+}
+
+/* The disk. */
+
+static void vssd_done(struct virtqueue *vq)
+{
+	struct vssd *vssd = vq->vdev->priv;
+	struct vssd_queue *queue = &vssd->queues[vq->index];
+	struct request *rq;
+	unsigned long flags;
+	unsigned int used;
+
+	spin_lock_irqsave(&queue->lock, flags);
+	do {
+		virtqueue_disable_cb(vq);
+		while ((rq = virtqueue_get_buf(vq, &used)))
+			if (likely(!blk_should_fake_timeout(rq->q)))
+				blk_mq_complete_request(rq);
+	} while (!virtqueue_is_broken(vq) && !virtqueue_enable_cb(vq));
+	blk_mq_start_stopped_hw_queues(vssd->disk->queue, true);
+	spin_unlock_irqrestore(&queue->lock, flags);
+}
+
+static void vssd_complete(struct request *rq)
+{
+	struct vssd_request *vr = blk_mq_rq_to_pdu(rq);
+
+	switch (READ_ONCE(vr->status)) {
+	case VIRTIO_BLK_S_OK:
+		blk_mq_end_request(rq, BLK_STS_OK);
+		break;
+	case VIRTIO_BLK_S_UNSUPP:
+		blk_mq_end_request(rq, BLK_STS_NOTSUPP);
+		break;
+	default:
+		blk_mq_end_request(rq, BLK_STS_IOERR);
+	}
+}
+
+/* Remembers when; a discard makes it as if nothing had ever been written, where it has the whole block. */
+static void vssd_stamp(struct vssd *vssd, struct request *rq, bool discard)
+{
+	u64 sectors = (u64)1 << vssd->block_shift, begin = blk_rq_pos(rq);
+	u64 end = begin + blk_rq_sectors(rq), first, last;
+	u32 time = VIRTIO_VSSD_NEVER;
+
+	if (!blk_rq_sectors(rq))
+		return;
+	if (discard) {
+		first = (begin + sectors - 1) >> vssd->block_shift;
+		last = end >> vssd->block_shift;
+	} else {
+		first = begin >> vssd->block_shift;
+		last = (end + sectors - 1) >> vssd->block_shift;
+		time = atomic_inc_return(&vssd->clock);
+	}
+	for (; first < last && first < vssd->total; first++)
+		WRITE_ONCE(vssd->times[first], time);
+}
+
+/* Fills in the header; false for what isn't known. */
+static bool vssd_prepare(struct vssd *vssd, struct request *rq, struct vssd_request *vr, bool *ranges)
+{
+	u32 type;
+
+	*ranges = false;
+	switch (req_op(rq)) {
+	case REQ_OP_READ:
+		type = VIRTIO_BLK_T_IN;
+		break;
+	case REQ_OP_WRITE:
+		type = VIRTIO_BLK_T_OUT;
+		break;
+	case REQ_OP_FLUSH:
+		type = VIRTIO_BLK_T_FLUSH;
+		break;
+	case REQ_OP_DISCARD:
+		type = VIRTIO_BLK_T_DISCARD;
+		*ranges = true;
+		break;
+	case REQ_OP_WRITE_ZEROES:
+		type = VIRTIO_BLK_T_WRITE_ZEROES;
+		*ranges = true;
+		break;
+	default:
+		return false;
+	}
+	vr->status = 0xff;
+	vr->header.type = cpu_to_le32(type);
+	vr->header.reserved = 0;
+	vr->header.sector = cpu_to_le64(type <= VIRTIO_BLK_T_OUT ? blk_rq_pos(rq) : 0);
+	vr->segment.sector = cpu_to_le64(blk_rq_pos(rq));
+	vr->segment.num_sectors = cpu_to_le32(blk_rq_sectors(rq));
+	vr->segment.flags = 0;
+	if (type == VIRTIO_BLK_T_WRITE_ZEROES && !(rq->cmd_flags & REQ_NOUNMAP))
+		vr->segment.flags = cpu_to_le32(VIRTIO_BLK_WRITE_ZEROES_FLAG_UNMAP);
+	return true;
+}
+
+static int vssd_map_data(struct request *rq, struct vssd_request *vr)
+{
+	if (!blk_rq_nr_phys_segments(rq))
+		return 0;
+	sg_init_table(vr->sg, blk_rq_nr_phys_segments(rq));
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 16, 0)
+	return blk_rq_map_sg(rq, vr->sg);
+#else
+	return blk_rq_map_sg(rq->q, rq, vr->sg);
+#endif
+}
+
+static blk_status_t vssd_queue_rq(struct blk_mq_hw_ctx *hctx, const struct blk_mq_queue_data *bd)
+{
+	struct vssd *vssd = hctx->queue->queuedata;
+	struct vssd_queue *queue = &vssd->queues[hctx->queue_num];
+	struct request *rq = bd->rq;
+	struct vssd_request *vr = blk_mq_rq_to_pdu(rq);
+	struct scatterlist header, segment, status, *sgs[3];
+	unsigned int out = 0, in = 0;
+	unsigned long flags;
+	bool ranges, kick;
+	int err;
+
+	if (!vssd_prepare(vssd, rq, vr, &ranges))
+		return BLK_STS_NOTSUPP;
+	blk_mq_start_request(rq);
+	sg_init_one(&header, &vr->header, sizeof(vr->header));
+	sgs[out++] = &header;
+	if (ranges) {
+		sg_init_one(&segment, &vr->segment, sizeof(vr->segment));
+		sgs[out++] = &segment;
+	} else if (vssd_map_data(rq, vr)) {
+		if (rq_data_dir(rq) == WRITE)
+			sgs[out++] = vr->sg;
+		else
+			sgs[out + in++] = vr->sg;
+	}
+	sg_init_one(&status, &vr->status, sizeof(vr->status));
+	sgs[out + in++] = &status;
+	/* Before the device can do it: who looks at the times never sees one that is too old. */
+	if (op_is_write(req_op(rq)))
+		vssd_stamp(vssd, rq, ranges);
+
+	spin_lock_irqsave(&queue->lock, flags);
+	err = virtqueue_add_sgs(queue->vq, sgs, out, in, rq, GFP_ATOMIC);
+	if (err) {
+		virtqueue_kick(queue->vq);
+		if (err == -ENOSPC)
+			blk_mq_stop_hw_queue(hctx);
+		spin_unlock_irqrestore(&queue->lock, flags);
+		return err == -ENOSPC || err == -ENOMEM ? BLK_STS_DEV_RESOURCE : BLK_STS_IOERR;
+	}
+	kick = bd->last && virtqueue_kick_prepare(queue->vq);
+	spin_unlock_irqrestore(&queue->lock, flags);
+	if (kick)
+		virtqueue_notify(queue->vq);
+	return BLK_STS_OK;
+}
+
+static void vssd_commit_rqs(struct blk_mq_hw_ctx *hctx)
+{
+	struct vssd *vssd = hctx->queue->queuedata;
+	struct vssd_queue *queue = &vssd->queues[hctx->queue_num];
+	unsigned long flags;
+	bool kick;
+
+	spin_lock_irqsave(&queue->lock, flags);
+	kick = virtqueue_kick_prepare(queue->vq);
+	spin_unlock_irqrestore(&queue->lock, flags);
+	if (kick)
+		virtqueue_notify(queue->vq);
+}
+
+static const struct blk_mq_ops vssd_mq_ops = {
+	.queue_rq = vssd_queue_rq,
+	.commit_rqs = vssd_commit_rqs,
+	.complete = vssd_complete,
+};
+
+static const struct block_device_operations vssd_disk_ops = {
+	.owner = THIS_MODULE,
+};
+
+/* Control requests. */
+
+static void vssd_control_done(struct virtqueue *vq)
+{
+	struct vssd *vssd = vq->vdev->priv;
+
+	wake_up_all(&vssd->wait);
+}
+
+static bool vssd_answered(struct vssd *vssd, unsigned int *used)
+{
+	return virtqueue_get_buf(vssd->control, used) || virtqueue_is_broken(vssd->control);
+}
+
+/*
+ * One request, waited for; control_lock is held. `out` and `in` are allocations of
+ * their own, `in` begins with the answer. Bytes written, or an error.
+ */
+static int vssd_control(struct vssd *vssd, void *out, unsigned int out_bytes, void *in, unsigned int in_bytes)
+{
+	struct scatterlist readable, writable, *sgs[] = { &readable, &writable };
+	unsigned int used = 0;
+	int err;
+
+	if (vssd->gone)
+		return -ENODEV;
+	sg_init_one(&readable, out, out_bytes);
+	sg_init_one(&writable, in, in_bytes);
+	err = virtqueue_add_sgs(vssd->control, sgs, 1, 1, out, GFP_KERNEL);
+	if (err)
+		return err;
+	virtqueue_kick(vssd->control);
+	wait_event(vssd->wait, vssd_answered(vssd, &used));
+	if (used < sizeof(struct virtio_vssd_answer) || used > in_bytes)
+		return -EIO;
+	return used;
+}
+
+static int vssd_error(u32 status)
+{
+	switch (status) {
+	case VIRTIO_VSSD_S_OK:
+		return 0;
+	case VIRTIO_VSSD_S_UNSUPP:
+		return -EOPNOTSUPP;
+	case VIRTIO_VSSD_S_STALE:
+		return -ESTALE;
+	case VIRTIO_VSSD_S_TOOMANY:
+		return -E2BIG;
+	case VIRTIO_VSSD_S_RANGE:
+		return -ERANGE;
+	case VIRTIO_VSSD_S_BUSY:
+		return -EBUSY;
+	case VIRTIO_VSSD_S_STATE:
+		return -EEXIST;
+	default:
+		return -EIO;
+	}
+}
+
+struct vssd_list {
+	struct virtio_vssd_control header;
+	struct virtio_vssd_range ranges[];
+};
+
+static int vssd_send(struct vssd *vssd, u32 type, u32 ticket, struct vssd_list *list, u32 count, u32 *index)
+{
+	struct virtio_vssd_answer *answer;
+	int err;
+
+	answer = kzalloc(sizeof(*answer), GFP_KERNEL);
+	if (!answer)
+		return -ENOMEM;
+	list->header.type = cpu_to_le32(type);
+	list->header.ticket = cpu_to_le32(ticket);
+	err = vssd_control(vssd, list, struct_size(list, ranges, count), answer, sizeof(*answer));
+	if (err >= 0) {
+		err = vssd_error(le32_to_cpu(answer->status));
+		*index = le32_to_cpu(answer->index);
+	}
+	kfree(answer);
+	return err;
+}
+
+/* Bits of the blocks from `first`, a multiple of 8, into `bits`; control_lock is held. */
+static int vssd_read_map(struct vssd *vssd, u64 first, u8 *bits, unsigned int bytes)
+{
+	struct {
+		struct virtio_vssd_control header;
+		struct virtio_vssd_from from;
+	} *out;
+	struct virtio_vssd_answer *in;
+	int err = -ENOMEM;
+
+	out = kzalloc(sizeof(*out), GFP_KERNEL);
+	in = kzalloc(sizeof(*in) + bytes, GFP_KERNEL);
+	if (out && in) {
+		out->header.type = cpu_to_le32(VIRTIO_VSSD_T_MAP);
+		out->from.first = cpu_to_le64(first);
+		err = vssd_control(vssd, out, sizeof(*out), in, sizeof(*in) + bytes);
+		if (err >= 0)
+			err = vssd_error(le32_to_cpu(in->status));
+		/* What the device didn't write is zeros: not provisioned. */
+		if (!err)
+			memcpy(bits, in + 1, bytes);
+	}
+	kfree(out);
+	kfree(in);
+	return err;
+}
+
+/* Resizes. */
+
+static void vssd_read_ask(struct vssd *vssd, u32 *state, struct virtio_vssd_ask *ask)
+{
+	u64 target;
+	u32 ticket;
+
+	memset(ask, 0, sizeof(*ask));
+	/* Several fields, one after the other: again, until the ticket was the same all the while. */
+	do {
+		virtio_cread_le(vssd->vdev, struct virtio_vssd_config, ticket, &ticket);
+		virtio_cread_le(vssd->vdev, struct virtio_vssd_config, state, state);
+		virtio_cread_le(vssd->vdev, struct virtio_vssd_config, provisioned, &ask->provisioned);
+		virtio_cread_le(vssd->vdev, struct virtio_vssd_config, target, &target);
+		virtio_cread_le(vssd->vdev, struct virtio_vssd_config, deadline_ms, &ask->deadline_ms);
+		virtio_cread_le(vssd->vdev, struct virtio_vssd_config, ticket, &ask->ticket);
+	} while (ticket != ask->ticket);
+	ask->block_bytes = vssd->block_bytes;
+	ask->total = vssd->total;
+	ask->clock = atomic_read(&vssd->clock);
+	if (*state == VIRTIO_VSSD_STATE_SHRINKING && ask->provisioned > target)
+		ask->blocks = ask->provisioned - target;
+	else if (*state == VIRTIO_VSSD_STATE_GROWING && target > ask->provisioned)
+		ask->blocks = target - ask->provisioned;
+	else
+		*state = VIRTIO_VSSD_STATE_IDLE;
+}
+
+/* What the host asks for now, 0 blocks: nothing. */
+static int vssd_get_ask(struct vssd *vssd, struct virtio_vssd_ask *ask)
+{
+	int err = -ENODEV;
+	u32 state;
+
+	mutex_lock(&vssd->control_lock);
+	if (!vssd->gone) {
+		vssd_read_ask(vssd, &state, ask);
+		if (state != VIRTIO_VSSD_STATE_SHRINKING)
+			ask->blocks = 0;
+		err = 0;
+	}
+	mutex_unlock(&vssd->control_lock);
+	return err;
+}
+
+/* The first absent blocks of a piece of the map; how many ranges. */
+static unsigned int vssd_absent(struct vssd *vssd, u64 first, const u8 *bits, struct vssd_list *list, u64 *left)
+{
+	u64 end = min_t(u64, first + VSSD_MAP_BYTES * 8, vssd->total), block;
+	unsigned int count = 0;
+	bool in_range = false;
+	u64 length = 0;
+
+	for (block = first; block < end && *left; block++) {
+		bool absent = !(bits[(block - first) / 8] >> ((block - first) % 8) & 1);
+
+		if (absent && !in_range) {
+			if (count == VSSD_RANGES_MAX)
+				break;
+			list->ranges[count++].first = cpu_to_le64(block);
+			length = 0;
+		}
+		in_range = absent;
+		if (!absent)
+			continue;
+		list->ranges[count - 1].count = cpu_to_le64(++length);
+		--*left;
+	}
+	return count;
+}
+
+/* Takes what the host gives, the first blocks that are absent; control_lock is held. */
+static void vssd_claim(struct vssd *vssd, const struct virtio_vssd_ask *ask)
+{
+	struct vssd_list *list = vmalloc(struct_size(list, ranges, VSSD_RANGES_MAX));
+	struct vssd_list *sent;
+	u8 *bits = kmalloc(VSSD_MAP_BYTES, GFP_KERNEL);
+	u64 first, left = ask->blocks;
+	unsigned int count;
+	int err = list && bits ? 0 : -ENOMEM;
+	u32 index = 0;
+
+	for (first = 0; !err && left && first < vssd->total; first += VSSD_MAP_BYTES * 8) {
+		err = vssd_read_map(vssd, first, bits, VSSD_MAP_BYTES);
+		if (err)
+			break;
+		count = vssd_absent(vssd, first, bits, list, &left);
+		if (!count)
+			continue;
+		/* The device reads it: physically in one piece. */
+		sent = kmemdup(list, struct_size(list, ranges, count), GFP_KERNEL);
+		err = sent ? vssd_send(vssd, VIRTIO_VSSD_T_CLAIM, ask->ticket, sent, count, &index) : -ENOMEM;
+		kfree(sent);
+	}
+	if (err && err != -ESTALE)
+		dev_warn(&vssd->vdev->dev, "can't take blocks that the host gives: error %d\n", err);
+	kfree(bits);
+	vfree(list);
+}
+
+static void vssd_update_capacity(struct vssd *vssd)
+{
+	u64 capacity;
+
+	mutex_lock(&vssd->control_lock);
+	if (!vssd->gone) {
+		virtio_cread_le(vssd->vdev, struct virtio_vssd_config, blk.capacity, &capacity);
+		set_capacity_and_notify(vssd->disk, capacity);
+	}
+	mutex_unlock(&vssd->control_lock);
+}
+
+static void vssd_config_work(struct work_struct *work)
+{
+	struct vssd *vssd = container_of(work, struct vssd, config_work);
+	struct virtio_vssd_ask ask;
+	u32 state;
+
+	mutex_lock(&vssd->control_lock);
+	if (!vssd->gone) {
+		vssd_read_ask(vssd, &state, &ask);
+		if (state == VIRTIO_VSSD_STATE_GROWING)
+			vssd_claim(vssd, &ask);
+	}
+	mutex_unlock(&vssd->control_lock);
+	vssd_update_capacity(vssd);
+	wake_up_all(&vssd->wait);
+}
+
+static void vssd_config_changed(struct virtio_device *vdev)
+{
+	struct vssd *vssd = vdev->priv;
+
+	if (!READ_ONCE(vssd->gone))
+		schedule_work(&vssd->config_work);
+}
+
+/* With the disk frozen: was one of these written since? */
+static bool vssd_written_since(struct vssd *vssd, const struct virtio_vssd_range *range, u32 clock)
+{
+	u64 first = le64_to_cpu(range->first), count = le64_to_cpu(range->count);
+
+	if (first > vssd->total || count > vssd->total - first)
+		return false; /* the device refuses it */
+	for (; count; first++, count--)
+		if (vssd->times[first] > clock)
+			return true;
+	return false;
+}
+
+/* control_lock is held */
+static int vssd_evict_frozen(struct vssd *vssd, struct virtio_vssd_evict *evict, struct vssd_list *list)
+{
+	u32 i;
+
+	for (i = 0; i < evict->count; i++) {
+		if (!vssd_written_since(vssd, &list->ranges[i], evict->clock))
+			continue;
+		evict->index = i;
+		return -EBUSY;
+	}
+	return vssd_send(vssd, VIRTIO_VSSD_T_EVICT, evict->ticket, list, evict->count, &evict->index);
+}
+
+static int vssd_evict(struct vssd *vssd, struct virtio_vssd_evict *evict, struct vssd_list *list)
+{
+	int err = -ENODEV;
+
+	mutex_lock(&vssd->control_lock);
+	if (!vssd->gone && !evict->count) {
+		err = vssd_send(vssd, VIRTIO_VSSD_T_DECLINE, evict->ticket, list, 0, &evict->index);
+	} else if (!vssd->gone) {
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 14, 0)
+		unsigned int flags = blk_mq_freeze_queue(vssd->disk->queue);
+
+		err = vssd_evict_frozen(vssd, evict, list);
+		blk_mq_unfreeze_queue(vssd->disk->queue, flags);
+#else
+		blk_mq_freeze_queue(vssd->disk->queue);
+		err = vssd_evict_frozen(vssd, evict, list);
+		blk_mq_unfreeze_queue(vssd->disk->queue);
+#endif
+	}
+	mutex_unlock(&vssd->control_lock);
+	if (!err)
+		vssd_update_capacity(vssd);
+	return err;
+}
+
+/* The control file. */
+
+static int vssd_open(struct inode *inode, struct file *file)
+{
+	/* misc_open() holds the lock that misc_deregister() takes, so the device is still bound. */
+	struct vssd *vssd = container_of(file->private_data, struct vssd, misc);
+
+	kref_get(&vssd->ref);
+	file->private_data = vssd;
+	return stream_open(inode, file);
+}
+
+static int vssd_release(struct inode *inode, struct file *file)
+{
+	struct vssd *vssd = file->private_data;
+
+	kref_put(&vssd->ref, vssd_free);
+	return 0;
+}
+
+static bool vssd_is_asked(struct vssd *vssd, struct virtio_vssd_ask *ask, int *err)
+{
+	*err = vssd_get_ask(vssd, ask);
+	return *err || ask->blocks;
+}
+
+static ssize_t vssd_read(struct file *file, char __user *buf, size_t count, loff_t *pos)
+{
+	struct vssd *vssd = file->private_data;
+	DEFINE_WAIT_FUNC(wait, woken_wake_function);
+	struct virtio_vssd_ask ask;
+	int err = 0;
+
+	if (count < sizeof(ask))
+		return -EINVAL;
+	add_wait_queue(&vssd->wait, &wait);
+	while (!vssd_is_asked(vssd, &ask, &err) && !err) {
+		if (file->f_flags & O_NONBLOCK)
+			err = -EAGAIN;
+		else if (signal_pending(current))
+			err = -ERESTARTSYS;
+		if (err)
+			break;
+		wait_woken(&wait, TASK_INTERRUPTIBLE, MAX_SCHEDULE_TIMEOUT);
+	}
+	remove_wait_queue(&vssd->wait, &wait);
+	if (err)
+		return err;
+	return copy_to_user(buf, &ask, sizeof(ask)) ? -EFAULT : sizeof(ask);
+}
+
+static __poll_t vssd_poll(struct file *file, struct poll_table_struct *table)
+{
+	struct vssd *vssd = file->private_data;
+	struct virtio_vssd_ask ask;
+
+	poll_wait(file, &vssd->wait, table);
+	if (vssd_get_ask(vssd, &ask))
+		return EPOLLERR | EPOLLHUP;
+	return ask.blocks ? EPOLLIN | EPOLLRDNORM : 0;
+}
+
+static long vssd_ioctl_ask(struct vssd *vssd, void __user *user)
+{
+	struct virtio_vssd_ask ask;
+	int err = vssd_get_ask(vssd, &ask);
+
+	if (err)
+		return err;
+	return copy_to_user(user, &ask, sizeof(ask)) ? -EFAULT : 0;
+}
+
+static int vssd_copy_times(struct vssd *vssd, const struct virtio_vssd_blocks *blocks, u32 *times)
+{
+	u64 at, i, part;
+	int err = 0;
+	u8 *bits;
+
+	bits = kmalloc(VSSD_MAP_BYTES, GFP_KERNEL);
+	if (!bits)
+		return -ENOMEM;
+	mutex_lock(&vssd->control_lock);
+	for (at = 0; !err && at < blocks->count; at += part) {
+		part = min_t(u64, blocks->count - at, VSSD_MAP_BYTES * 8);
+		err = vssd_read_map(vssd, blocks->first + at, bits, VSSD_MAP_BYTES);
+		for (i = 0; !err && i < part; i++)
+			times[at + i] = bits[i / 8] >> (i % 8) & 1
+						? READ_ONCE(vssd->times[blocks->first + at + i])
+						: VIRTIO_VSSD_ABSENT;
+	}
+	mutex_unlock(&vssd->control_lock);
+	kfree(bits);
+	return err;
+}
+
+static long vssd_ioctl_blocks(struct vssd *vssd, void __user *user)
+{
+	struct virtio_vssd_blocks blocks;
+	u32 *times;
+	int err;
+
+	if (copy_from_user(&blocks, user, sizeof(blocks)))
+		return -EFAULT;
+	if (blocks.unused || blocks.first % 8 || blocks.count > VSSD_BLOCKS_MAX)
+		return -EINVAL;
+	if (blocks.first > vssd->total || blocks.count > vssd->total - blocks.first)
+		return -ERANGE;
+	times = vmalloc(array_size(blocks.count + 1, sizeof(*times)));
+	if (!times)
+		return -ENOMEM;
+	/* Before looking: what is written meanwhile is later than this. */
+	blocks.clock = atomic_read(&vssd->clock);
+	err = vssd_copy_times(vssd, &blocks, times);
+	if (!err && copy_to_user(u64_to_user_ptr(blocks.times), times, blocks.count * sizeof(*times)))
+		err = -EFAULT;
+	vfree(times);
+	if (!err && copy_to_user(user, &blocks, sizeof(blocks)))
+		err = -EFAULT;
+	return err;
+}
+
+static long vssd_ioctl_evict(struct vssd *vssd, void __user *user)
+{
+	struct virtio_vssd_blocks_range range, __user *ranges;
+	struct virtio_vssd_evict evict;
+	struct vssd_list *list;
+	int err = 0;
+	u32 i;
+
+	if (copy_from_user(&evict, user, sizeof(evict)))
+		return -EFAULT;
+	if (evict.count > VSSD_RANGES_MAX)
+		return -EINVAL;
+	evict.index = 0;
+	ranges = u64_to_user_ptr(evict.ranges);
+	list = kmalloc(struct_size(list, ranges, evict.count), GFP_KERNEL);
+	if (!list)
+		return -ENOMEM;
+	for (i = 0; !err && i < evict.count; i++) {
+		if (copy_from_user(&range, &ranges[i], sizeof(range)))
+			err = -EFAULT;
+		list->ranges[i].first = cpu_to_le64(range.first);
+		list->ranges[i].count = cpu_to_le64(range.count);
+	}
+	if (!err) {
+		err = vssd_evict(vssd, &evict, list);
+		if (copy_to_user(user, &evict, sizeof(evict)))
+			err = -EFAULT;
+	}
+	kfree(list);
+	return err;
+}
+
+static long vssd_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
+{
+	struct vssd *vssd = file->private_data;
+	void __user *user = (void __user *)arg;
+
+	switch (cmd) {
+	case VIRTIO_VSSD_IOC_ASK:
+		return vssd_ioctl_ask(vssd, user);
+	case VIRTIO_VSSD_IOC_BLOCKS:
+		return vssd_ioctl_blocks(vssd, user);
+	case VIRTIO_VSSD_IOC_EVICT:
+		return vssd_ioctl_evict(vssd, user);
+	default:
+		return -ENOTTY;
+	}
+}
+
+static const struct file_operations vssd_fops = {
+	.owner = THIS_MODULE,
+	.open = vssd_open,
+	.release = vssd_release,
+	.read = vssd_read,
+	.poll = vssd_poll,
+	.unlocked_ioctl = vssd_ioctl,
+	.compat_ioctl = compat_ptr_ioctl,
+};
+
+/* Life. */
+
+static int vssd_find_queues(struct vssd *vssd)
+{
+	struct virtqueue *vqs[VSSD_QUEUES_MAX + 1];
+	u16 queues = 1;
+	unsigned int i;
+	int err;
+
+	if (virtio_has_feature(vssd->vdev, VIRTIO_BLK_F_MQ))
+		virtio_cread_le(vssd->vdev, struct virtio_vssd_config, blk.num_queues, &queues);
+	/* The control queue is behind all of them, so none can be left out. */
+	if (!queues || queues > VSSD_QUEUES_MAX) {
+		dev_err(&vssd->vdev->dev, "the device has %u queues, at most %u can be used\n", queues,
+			VSSD_QUEUES_MAX);
+		return -EINVAL;
+	}
+	vssd->queue_count = queues;
+	for (i = 0; i < queues; i++) {
+		spin_lock_init(&vssd->queues[i].lock);
+		snprintf(vssd->queues[i].name, sizeof(vssd->queues[i].name), "requestq%u", i);
+	}
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 11, 0)
+	{
+		struct virtqueue_info info[VSSD_QUEUES_MAX + 1] = {};
+
+		for (i = 0; i < queues; i++)
+			info[i] = (struct virtqueue_info){ vssd->queues[i].name, vssd_done };
+		info[queues] = (struct virtqueue_info){ "controlq", vssd_control_done };
+		err = virtio_find_vqs(vssd->vdev, queues + 1, vqs, info, NULL);
+	}
+#else
+	{
+		vq_callback_t *callbacks[VSSD_QUEUES_MAX + 1];
+		const char *names[VSSD_QUEUES_MAX + 1];
+
+		for (i = 0; i < queues; i++) {
+			callbacks[i] = vssd_done;
+			names[i] = vssd->queues[i].name;
+		}
+		callbacks[queues] = vssd_control_done;
+		names[queues] = "controlq";
+		err = virtio_find_vqs(vssd->vdev, queues + 1, vqs, callbacks, names, NULL);
+	}
+#endif
+	if (err)
+		return err;
+	for (i = 0; i < queues; i++)
+		vssd->queues[i].vq = vqs[i];
+	vssd->control = vqs[queues];
+	return 0;
+}
+
+struct vssd_limits {
+	u32 segments, block, discard, zeroes, granularity;
+	bool cache;
+};
+
+static void vssd_read_limits(struct vssd *vssd, struct vssd_limits *limits)
+{
+	struct virtio_device *vdev = vssd->vdev;
+
+	*limits = (struct vssd_limits){ .segments = 1, .block = 512, .granularity = 1 };
+	virtio_cread_le_feature(vdev, VIRTIO_BLK_F_SEG_MAX, struct virtio_vssd_config, blk.seg_max,
+				&limits->segments);
+	limits->segments = clamp_t(u32, limits->segments, 1, VSSD_SEGMENTS);
+	virtio_cread_le_feature(vdev, VIRTIO_BLK_F_BLK_SIZE, struct virtio_vssd_config, blk.blk_size,
+				&limits->block);
+	virtio_cread_le_feature(vdev, VIRTIO_BLK_F_DISCARD, struct virtio_vssd_config,
+				blk.max_discard_sectors, &limits->discard);
+	virtio_cread_le_feature(vdev, VIRTIO_BLK_F_DISCARD, struct virtio_vssd_config,
+				blk.discard_sector_alignment, &limits->granularity);
+	virtio_cread_le_feature(vdev, VIRTIO_BLK_F_WRITE_ZEROES, struct virtio_vssd_config,
+				blk.max_write_zeroes_sectors, &limits->zeroes);
+	limits->cache = virtio_has_feature(vdev, VIRTIO_BLK_F_FLUSH);
+}
+
+static struct gendisk *vssd_alloc_disk(struct vssd *vssd, const struct vssd_limits *limits)
+{
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 11, 0)
+	struct queue_limits lim = {
+		.logical_block_size = limits->block,
+		.max_segments = limits->segments,
+		.max_hw_sectors = UINT_MAX,
+		.max_segment_size = UINT_MAX,
+		.max_hw_discard_sectors = limits->discard,
+		.max_discard_segments = 1,
+		.discard_granularity = limits->discard ? limits->granularity << 9 : 0,
+		.max_write_zeroes_sectors = limits->zeroes,
+		.features = limits->cache ? BLK_FEAT_WRITE_CACHE : 0,
+	};
+
+	return blk_mq_alloc_disk(&vssd->tags, &lim, vssd);
+#else
+	struct gendisk *disk = blk_mq_alloc_disk(&vssd->tags, vssd);
+	struct request_queue *q;
+
+	if (IS_ERR(disk))
+		return disk;
+	q = disk->queue;
+	blk_queue_logical_block_size(q, limits->block);
+	blk_queue_max_segments(q, limits->segments);
+	blk_queue_max_hw_sectors(q, UINT_MAX);
+	blk_queue_max_segment_size(q, UINT_MAX);
+	if (limits->discard) {
+		blk_queue_max_discard_sectors(q, limits->discard);
+		blk_queue_max_discard_segments(q, 1);
+		q->limits.discard_granularity = limits->granularity << 9;
+	}
+	blk_queue_max_write_zeroes_sectors(q, limits->zeroes);
+	blk_queue_write_cache(q, limits->cache, false);
+	return disk;
+#endif
+}
+
+static int vssd_make_disk(struct vssd *vssd)
+{
+	struct vssd_limits limits;
+	int err;
+
+	vssd->tags.ops = &vssd_mq_ops;
+	vssd->tags.queue_depth = min_t(unsigned int, VSSD_DEPTH,
+				       virtqueue_get_vring_size(vssd->queues[0].vq));
+	vssd->tags.numa_node = NUMA_NO_NODE;
+	vssd->tags.cmd_size = sizeof(struct vssd_request);
+	vssd->tags.nr_hw_queues = vssd->queue_count;
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 14, 0)
+	vssd->tags.flags = BLK_MQ_F_SHOULD_MERGE;
+#endif
+	err = blk_mq_alloc_tag_set(&vssd->tags);
+	if (err)
+		return err;
+	vssd_read_limits(vssd, &limits);
+	vssd->disk = vssd_alloc_disk(vssd, &limits);
+	if (IS_ERR(vssd->disk)) {
+		blk_mq_free_tag_set(&vssd->tags);
+		return PTR_ERR(vssd->disk);
+	}
+	snprintf(vssd->disk->disk_name, DISK_NAME_LEN, "vssd%d", vssd->index);
+	vssd->disk->fops = &vssd_disk_ops;
+	vssd->disk->private_data = vssd;
+	if (virtio_has_feature(vssd->vdev, VIRTIO_BLK_F_RO))
+		set_disk_ro(vssd->disk, 1);
+	return 0;
+}
+
+/* What the device says of its blocks; nothing of it is believed unseen. */
+static int vssd_read_blocks(struct vssd *vssd)
+{
+	virtio_cread_le(vssd->vdev, struct virtio_vssd_config, total, &vssd->total);
+	virtio_cread_le(vssd->vdev, struct virtio_vssd_config, block_bytes, &vssd->block_bytes);
+	if (!is_power_of_2(vssd->block_bytes) || vssd->block_bytes < 512 || !vssd->total ||
+	    vssd->total > SIZE_MAX / sizeof(*vssd->times) || vssd->total > U64_MAX / vssd->block_bytes) {
+		dev_err(&vssd->vdev->dev, "%llu blocks of %u bytes make no disk\n", vssd->total,
+			vssd->block_bytes);
+		return -EINVAL;
+	}
+	vssd->block_shift = ilog2(vssd->block_bytes) - 9;
+	vssd->times = vzalloc(vssd->total * sizeof(*vssd->times));
+	return vssd->times ? 0 : -ENOMEM;
+}
+
+static void vssd_set_gone(struct vssd *vssd)
+{
+	mutex_lock(&vssd->control_lock);
+	WRITE_ONCE(vssd->gone, true);
+	mutex_unlock(&vssd->control_lock);
+	wake_up_all(&vssd->wait);
+	cancel_work_sync(&vssd->config_work);
+}
+
+static int vssd_register(struct vssd *vssd)
+{
+	int err;
+
+	snprintf(vssd->name, sizeof(vssd->name), "vssd%d-control", vssd->index);
+	vssd->misc.minor = MISC_DYNAMIC_MINOR;
+	vssd->misc.name = vssd->name;
+	vssd->misc.fops = &vssd_fops;
+	vssd->misc.parent = &vssd->vdev->dev;
+	vssd->misc.mode = 0600;
+	err = misc_register(&vssd->misc);
+	if (err)
+		return err;
+	err = device_add_disk(&vssd->vdev->dev, vssd->disk, NULL);
+	if (err)
+		misc_deregister(&vssd->misc);
+	return err;
+}
+
+static void vssd_take_down(struct vssd *vssd)
+{
+	virtio_reset_device(vssd->vdev);
+	put_disk(vssd->disk);
+	blk_mq_free_tag_set(&vssd->tags);
+	vssd->vdev->config->del_vqs(vssd->vdev);
+}
+
+static int vssd_start(struct vssd *vssd)
+{
+	int err;
+
+	err = vssd_find_queues(vssd);
+	if (err)
+		return err;
+	err = vssd_make_disk(vssd);
+	if (err) {
+		vssd->vdev->config->del_vqs(vssd->vdev);
+		return err;
+	}
+	virtio_device_ready(vssd->vdev);
+	vssd_update_capacity(vssd);
+	err = vssd_register(vssd);
+	if (err) {
+		vssd_set_gone(vssd);
+		vssd_take_down(vssd);
+	}
+	return err;
+}
+
+static int vssd_probe(struct virtio_device *vdev)
+{
+	struct vssd *vssd;
+	int err;
+
+	if (!vdev->config->get || !virtio_has_feature(vdev, VIRTIO_F_VERSION_1) ||
+	    !virtio_has_feature(vdev, VIRTIO_VSSD_F_RESIZE)) {
+		dev_err(&vdev->dev, "no configuration space, a legacy device, or one that can't resize\n");
+		return -EINVAL;
+	}
+	vssd = kzalloc(sizeof(*vssd), GFP_KERNEL);
+	if (!vssd)
+		return -ENOMEM;
+	kref_init(&vssd->ref);
+	mutex_init(&vssd->control_lock);
+	INIT_WORK(&vssd->config_work, vssd_config_work);
+	init_waitqueue_head(&vssd->wait);
+	vssd->vdev = vdev;
+	vdev->priv = vssd;
+	vssd->index = ida_alloc(&vssd_ida, GFP_KERNEL);
+	err = vssd->index < 0 ? vssd->index : vssd_read_blocks(vssd);
+	if (!err)
+		err = vssd_start(vssd);
+	if (!err) {
+		/* A resize may have gone on before we were there. */
+		schedule_work(&vssd->config_work);
+		return 0;
+	}
+	if (vssd->index >= 0)
+		ida_free(&vssd_ida, vssd->index);
+	vdev->priv = NULL;
+	kref_put(&vssd->ref, vssd_free);
+	return err;
+}
+
+static void vssd_remove(struct virtio_device *vdev)
+{
+	struct vssd *vssd = vdev->priv;
+
+	misc_deregister(&vssd->misc);
+	/* Requests in flight end first: the device is still there. */
+	del_gendisk(vssd->disk);
+	vssd_set_gone(vssd);
+	vssd_take_down(vssd);
+	ida_free(&vssd_ida, vssd->index);
+	vdev->priv = NULL;
+	kref_put(&vssd->ref, vssd_free);
+}
+
+static const struct virtio_device_id vssd_ids[] = {
+	{ VIRTIO_ID_VSSD, VIRTIO_DEV_ANY_ID },
+	{ 0 },
+};
+MODULE_DEVICE_TABLE(virtio, vssd_ids);
+
+static const unsigned int vssd_features[] = {
+	VIRTIO_BLK_F_SEG_MAX, VIRTIO_BLK_F_RO, VIRTIO_BLK_F_BLK_SIZE, VIRTIO_BLK_F_FLUSH, VIRTIO_BLK_F_MQ,
+	VIRTIO_BLK_F_DISCARD, VIRTIO_BLK_F_WRITE_ZEROES, VIRTIO_VSSD_F_RESIZE,
+};
+
+static struct virtio_driver vssd_driver = {
+	.driver.name = KBUILD_MODNAME,
+	.driver.owner = THIS_MODULE,
+	.id_table = vssd_ids,
+	.feature_table = vssd_features,
+	.feature_table_size = ARRAY_SIZE(vssd_features),
+	.probe = vssd_probe,
+	.remove = vssd_remove,
+	.config_changed = vssd_config_changed,
+};
+
+module_virtio_driver(vssd_driver);
+
+MODULE_DESCRIPTION("VSSD: a virtio disk whose blocks the host can ask back");
+MODULE_LICENSE("Dual BSD/GPL");
