@@ -13,7 +13,7 @@
 #include "host/terminal.h"
 
 /*
- * A pseudo terminal. Somebody has it open when the master sees no hangup: that is to be
+ * A pseudo terminal. Somebody has the other end open when ours sees no hangup: that is to be
  * noticed by looking, as is the size of the window.
  */
 
@@ -21,9 +21,9 @@
 
 struct pty {
 	struct vio_stream stream;
-	int master; /* -1: none */
+	int ours; /* -1: none */
 	struct vio_timer look;
-	char slave[64];
+	char theirs[64];
 	char link[VIO_HOST_PATH_BYTES]; /* empty: none that is ours to remove */
 };
 
@@ -40,14 +40,14 @@ static void pty_ended(struct vio_stream *stream)
 static void pty_look(struct vio_timer *timer)
 {
 	struct pty *pty = VIO_CONTAINER_OF(timer, struct pty, look);
-	struct pollfd poller = { .fd = pty->master };
+	struct pollfd poller = { .fd = pty->ours };
 	bool there = poll(&poller, 1, 0) == 0;
 
 	vio_loop_arm(pty->stream.loop, &pty->look, LOOK_MS);
 	if (there) {
-		vio_stream_take_size(&pty->stream, pty->master);
+		vio_stream_take_size(&pty->stream, pty->ours);
 		if (!pty->stream.terminal.connected)
-			(void)vio_stream_connect(&pty->stream, pty->master, pty->master);
+			(void)vio_stream_connect(&pty->stream, pty->ours, pty->ours);
 	} else if (pty->stream.terminal.connected && !pty->stream.in_watched) {
 		vio_stream_disconnect(&pty->stream); /* with what was typed and nobody took */
 	}
@@ -56,7 +56,7 @@ static void pty_look(struct vio_timer *timer)
 static void pty_release(struct vio_stream *stream)
 {
 	struct pty *pty = pty_of(stream);
-	char target[sizeof(pty->slave)];
+	char target[sizeof(pty->theirs)];
 	ssize_t length;
 
 	vio_loop_disarm(stream->loop, &pty->look);
@@ -64,19 +64,19 @@ static void pty_release(struct vio_stream *stream)
 		length = readlink(pty->link, target, sizeof(target) - 1);
 		if (length > 0) {
 			target[length] = '\0';
-			if (strcmp(target, pty->slave) == 0)
+			if (strcmp(target, pty->theirs) == 0)
 				unlink(pty->link);
 		}
 	}
-	if (pty->master >= 0)
-		close(pty->master);
+	if (pty->ours >= 0)
+		close(pty->ours);
 	free(pty);
 }
 
 /* The other end as the driver's characters are, and once opened, so that a hangup shows from now on. */
-static int prepare_slave(const struct pty *pty)
+static int prepare_theirs(const struct pty *pty)
 {
-	int fd = open(pty->slave, O_RDWR | O_NOCTTY | O_CLOEXEC);
+	int fd = open(pty->theirs, O_RDWR | O_NOCTTY | O_CLOEXEC);
 	struct termios mode;
 	int error = 0;
 
@@ -99,7 +99,7 @@ static int make_link(struct pty *pty, const char *path, struct vio_message *mess
 
 	if (lstat(path, &is) == 0 && S_ISLNK(is.st_mode))
 		unlink(path);
-	if (symlink(pty->slave, path))
+	if (symlink(pty->theirs, path))
 		return vio_fail(message, vio_error_from_errno(errno), "can't make the link '%s': %s", path,
 				strerror(errno));
 	snprintf(pty->link, sizeof(pty->link), "%s", path);
@@ -111,14 +111,14 @@ static int pty_start(struct pty *pty, const struct vio_host_terminal_options *op
 {
 	int error;
 
-	pty->master = posix_openpt(O_RDWR | O_NOCTTY | O_NONBLOCK | O_CLOEXEC);
-	if (pty->master < 0 || grantpt(pty->master) || unlockpt(pty->master) ||
-	    ptsname_r(pty->master, pty->slave, sizeof(pty->slave)))
+	pty->ours = posix_openpt(O_RDWR | O_NOCTTY | O_NONBLOCK | O_CLOEXEC);
+	if (pty->ours < 0 || grantpt(pty->ours) || unlockpt(pty->ours) ||
+	    ptsname_r(pty->ours, pty->theirs, sizeof(pty->theirs)))
 		return vio_fail(message, vio_error_from_errno(errno), "can't make a pseudo terminal: %s",
 				strerror(errno));
-	error = prepare_slave(pty);
+	error = prepare_theirs(pty);
 	if (error)
-		return vio_fail(message, error, "pseudo terminal %s: %s", pty->slave, vio_strerror(error));
+		return vio_fail(message, error, "pseudo terminal %s: %s", pty->theirs, vio_strerror(error));
 	return options->path[0] ? make_link(pty, options->path, message) : 0;
 }
 
@@ -140,7 +140,7 @@ static int pty_open(struct vio_loop *loop, struct vio_host_terminal_options *opt
 		return error;
 	}
 	vio_loop_arm(loop, &pty->look, LOOK_MS);
-	snprintf(options->place, sizeof(options->place), "%s", pty->slave);
+	snprintf(options->place, sizeof(options->place), "%s", pty->theirs);
 	*terminal = &pty->stream.terminal;
 	return 0;
 }

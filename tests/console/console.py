@@ -71,6 +71,12 @@ class Terminal:
         self.expect(b"/dev/hvc0")
         self.expect(b"ready> ")
 
+    def wait_for_size(self, rows, cols):
+        self.type(b"while [ \"$(busybox stty size)\" != '%d %d' ]; do sleep 0.1; done; echo si''ze\n"
+                  % (rows, cols))
+        self.expect(b"\nsize")
+        self.expect(b"ready> ")
+
 
 def connect(path):
     peer = socket.socket(socket.AF_UNIX)
@@ -112,9 +118,7 @@ def case_shell(guest):
             terminal.work()
             put(guest, "cols=101")
             put(guest, "rows=33")
-            terminal.type(b"while [ \"$(busybox stty size)\" != '33 101' ]; do sleep 0.1; done; echo si''ze\n")
-            terminal.expect(b"\nsize")
-            terminal.expect(b"ready> ")
+            terminal.wait_for_size(33, 101)
             # Much, read slowly: nothing of it is lost.
             terminal.type(b"busybox stty -onlcr; busybox seq 1 10000; echo e''nd\n")
             terminal.expect(b"\n1\n")
@@ -139,9 +143,7 @@ def case_pty(guest):
             terminal.work()
             boots.until(lambda size=size: (get(guest, "cols"), get(guest, "rows")) ==
                         (str(size[0]), str(size[1])), "the size")
-            terminal.type(b"while [ \"$(busybox stty size)\" != '%d %d' ]; do sleep 0.1; done; echo si''ze\n"
-                          % (size[1], size[0]))
-            terminal.expect(b"\nsize")
+            terminal.wait_for_size(size[1], size[0])
             if size[0] == 90:
                 terminal.type(b"exit\n")
                 finish(guest, process)
@@ -171,7 +173,8 @@ def case_absent(guest):
 
 PORTS = """
 tries=0
-while [ "$(cat /sys/class/virtio-ports/*/name 2>/dev/null | sort | tr '\\n' ' ')" != 'agent bulk first log ' ]; do
+names() { cat /sys/class/virtio-ports/*/name 2>/dev/null | sort | tr '\\n' ' '; }
+while [ "$(names)" != 'agent bulk first log ' ]; do
     sleep 0.1
     tries=$((tries + 1))
     [ $tries -lt 100 ]
@@ -233,7 +236,8 @@ def digest_of(path):
 
 def case_ports(guest):
     """Several ports with names, opened, closed, pulled out and put back."""
-    ports = f"log:file:{guest.path('log')},agent:socket:{guest.path('agent')},bulk:socket:{guest.path('bulk')}"
+    kinds = {"log": "file", "agent": "socket", "bulk": "socket"}
+    ports = ",".join(f"{name}:{kind}:{guest.path(name)}" for name, kind in kinds.items())
     with serve(guest, "backend=null", "name=first", f"ports={ports}", "cols=123", "rows=41"):
         process = start(guest, PORTS)
         with connect(guest.path("agent")) as peer, connect(guest.path("bulk")) as bulk:

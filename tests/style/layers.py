@@ -69,6 +69,7 @@ PUBLIC = {
     "frame.h": "network",
     "entropy.h": "base",
     "terminal.h": "base",
+    "events.h": "base",
     "watch.h": "base",
     "mmio.h": "transport",
     "pci.h": "transport",
@@ -82,6 +83,7 @@ PUBLIC = {
     "host.h": "host",
     "host_network.h": "host",
     "host_terminal.h": "host",
+    "host_events.h": "host",
     "options.h": "daemon",
     "daemon.h": "daemon",
 }

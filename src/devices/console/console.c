@@ -26,7 +26,7 @@ static const struct vio_property console_properties[] = {
 	{ CONSOLE_PROPERTY("unplugged", unplugged, VIO_PROPERTY_U32), .flags = VIO_PROPERTY_RUNTIME,
 	  .help = "ports that are pulled out, a bit each" },
 	{ CONSOLE_PROPERTY("resize-order", resize_order, VIO_PROPERTY_CHOICE), .choices = console_orders,
-	  .initial = "cols-rows", .help = "fields of resize messages; some versions of Linux expect rows-cols" },
+	  .initial = "cols-rows", .help = "fields of resize messages; some Linux kernels expect rows-cols" },
 	{ CONSOLE_PROPERTY("lost", lost, VIO_PROPERTY_U64), .flags = VIO_PROPERTY_RUNTIME,
 	  .help = "counts bytes for ports that aren't there" },
 	{ CONSOLE_PROPERTY("ignored", ignored, VIO_PROPERTY_U64), .flags = VIO_PROPERTY_RUNTIME,
