@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """The commands that drive a served device, against Vireo's daemons or against qemu-storage-daemon.
 
-  tests/frontend/clients.py VIREO own NET_CLIENT
-  tests/frontend/clients.py VIREO qemu
+  tests/frontend/clients.py VIREO own BLK_CLIENT NET_CLIENT
+  tests/frontend/clients.py VIREO qemu BLK_CLIENT
 
 Prints TAP; ends with 77 where QEMU's daemon isn't there.
 """
@@ -20,7 +20,10 @@ import time
 import traceback
 
 VIREO = os.path.abspath(sys.argv[1])
-NET_CLIENT = os.path.abspath(sys.argv[3]) if len(sys.argv) > 3 else None
+BLK_CLIENT = os.path.abspath(sys.argv[3])
+NET_CLIENT = os.path.abspath(sys.argv[4]) if len(sys.argv) > 4 else None
+# Features by number, to be left out.
+INDIRECT_DESC, EVENT_IDX, RING_PACKED, IN_ORDER = 28, 29, 34, 35
 WAIT_S = 30
 QEMU = "qemu-storage-daemon"
 EXPORT = "type=vhost-user-blk,id=e,addr.type=unix,addr.path=socket"
@@ -108,6 +111,43 @@ def make_disk():
         file.truncate(1 << 20)
 
 
+def verify_disk(queues, *without):
+    """Many requests at once on each queue, with every byte compared by the client and in the file."""
+    with open("should.img", "wb") as should:
+        words = [BLK_CLIENT, "socket", str(queues), *map(str, without)]
+        done = subprocess.run(words, timeout=WAIT_S, check=False, stdout=should, stderr=subprocess.PIPE)
+    assert done.returncode == 0, (words, done.stderr)
+    accepted = int(done.stderr.split()[-1], 16)
+    assert not any(accepted >> feature & 1 for feature in without), hex(accepted)
+    with open("should.img", "rb") as should, open("disk.img", "rb") as disk:
+        assert should.read() == disk.read()
+    return accepted
+
+
+def own_verify():
+    """The whole of it with and without each ring option, by one queue and by four."""
+    options = [(), (EVENT_IDX,), (INDIRECT_DESC,), (EVENT_IDX, INDIRECT_DESC)]
+    for queues in (1, 4):
+        for packed in ((), (RING_PACKED,)):
+            for without in options:
+                with open("disk.img", "wb") as file:
+                    file.truncate(4 << 20)
+                with serve("blk", "path=disk.img", f"num-queues={queues}"):
+                    accepted = verify_disk(queues, *without, *packed)
+                for feature in (EVENT_IDX, INDIRECT_DESC):
+                    assert (accepted >> feature & 1) == (feature not in without), hex(accepted)
+
+
+def qemu_verify():
+    for queues in (1, 4):
+        for without in [(), (EVENT_IDX,), (INDIRECT_DESC,), (EVENT_IDX, INDIRECT_DESC)]:
+            with open("disk.img", "wb") as file:
+                file.truncate(4 << 20)
+            with Server("socket", QEMU, "--blockdev", "driver=file,node-name=f,filename=disk.img",
+                        "--export", EXPORT + f",node-name=f,writable=on,num-queues={queues}"):
+                verify_disk(queues, *without)
+
+
 def own_disk():
     make_disk()
     with serve("blk", "path=disk.img"):
@@ -160,7 +200,7 @@ def own_probes():
     fields = {"adder": ["status"], "blk": ["capacity", "blk_size", "num_queues"], "caesar": ["shift"],
               "console": ["cols", "rows"], "net": ["mac", "status"], "rng": []}
     for kind, names in fields.items():
-        properties = {"blk": ["path=disk.img", "queues=2"], "net": ["backend=null"]}.get(kind, [])
+        properties = {"blk": ["path=disk.img", "num-queues=2"], "net": ["backend=null"]}.get(kind, [])
         make_disk()
         with serve(kind, *properties):
             report = json.loads(run("probe", "socket", "--type", kind, "--json"))

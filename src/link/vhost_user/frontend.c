@@ -173,7 +173,10 @@ static int tell_memory(struct vu_front *front)
 	return error;
 }
 
-/* No ring runs: what can be taken away is. */
+/*
+ * No ring runs, nor will one: there are back ends (libvhost-user) that look for rings of the past in memory
+ * that is added, so a reset leaves it where it is.
+ */
 static void take_memory_away(struct vu_front *front)
 {
 	const struct vhost_user_mem_reg slot = { .region = region_of(&front->memory) };
@@ -194,7 +197,6 @@ static void reset(struct vu_front *front)
 		tell_u64(front, VHOST_USER_SET_STATUS, 0);
 	else if (vu_front_has(front, VHOST_USER_PROTOCOL_F_RESET_DEVICE))
 		tell(front, VHOST_USER_RESET_DEVICE, NULL, 0);
-	take_memory_away(front);
 	front->features_refused = false;
 	front->ring_broken = false;
 }
@@ -376,6 +378,7 @@ static void close_front(struct vio_dev *dev)
 	struct vu_front *front = vu_front_of(dev);
 	unsigned queue;
 
+	take_memory_away(front);
 	for (queue = 0; queue < VU_FRONT_QUEUES_MAX; queue++) {
 		close_fd(&front->queues[queue].kick);
 		close_fd(&front->queues[queue].call);
