@@ -8,15 +8,18 @@
 #include <vireo/devices/caesar.h>
 #include <vireo/devices/rng.h>
 #include <vireo/drivers/adder.h>
+#include <vireo/drivers/balloon.h>
 #include <vireo/drivers/blk.h>
 #include <vireo/drivers/caesar.h>
 #include <vireo/drivers/console.h>
 #include <vireo/drivers/rng.h>
+#include <vireo/drivers/vsock.h>
 #include <vireo/spec/virtio_ring.h>
 
 #include "devices/fake_block.h"
 #include "drivers/console_device.h"
 #include "drivers/liar.h"
+#include "drivers/victims.h"
 
 /* Every driver against devices that lie on the ring, over every transport. */
 
@@ -160,6 +163,10 @@ static const struct victim victims[] = {
 	{ "blk", &vio_blk_class, &vio_blk_driver, 0, ask_blk, vio_blk_stop, vio_blk_start, false },
 	{ "console", &console_device_class, &vio_console_driver, 1, ask_console, vio_console_stop,
 	  vio_console_start, true },
+	{ "balloon", &balloon_victim_class, &vio_balloon_driver, VIRTIO_BALLOON_INFLATEQ, balloon_victim_ask,
+	  vio_balloon_stop, balloon_victim_start, true },
+	{ "vsock", &vsock_victim_class, &vio_vsock_driver, VIRTIO_VSOCK_TXQ, vsock_victim_ask,
+	  vsock_victim_stop, vsock_victim_start, true },
 };
 
 /* The scene. */
