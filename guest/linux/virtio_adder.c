@@ -53,7 +53,8 @@ static DEFINE_IDA(adder_ida);
 struct adder {
 	struct kref ref;
 	struct virtio_device *vdev;
-	struct virtqueue *vq;
+	struct virtqueue *vq;		/* NULL while suspended; written under lock */
+	struct adder_request *parked;	/* unfinished when suspended */
 	spinlock_t lock;		/* the virtqueue, the requests */
 	struct mutex config_lock;	/* configuration access against removal */
 	bool gone;			/* written under both locks */
@@ -80,7 +81,7 @@ enum adder_state {
 struct adder_request {
 	struct list_head node;	/* in adder_file->requests, or empty */
 	enum adder_state state;
-	struct adder_request *next;	/* in adder_stop() only */
+	struct adder_request *next;	/* while parked */
 	int error;
 	/* What the device reads and writes shares no cache line with the above. */
 	__le32 number ____cacheline_aligned;
@@ -128,7 +129,7 @@ static int adder_check(struct adder *adder)
 {
 	if (adder->gone)
 		return -ENODEV;
-	return virtqueue_is_broken(adder->vq) ? -EIO : 0;
+	return adder->vq && virtqueue_is_broken(adder->vq) ? -EIO : 0;
 }
 
 /*
@@ -141,7 +142,7 @@ static bool adder_has_room(struct adder *adder, struct adder_file *af)
 		return true;
 	if (af && af->count >= ADDER_BACKLOG)
 		return false;
-	return adder->vq->num_free >= ADDER_DESCRIPTORS;
+	return adder->vq && adder->vq->num_free >= ADDER_DESCRIPTORS;
 }
 
 static bool adder_room(struct adder *adder, struct adder_file *af)
@@ -471,11 +472,16 @@ static bool adder_idle(struct adder *adder)
 	return idle;
 }
 
-/* Stop the device and fail what it had not finished. Nobody adds requests any more: gone is set. */
-static void adder_stop(struct adder *adder)
+/*
+ * Stop the device and park what it had not finished. Nobody adds requests any more: gone is set,
+ * or all of user space is frozen.
+ */
+static void adder_halt(struct adder *adder)
 {
-	struct adder_request *req, *unfinished = NULL;
+	struct adder_request *req, *parked = NULL;
 
+	if (!adder->vq)
+		return;
 	/*
 	 * Not every transport stops the device at reset: User-Mode Linux does it
 	 * in del_vqs(). So give it time to finish, for taking back a request is
@@ -485,19 +491,54 @@ static void adder_stop(struct adder *adder)
 	virtio_reset_device(adder->vdev);
 	spin_lock_irq(&adder->lock);
 	while ((req = virtqueue_detach_unused_buf(adder->vq))) {
-		req->next = unfinished;
-		unfinished = req;
+		req->next = parked;
+		parked = req;
 	}
 	spin_unlock_irq(&adder->lock);
 	adder->vdev->config->del_vqs(adder->vdev);
 
 	spin_lock_irq(&adder->lock);
-	while ((req = unfinished)) {
-		unfinished = req->next;
+	adder->vq = NULL;
+	adder->parked = parked;
+	adder->unfinished = 0;
+	spin_unlock_irq(&adder->lock);
+}
+
+/* Stop the device, after adder_set_gone(), and fail what it had not finished. */
+static void adder_stop(struct adder *adder)
+{
+	struct adder_request *req;
+
+	adder_halt(adder);
+	spin_lock_irq(&adder->lock);
+	while ((req = adder->parked)) {
+		adder->parked = req->next;
 		adder_complete(req, -ENODEV);
 	}
 	spin_unlock_irq(&adder->lock);
 	wake_up_all(&adder->wait);
+}
+
+/* Find the queue, and let the device use it: users may come from misc_register() on. */
+static int adder_start(struct adder *adder)
+{
+	struct virtio_device *vdev = adder->vdev;
+	struct virtqueue *vq;
+
+	vq = virtio_find_single_vq(vdev, adder_done, "requestq");
+	if (IS_ERR(vq))
+		return PTR_ERR(vq);
+	if (virtqueue_get_vring_size(vq) < ADDER_DESCRIPTORS) {
+		dev_err(&vdev->dev, "the queue holds %u descriptors, a request takes %u\n",
+			virtqueue_get_vring_size(vq), ADDER_DESCRIPTORS);
+		vdev->config->del_vqs(vdev);
+		return -EINVAL;
+	}
+	spin_lock_irq(&adder->lock);
+	adder->vq = vq;
+	spin_unlock_irq(&adder->lock);
+	virtio_device_ready(vdev);
+	return 0;
 }
 
 static void adder_set_gone(struct adder *adder)
@@ -548,20 +589,9 @@ static int adder_probe(struct virtio_device *vdev)
 	adder->vdev = vdev;
 	vdev->priv = adder;
 
-	adder->vq = virtio_find_single_vq(vdev, adder_done, "requestq");
-	if (IS_ERR(adder->vq)) {
-		err = PTR_ERR(adder->vq);
+	err = adder_start(adder);
+	if (err)
 		goto err_put;
-	}
-	if (virtqueue_get_vring_size(adder->vq) < ADDER_DESCRIPTORS) {
-		dev_err(&vdev->dev, "the queue holds %u descriptors, a request takes %u\n",
-			virtqueue_get_vring_size(adder->vq), ADDER_DESCRIPTORS);
-		vdev->config->del_vqs(vdev);
-		err = -EINVAL;
-		goto err_put;
-	}
-	/* Users may come from misc_register() on, so the queue has to be live before that. */
-	virtio_device_ready(vdev);
 	err = adder_register(adder);
 	if (err)
 		goto err_stop;
@@ -588,6 +618,46 @@ static void adder_remove(struct virtio_device *vdev)
 	kref_put(&adder->ref, adder_free);
 }
 
+#ifdef CONFIG_PM_SLEEP
+static int adder_freeze(struct virtio_device *vdev)
+{
+	struct adder *adder = vdev->priv;
+
+	adder_halt(adder);
+	return 0;
+}
+
+/* What the device had not finished before is asked again, in the same order. */
+static int adder_restore(struct virtio_device *vdev)
+{
+	struct adder *adder = vdev->priv;
+	struct adder_request *req, *oldest = NULL;
+	int err;
+
+	err = adder_start(adder);
+	if (err) {
+		adder_set_gone(adder);
+		adder_stop(adder);
+		return err;
+	}
+	spin_lock_irq(&adder->lock);
+	while ((req = adder->parked)) {
+		adder->parked = req->next;
+		req->next = oldest;
+		oldest = req;
+	}
+	while ((req = oldest)) {
+		oldest = req->next;
+		/* Nobody waits for it any more, or there is no room: the new queue may be smaller. */
+		if (req->state == ADDER_ABANDONED || adder_add(adder, req))
+			adder_complete(req, -EIO);
+	}
+	spin_unlock_irq(&adder->lock);
+	wake_up_all(&adder->wait);
+	return 0;
+}
+#endif
+
 static struct virtio_device_id adder_ids[] = {
 	{ VIRTIO_ID_ADDER, VIRTIO_DEV_ANY_ID },
 	{ 0 },
@@ -600,6 +670,10 @@ static struct virtio_driver adder_driver = {
 	.id_table = adder_ids,
 	.probe = adder_probe,
 	.remove = adder_remove,
+#ifdef CONFIG_PM_SLEEP
+	.freeze = adder_freeze,
+	.restore = adder_restore,
+#endif
 };
 
 static int __init adder_init(void)

@@ -64,7 +64,8 @@ static DEFINE_IDA(caesar_ida);
 struct caesar {
 	struct kref ref;
 	struct virtio_device *vdev;
-	struct virtqueue *vq;
+	struct virtqueue *vq;		/* NULL while suspended; written under lock */
+	struct caesar_piece *parked;	/* unfinished when suspended */
 	spinlock_t lock;		/* the virtqueue, the pieces */
 	struct mutex config_lock;	/* configuration access against removal */
 	bool gone;			/* written under both locks */
@@ -95,7 +96,7 @@ enum caesar_state {
 struct caesar_piece {
 	struct list_head node;	/* in caesar_file->pieces */
 	enum caesar_state state;
-	struct caesar_piece *next;	/* in caesar_stop() only */
+	struct caesar_piece *next;	/* while parked */
 	int error;
 	unsigned int length;
 	unsigned int read;	/* bytes that read() has returned; under read_lock */
@@ -169,14 +170,14 @@ static int caesar_check(struct caesar *caesar)
 {
 	if (caesar->gone)
 		return -ENODEV;
-	return virtqueue_is_broken(caesar->vq) ? -EIO : 0;
+	return caesar->vq && virtqueue_is_broken(caesar->vq) ? -EIO : 0;
 }
 
 /* Can a piece be added, or is waiting for that pointless? caesar->lock is held */
 static bool caesar_has_room(struct caesar *caesar, struct caesar_file *cf)
 {
 	return caesar_check(caesar) ||
-	       (cf->count < CAESAR_BACKLOG && caesar->vq->num_free >= CAESAR_DESCRIPTORS);
+	       (caesar->vq && cf->count < CAESAR_BACKLOG && caesar->vq->num_free >= CAESAR_DESCRIPTORS);
 }
 
 static bool caesar_room(struct caesar_file *cf)
@@ -635,11 +636,16 @@ static bool caesar_idle(struct caesar *caesar)
 	return idle;
 }
 
-/* Stop the device, after caesar_set_gone(), and fail what it had not finished. */
-static void caesar_stop(struct caesar *caesar)
+/*
+ * Stop the device and park what it had not finished. Nobody adds pieces any more: gone is set,
+ * or all of user space is frozen.
+ */
+static void caesar_halt(struct caesar *caesar)
 {
-	struct caesar_piece *piece, *unfinished = NULL;
+	struct caesar_piece *piece, *parked = NULL;
 
+	if (!caesar->vq)
+		return;
 	/*
 	 * Not every transport stops the device at reset: User-Mode Linux does it
 	 * in del_vqs(). So give it time to finish, for taking back a request is
@@ -649,19 +655,54 @@ static void caesar_stop(struct caesar *caesar)
 	virtio_reset_device(caesar->vdev);
 	spin_lock_irq(&caesar->lock);
 	while ((piece = virtqueue_detach_unused_buf(caesar->vq))) {
-		piece->next = unfinished;
-		unfinished = piece;
+		piece->next = parked;
+		parked = piece;
 	}
 	spin_unlock_irq(&caesar->lock);
 	caesar->vdev->config->del_vqs(caesar->vdev);
 
 	spin_lock_irq(&caesar->lock);
-	while ((piece = unfinished)) {
-		unfinished = piece->next;
+	caesar->vq = NULL;
+	caesar->parked = parked;
+	caesar->unfinished = 0;
+	spin_unlock_irq(&caesar->lock);
+}
+
+/* Stop the device, after caesar_set_gone(), and fail what it had not finished. */
+static void caesar_stop(struct caesar *caesar)
+{
+	struct caesar_piece *piece;
+
+	caesar_halt(caesar);
+	spin_lock_irq(&caesar->lock);
+	while ((piece = caesar->parked)) {
+		caesar->parked = piece->next;
 		caesar_complete(piece, -ENODEV);
 	}
 	spin_unlock_irq(&caesar->lock);
 	wake_up_all(&caesar->wait);
+}
+
+/* Find the queue, and let the device use it: users may come from misc_register() on. */
+static int caesar_start(struct caesar *caesar)
+{
+	struct virtio_device *vdev = caesar->vdev;
+	struct virtqueue *vq;
+
+	vq = virtio_find_single_vq(vdev, caesar_done, "dataq");
+	if (IS_ERR(vq))
+		return PTR_ERR(vq);
+	if (virtqueue_get_vring_size(vq) < CAESAR_DESCRIPTORS) {
+		dev_err(&vdev->dev, "the queue holds %u descriptors, a request takes %u\n",
+			virtqueue_get_vring_size(vq), CAESAR_DESCRIPTORS);
+		vdev->config->del_vqs(vdev);
+		return -EINVAL;
+	}
+	spin_lock_irq(&caesar->lock);
+	caesar->vq = vq;
+	spin_unlock_irq(&caesar->lock);
+	virtio_device_ready(vdev);
+	return 0;
 }
 
 static int caesar_register(struct caesar *caesar)
@@ -703,20 +744,9 @@ static int caesar_probe(struct virtio_device *vdev)
 	caesar->vdev = vdev;
 	vdev->priv = caesar;
 
-	caesar->vq = virtio_find_single_vq(vdev, caesar_done, "dataq");
-	if (IS_ERR(caesar->vq)) {
-		err = PTR_ERR(caesar->vq);
+	err = caesar_start(caesar);
+	if (err)
 		goto err_put;
-	}
-	if (virtqueue_get_vring_size(caesar->vq) < CAESAR_DESCRIPTORS) {
-		dev_err(&vdev->dev, "the queue holds %u descriptors, a request takes %u\n",
-			virtqueue_get_vring_size(caesar->vq), CAESAR_DESCRIPTORS);
-		vdev->config->del_vqs(vdev);
-		err = -EINVAL;
-		goto err_put;
-	}
-	/* Users may come from misc_register() on, so the queue has to be live before that. */
-	virtio_device_ready(vdev);
 	err = caesar_register(caesar);
 	if (err)
 		goto err_stop;
@@ -743,6 +773,47 @@ static void caesar_remove(struct virtio_device *vdev)
 	kref_put(&caesar->ref, caesar_free);
 }
 
+#ifdef CONFIG_PM_SLEEP
+static int caesar_freeze(struct virtio_device *vdev)
+{
+	struct caesar *caesar = vdev->priv;
+
+	caesar_halt(caesar);
+	cancel_work_sync(&caesar->config_work);
+	return 0;
+}
+
+/* What the device had not finished before is asked again, in the same order. */
+static int caesar_restore(struct virtio_device *vdev)
+{
+	struct caesar *caesar = vdev->priv;
+	struct caesar_piece *piece, *oldest = NULL;
+	int err;
+
+	err = caesar_start(caesar);
+	if (err) {
+		caesar_set_gone(caesar);
+		caesar_stop(caesar);
+		return err;
+	}
+	spin_lock_irq(&caesar->lock);
+	while ((piece = caesar->parked)) {
+		caesar->parked = piece->next;
+		piece->next = oldest;
+		oldest = piece;
+	}
+	while ((piece = oldest)) {
+		oldest = piece->next;
+		/* Nobody waits for it any more, or there is no room: the new queue may be smaller. */
+		if (piece->state == CAESAR_ABANDONED || caesar_add(caesar, piece))
+			caesar_complete(piece, -EIO);
+	}
+	spin_unlock_irq(&caesar->lock);
+	wake_up_all(&caesar->wait);
+	return 0;
+}
+#endif
+
 static struct virtio_device_id caesar_ids[] = {
 	{ VIRTIO_ID_CAESAR, VIRTIO_DEV_ANY_ID },
 	{ 0 },
@@ -756,6 +827,10 @@ static struct virtio_driver caesar_driver = {
 	.probe = caesar_probe,
 	.remove = caesar_remove,
 	.config_changed = caesar_config_changed,
+#ifdef CONFIG_PM_SLEEP
+	.freeze = caesar_freeze,
+	.restore = caesar_restore,
+#endif
 };
 
 static int __init caesar_init(void)
