@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "host/image.h"
@@ -16,6 +17,10 @@
 #define PHYSICAL_BYTES_MAX 65536u
 #define ALIGN_MAX          4096u /* enough for all storage there is */
 #define NAME_CHARS         256u
+
+/* How long to wait for an image's last user to be gone. */
+#define LOCK_TRIES    50u
+#define LOCK_PAUSE_MS 20
 
 /* The path, or its end when it would leave no room for the rest of a message. */
 static const char *image_name(const struct vio_host_block_options *options)
@@ -108,9 +113,14 @@ static int image_lock(const struct vio_host_block_options *options, struct vio_i
 		      struct vio_message *message)
 {
 	struct flock lock = { .l_type = options->read_only ? F_RDLCK : F_WRLCK, .l_whence = SEEK_SET };
+	const struct timespec pause = { .tv_nsec = LOCK_PAUSE_MS * 1000000 };
 
-	if (!fcntl(image->fd, F_OFD_SETLK, &lock) || (errno != EAGAIN && errno != EACCES))
-		return 0;
+	/* A process that was killed while io_uring worked on the image keeps it for a moment longer. */
+	for (unsigned i = 0; i < LOCK_TRIES; i++) {
+		if (!fcntl(image->fd, F_OFD_SETLK, &lock) || (errno != EAGAIN && errno != EACCES))
+			return 0;
+		nanosleep(&pause, NULL);
+	}
 	return vio_fail(message, -VIO_EBUSY,
 			options->read_only
 				? "image '%s' is locked: it is open for writing elsewhere"
