@@ -584,8 +584,13 @@ static void the_arena_gives_and_takes(void **state)
 	platform->unshare(platform->context, buffer, sizeof(buffer), VIO_MEM_READ, addr);
 	assert_int_equal(buffer[4999], 7);
 	platform->unshare(platform->context, buffer, sizeof(buffer), VIO_MEM_WRITE, other);
-	assert_int_equal(buffer[4999], 0);
+	assert_int_equal(buffer[4999], 0); /* hostile: B52, nor what was there before */
+	/* hostile: B53, whatever is written where it was shown */
+	memset(buffer, 9, sizeof(buffer));
 	assert_int_equal(platform->take(platform->context, 1 << 20, 3, &whole), 0);
+	memset(whole.host, 0xee, 1 << 20);
+	assert_int_equal(buffer[0], 9);
+	assert_int_equal(buffer[4999], 9);
 	platform->give_back(platform->context, &whole, 1 << 20);
 	assert_int_equal(vio_dev_close(&peer.dev), 0);
 	end(&peer);
