@@ -153,6 +153,10 @@ void vio_daemon_close_port(struct vio_daemon *port);
 
 extern const struct vio_daemon_type vio_daemon_console_type;
 
+/* input.c */
+
+extern const struct vio_daemon_type vio_daemon_input_type;
+
 /* net.c */
 
 extern const struct vio_daemon_type vio_daemon_net_type;

@@ -92,8 +92,15 @@ static const struct vio_daemon_type adder_type = { .class = &vio_adder_class };
 static const struct vio_daemon_type caesar_type = { .class = &vio_caesar_class };
 
 static const struct vio_daemon_type *const daemon_types[] = {
-	&adder_type,          &blk_type, &caesar_type,          &vio_daemon_console_type,
-	&vio_daemon_net_type, &rng_type, &vio_daemon_vssd_type, NULL,
+	&adder_type,
+	&blk_type,
+	&caesar_type,
+	&vio_daemon_console_type,
+	&vio_daemon_input_type,
+	&vio_daemon_net_type,
+	&rng_type,
+	&vio_daemon_vssd_type,
+	NULL,
 };
 
 const struct vio_daemon_type *const *vio_daemon_types(void)
