@@ -114,6 +114,9 @@ struct virtio_driver {
 	void (*scan)(struct virtio_device *vdev);
 	void (*remove)(struct virtio_device *vdev);
 	void (*config_changed)(struct virtio_device *vdev);
+	/* Ahead of sleep, where reset and del_vqs belong, and after it, where find_vqs does. */
+	int (*freeze)(struct virtio_device *vdev);
+	int (*restore)(struct virtio_device *vdev);
 };
 
 #define VIO_LINUX_IDS_MAX        15u
@@ -143,7 +146,42 @@ VIO_API int vio_linux_driver_init(struct vio_linux_driver *driver, struct virtio
 /* Declares it for the program. */
 #define VIO_LINUX_DRIVER(name) extern struct virtio_driver *const name##_entry
 
+/*
+ * A module that registers by itself: module_init(my_init) makes the function known to the program, which
+ * declares it by VIO_LINUX_INIT(my_init) and calls my_init_entry(). What registering means is the program's:
+ * it defines these two, with vio_linux_driver_init() in the first. 0 or a kernel's number.
+ */
+int vio_linux_register(struct virtio_driver *driver);
+void vio_linux_unregister(struct virtio_driver *driver);
+
+static inline int register_virtio_driver(struct virtio_driver *driver)
+{
+	return vio_linux_register(driver);
+}
+
+static inline void unregister_virtio_driver(struct virtio_driver *driver)
+{
+	vio_linux_unregister(driver);
+}
+
+#define module_init(function)     \
+	VIO_LINUX_INIT(function); \
+	int (*const function##_entry)(void) = (function)
+#define module_exit(function)     \
+	VIO_LINUX_EXIT(function); \
+	void (*const function##_entry)(void) = (function)
+#define VIO_LINUX_INIT(function) extern int (*const function##_entry)(void)
+#define VIO_LINUX_EXIT(function) extern void (*const function##_entry)(void)
+
 /* The device. */
+
+/*
+ * For whoever puts the machine to sleep: the driver's freeze, then the device is reset and without queues; the
+ * driver's restore, then the device is ready. -EINVAL for a driver that has no such callback, a device that
+ * isn't bound to it, or out of phase; else what the driver says.
+ */
+VIO_API int vio_linux_freeze(struct virtio_device *vdev);
+VIO_API int vio_linux_restore(struct virtio_device *vdev);
 
 /* -EINVAL out of phase, else what vio_dev_ready() says as the kernel's number; the kernel has no result. */
 VIO_API int vio_linux_ready(struct virtio_device *vdev);
@@ -223,6 +261,13 @@ static inline int virtqueue_add_inbuf_ctx(struct virtqueue *vq, struct scatterli
 {
 	(void)gfp;
 	return vio_linux_add(vq, &sg, 0, 1, num, data, ctx);
+}
+
+static inline int virtqueue_add_outbuf_ctx(struct virtqueue *vq, struct scatterlist *sg, unsigned int num,
+					   void *data, void *ctx, gfp_t gfp)
+{
+	(void)gfp;
+	return vio_linux_add(vq, &sg, 1, 0, num, data, ctx);
 }
 
 static inline void *virtqueue_get_buf_ctx(struct virtqueue *vq, unsigned int *len, void **ctx)

@@ -272,18 +272,14 @@ static void furnish(struct virtio_device *vdev, struct vio_dev *dev, const struc
 	vdev->vqs = (struct virtqueue **)(void *)(vdev->queues + driver->queue_max);
 }
 
-/* After probe: makes the device ready if probe didn't, as the kernel does. A kernel's number. */
-static int finish(struct virtio_device *vdev, const struct virtio_driver *driver)
+/* After probe and restore: makes the device ready if they didn't, as the kernel does. A kernel's number. */
+static int finish(struct virtio_device *vdev)
 {
-	int error = 0;
-
 	if (vdev->vio->phase == VIO_DEV_ACCEPTED)
-		error = vio_linux_ready(vdev);
-	else if (vdev->vio->phase != VIO_DEV_READY) /* virtio_device_ready() had no way to say so */
-		error = vdev->vio->phase == VIO_DEV_GONE ? -ENODEV : -EIO;
-	if (error)
-		driver->remove(vdev);
-	return error;
+		return vio_linux_ready(vdev);
+	if (vdev->vio->phase != VIO_DEV_READY) /* virtio_device_ready() had no way to say so */
+		return vdev->vio->phase == VIO_DEV_GONE ? -ENODEV : -EIO;
+	return 0;
 }
 
 static int probe(struct vio_dev *dev)
@@ -299,8 +295,11 @@ static int probe(struct vio_dev *dev)
 	error = negotiate(vdev);
 	if (!error)
 		error = of->probe(vdev);
-	if (!error)
-		error = finish(vdev, of);
+	if (!error) {
+		error = finish(vdev);
+		if (error)
+			of->remove(vdev);
+	}
 	if (error) {
 		if (!quiet(dev) && dev->phase < VIO_DEV_RESET)
 			(void)vio_dev_fail(dev, 0);
@@ -320,6 +319,34 @@ static void remove_device(struct vio_dev *dev)
 		driver_of(dev)->linux_driver->remove(vdev);
 	vdev->removed = true;
 	config_del_vqs(vdev); /* whatever the driver left */
+}
+
+int vio_linux_freeze(struct virtio_device *vdev)
+{
+	const struct virtio_driver *driver = driver_of(vdev->vio)->linux_driver;
+	int error;
+
+	if (!driver->freeze || vdev->removed || vdev->vio->phase != VIO_DEV_READY)
+		return -EINVAL;
+	error = driver->freeze(vdev);
+	if (!error)
+		config_del_vqs(vdev); /* whatever the driver left */
+	return error;
+}
+
+int vio_linux_restore(struct virtio_device *vdev)
+{
+	const struct virtio_driver *driver = driver_of(vdev->vio)->linux_driver;
+	int error;
+
+	if (!driver->restore || vdev->removed || vdev->vio->phase != VIO_DEV_RESET)
+		return -EINVAL;
+	error = driver->restore(vdev);
+	if (!error)
+		error = finish(vdev);
+	if (error)
+		config_del_vqs(vdev);
+	return error;
 }
 
 static void config_changed(struct vio_dev *dev)

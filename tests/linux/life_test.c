@@ -302,6 +302,127 @@ static void memory_and_lists(void **state)
 	assert_int_equal(sg_nents(list), 3);
 }
 
+static int freeze(struct virtio_device *vdev)
+{
+	virtio_reset_device(vdev);
+	if (echo.lazy)
+		return 0;
+	while (virtqueue_detach_unused_buf(echo.vqs[1]))
+		echo.detached++;
+	vdev->config->del_vqs(vdev);
+	return 0;
+}
+
+static int is_busy(struct virtio_device *vdev)
+{
+	return -EBUSY;
+}
+
+static void sleep_body(struct rig *rig)
+{
+	u8 bytes[8];
+
+	echo_init();
+	assert_int_equal(echo_bind(rig), 0);
+	assert_int_equal(vio_linux_freeze(echo.vdev), -EINVAL); /* it can't */
+	echo.driver.freeze = is_busy;
+	assert_int_equal(vio_linux_freeze(echo.vdev), -EBUSY);
+	works(rig);
+	echo.driver.freeze = freeze;
+	for (unsigned i = 0; i < 4; i++) {
+		assert_int_equal(echo_add(echo.vqs[1], bytes, bytes + 4, 4), 0);
+		echo.lazy = i & 1;
+		echo.detached = 0;
+		assert_int_equal(vio_linux_freeze(echo.vdev), 0);
+		assert_int_equal(echo.detached, !echo.lazy);
+		assert_int_equal(rig->device.status, 0);
+		assert_int_equal(rig->platform.shared, 0);
+		assert_int_equal(vio_linux_freeze(echo.vdev), -EINVAL);
+		if (!i) {
+			assert_int_equal(vio_linux_restore(echo.vdev), -EINVAL);
+			echo.driver.restore = is_busy;
+			assert_int_equal(vio_linux_restore(echo.vdev), -EBUSY);
+			echo.driver.restore = echo_find;
+		}
+		assert_int_equal(vio_linux_restore(echo.vdev), 0);
+		assert_int_equal(vio_linux_restore(echo.vdev), -EINVAL);
+		assert_int_equal(rig->dev.phase, VIO_DEV_READY);
+		works(rig);
+	}
+	echo.lazy = false;
+	rig_unbind(rig);
+	assert_int_equal(echo.removed, 1);
+}
+
+static void context_body(struct rig *rig)
+{
+	struct scatterlist sg;
+	void *context;
+	u8 bytes[8];
+
+	echo_init();
+	assert_int_equal(echo_bind(rig), 0);
+	sg_init_one(&sg, bytes, sizeof(bytes));
+	assert_int_equal(virtqueue_add_outbuf_ctx(echo.vqs[0], &sg, 1, bytes, &echo, GFP_KERNEL), 0);
+	assert_true(virtqueue_kick(echo.vqs[0]));
+	rig_run(rig);
+	assert_ptr_equal(virtqueue_get_buf_ctx(echo.vqs[0], NULL, &context), bytes);
+	assert_ptr_equal(context, &echo);
+	rig_unbind(rig);
+}
+
+static void buffers_have_contexts(void **state)
+{
+	rig_each(&echo_options, context_body);
+}
+
+static void a_driver_sleeps_and_wakes(void **state)
+{
+	rig_each(&echo_options, sleep_body);
+}
+
+/* What a program makes of registering. */
+static struct virtio_driver *registered;
+
+int vio_linux_register(struct virtio_driver *driver)
+{
+	if (registered)
+		return -EBUSY;
+	registered = driver;
+	return vio_linux_errno(vio_linux_driver_init(&echo.made, driver, 0));
+}
+
+void vio_linux_unregister(struct virtio_driver *driver)
+{
+	assert_ptr_equal(registered, driver);
+	registered = NULL;
+}
+
+static int __init begin_module(void)
+{
+	return register_virtio_driver(&echo.driver);
+}
+module_init(begin_module);
+
+static void __exit end_module(void)
+{
+	unregister_virtio_driver(&echo.driver);
+}
+module_exit(end_module);
+
+static void modules_register(void **state)
+{
+	echo_init();
+	assert_int_equal(begin_module_entry(), 0);
+	assert_string_equal(echo.made.driver.name, "echo");
+	assert_int_equal(begin_module_entry(), -EBUSY);
+	end_module_entry();
+	assert_null(registered);
+	echo.driver.probe = NULL;
+	assert_int_equal(begin_module_entry(), -EINVAL);
+	end_module_entry();
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -312,6 +433,9 @@ int main(void)
 		cmocka_unit_test(errors_have_numbers),
 		cmocka_unit_test(drivers_are_judged),
 		cmocka_unit_test(memory_and_lists),
+		cmocka_unit_test(buffers_have_contexts),
+		cmocka_unit_test(a_driver_sleeps_and_wakes),
+		cmocka_unit_test(modules_register),
 	};
 
 	return cmocka_run_group_tests_name("linux life", tests, NULL, NULL);
