@@ -124,10 +124,10 @@ struct vio_device {
 	uint16_t spans_max;
 	uint32_t request_bytes;
 	uint32_t config_bytes;
-	bool indirect_desc; /* offer VIRTIO_F_INDIRECT_DESC, VIRTIO_F_EVENT_IDX: true unless turned off */
+	bool indirect_desc; /* offer VIRTIO_F_INDIRECT_DESC, EVENT_IDX, RING_PACKED: unless turned off */
 	bool event_idx;
-	bool packed; /* offer VIRTIO_F_RING_PACKED, VIRTIO_F_IN_ORDER: when turned on */
-	bool in_order;
+	bool packed;
+	bool in_order; /* offer VIRTIO_F_IN_ORDER: when turned on */
 
 	struct vio_features features_offered;  /* stable from realize on */
 	struct vio_features features_accepted; /* empty before FEATURES_OK */

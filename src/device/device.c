@@ -28,6 +28,7 @@ static const struct vio_property common_properties[] = {
 	  .help = "offer VIRTIO_F_EVENT_IDX" },
 	{ .name = "packed",
 	  VIO_PROPERTY_MEMBER(struct vio_device, packed, VIO_PROPERTY_BOOL),
+	  .initial = "on",
 	  .help = "offer VIRTIO_F_RING_PACKED" },
 	{ .name = "in-order",
 	  VIO_PROPERTY_MEMBER(struct vio_device, in_order, VIO_PROPERTY_BOOL),

@@ -4,9 +4,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define MEMORY_BASE UINT64_C(0x780000000) /* far from any host address and above 4 GiB */
+#define MEMORY_BASE  UINT64_C(0x780000000) /* far from any host address and above 4 GiB */
 #define CANARY_BYTES 16u
-#define CANARY 0xc5
+#define CANARY       0xc5
 
 static void queue_interrupt(void *context, uint16_t queue)
 {
@@ -132,7 +132,7 @@ static void start_queue(struct harness *h, uint16_t index, uint16_t size)
 		.context = h,
 		.notify_device = ring_bell,
 	};
-	struct vio_devq_config device_config = { .size = size };
+	struct vio_devq_config device_config = { .size = size, .at = vio_devq_position_first(&h->features) };
 
 	config.ring.host = harness_take(h, vio_drvq_ring_bytes(size));
 	config.ring.addr = harness_sg(h, config.ring.host, 0).addr;

@@ -562,6 +562,7 @@ static void moves(void **state)
 	const uint8_t seven[2] = { 7, 0 }, own[6] = { 0x52, 0x54, 0, 0, 0, 9 };
 	struct virtio_net_hdr_hash header;
 	struct virtio_net_config config;
+	struct vio_devq_position first;
 	struct vio_frame frame = { 0 };
 	uint8_t data[512];
 	size_t length;
@@ -578,6 +579,7 @@ static void moves(void **state)
 	assert_int_equal(net_test_control(from, VIRTIO_NET_CTRL_MQ, 1, data, length), VIRTIO_NET_OK);
 	post_all(from);
 	harness_move(&from->h, &to->h);
+	first = vio_devq_position_first(&to->h.dev.features_accepted);
 	assert_int_equal(to->fake.offloads, VIO_NETWORK_CSUM);
 	assert_int_equal(to->fake.pairs, 2);
 	vio_device_read_config(&to->h.dev, 0, &config, sizeof(config));
@@ -591,9 +593,9 @@ static void moves(void **state)
 	memcpy(packet.bytes, broadcast, 6);
 	packet.bytes[15] = 7;
 	assert_int_equal(fake_network_deliver(&to->fake, &frame, packet.bytes, packet.length, 0), 0);
-	assert_int_equal(to->h.dev.queues[2 * (0x51ccc178 % 4)].used_next, 1);
+	assert_int_equal(to->h.dev.queues[2 * (0x51ccc178 % 4)].used_next, first.used + 1);
 	for (unsigned pair = 1; pair < 4; pair++)
-		assert_int_equal(to->h.dev.queues[2 * pair].used_next, 0);
+		assert_int_equal(to->h.dev.queues[2 * pair].used_next, first.used);
 	(void)header;
 	net_test_free(from);
 	net_test_free(to);

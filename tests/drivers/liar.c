@@ -47,6 +47,7 @@ void liar_take_over(struct liar *liar, struct vio_device *device)
 	if (liar->class.get_config)
 		liar->class.get_config = get_config;
 	device->class = &liar->class;
+	device->packed = false;
 }
 
 void liar_use(struct vio_devq *q, uint32_t ahead, uint32_t id, uint32_t length)

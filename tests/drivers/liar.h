@@ -6,7 +6,7 @@
 
 /*
  * A device of another's type that stops serving and lies instead: liar_take_over() in a rig's `furnish`,
- * after the backend was attached.
+ * after the backend was attached. Its lies are those that split rings can tell: packed ones aren't offered.
  */
 struct liar;
 
@@ -28,7 +28,7 @@ struct liar {
 
 void liar_take_over(struct liar *liar, struct vio_device *device);
 
-/* For lies: an entry of the used ring, and how far it is said to be filled. */
+/* For lies, split: an entry of the used ring, and how far it is said to be filled. */
 void liar_use(struct vio_devq *q, uint32_t ahead, uint32_t id, uint32_t length);
 void liar_advance(struct vio_devq *q, uint16_t by);
 

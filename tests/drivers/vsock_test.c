@@ -590,7 +590,14 @@ static void broken_body(struct rig *rig)
 
 static void lives_on_after_a_lie(void **state)
 {
-	each(EVERYTHING, broken_body);
+	uint64_t features = EVERYTHING;
+
+	/* It writes the used rings of split queues. */
+	rig_each(&(struct rig_options){ .class = &vsock_class,
+					.withhold = UINT64_C(1) << VIRTIO_F_RING_PACKED,
+					.furnish = furnish,
+					.context = &features },
+		 broken_body);
 }
 
 static void nothing_body(struct rig *rig)

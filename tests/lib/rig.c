@@ -92,7 +92,10 @@ void rig_each(const struct rig_options *options, void (*body)(struct rig *rig))
 {
 	const struct rig_transport *const *transport;
 	struct rig *rig = zeroed(sizeof(*rig));
+	struct rig_options split = *options;
+	bool packed;
 
+	split.withhold |= UINT64_C(1) << VIRTIO_F_RING_PACKED;
 	for (transport = rig_transports; *transport; transport++) {
 		if ((*transport)->legacy && VIO_LE16_RAW(1) != 1)
 			continue;
@@ -100,6 +103,13 @@ void rig_each(const struct rig_options *options, void (*body)(struct rig *rig))
 			continue;
 		print_message("# over %s\n", (*transport)->name);
 		rig_make(rig, options, *transport);
+		packed = vio_features_has(&rig->device.features_offered, VIRTIO_F_RING_PACKED);
+		body(rig);
+		rig_free(rig);
+		if (!packed || (*transport)->legacy)
+			continue;
+		print_message("# over %s, split rings\n", (*transport)->name);
+		rig_make(rig, &split, *transport);
 		body(rig);
 		rig_free(rig);
 	}

@@ -73,7 +73,10 @@ struct rig {
 void rig_make(struct rig *rig, const struct rig_options *options, const struct rig_transport *transport);
 void rig_free(struct rig *rig);
 
-/* Makes a rig for each transport in turn and runs the body on it. */
+/*
+ * Makes a rig for each transport in turn and runs the body on it; where the device offers packed rings and
+ * the transport carries them, on both formats.
+ */
 void rig_each(const struct rig_options *options, void (*body)(struct rig *rig));
 
 /* Binds a driver, with state of the rig's; what vio_driver_bind() says. */

@@ -119,9 +119,9 @@ static void test_properties(void **state)
 /* spec: DEV-BASIC-004 DEV-BASIC-007 DEV-BASIC-025 DEV-BASIC-030 */
 static void test_offer(void **state)
 {
-	static const unsigned offered[] = { TOY_F_BASE,         TOY_F_MORE,         TOY_F_HIGH,
-					    VIRTIO_F_VERSION_1, VIRTIO_F_EVENT_IDX, VIRTIO_F_INDIRECT_DESC,
-					    VIRTIO_F_RING_RESET };
+	static const unsigned offered[] = { TOY_F_BASE,           TOY_F_MORE,         TOY_F_HIGH,
+					    VIRTIO_F_VERSION_1,   VIRTIO_F_EVENT_IDX, VIRTIO_F_INDIRECT_DESC,
+					    VIRTIO_F_RING_PACKED, VIRTIO_F_RING_RESET };
 	struct vio_features expected = VIO_FEATURES_NONE, low = vio_features_low(UINT64_MAX), features;
 	struct toy_world w;
 	unsigned i;

@@ -457,13 +457,12 @@ static void config_changes_are_told(void **state)
  * What User-Mode Linux up to 6.12 sends, in its order: what it calls pipes, which are
  * socket pairs, a table of two, nothing that stops a ring.
  */
-static void user_mode_linux(struct fixture *f, int (*make_pair)(int pair[2]))
+static void user_mode_linux(struct fixture *f, int (*make_pair)(int pair[2]), uint64_t features)
 {
 	struct frontend *fe = &f->fe;
 	struct vhost_user_mem_table table = { .nregions = 1,
 					      .regions = { frontend_region(0, FRONTEND_MEMORY_BYTES) } };
-	uint64_t protocol = PROTOCOL(REPLY_ACK) | PROTOCOL(BACKEND_REQ) | PROTOCOL(CONFIG),
-		 features = USUAL_FEATURES;
+	uint64_t protocol = PROTOCOL(REPLY_ACK) | PROTOCOL(BACKEND_REQ) | PROTOCOL(CONFIG);
 	struct vhost_user_header header;
 	int channel[2], calls[2];
 	uint8_t bytes[16];
@@ -520,12 +519,18 @@ static int make_sockets(int pair[2])
 
 static void user_mode_linux_with_sockets(void **state)
 {
-	user_mode_linux(*state, make_sockets);
+	user_mode_linux(*state, make_sockets, USUAL_FEATURES);
 }
 
 static void user_mode_linux_with_pipes(void **state)
 {
-	user_mode_linux(*state, pipe);
+	user_mode_linux(*state, pipe, USUAL_FEATURES);
+}
+
+/* The base is 0 there, too, where a packed queue that never ran has its wrap counters set. */
+static void user_mode_linux_with_packed_rings(void **state)
+{
+	user_mode_linux(*state, pipe, USUAL_FEATURES | FEATURE(VIRTIO_F_RING_PACKED));
 }
 
 static void connections_follow_each_other(void **state)
@@ -612,6 +617,7 @@ int main(void)
 		FIXTURE_CASE(config_changes_are_told),
 		FIXTURE_CASE(user_mode_linux_with_sockets),
 		FIXTURE_CASE(user_mode_linux_with_pipes),
+		FIXTURE_CASE(user_mode_linux_with_packed_rings),
 		FIXTURE_CASE(connections_follow_each_other),
 		FIXTURE_CASE(another_starts_from_inside_closed),
 		FIXTURE_CASE(stop_is_silent),
