@@ -18,6 +18,16 @@
 #define VIO_CONFIG_IN_ORDER 1
 #endif
 
+/* In drivers: VIRTIO_F_INDIRECT_DESC; without it each element of a buffer takes a descriptor of the ring. */
+#ifndef VIO_CONFIG_INDIRECT
+#define VIO_CONFIG_INDIRECT 1
+#endif
+
+/* In drivers: VIRTIO_F_RING_RESET; without it vio_dev_reset_queue() is refused. */
+#ifndef VIO_CONFIG_RING_RESET
+#define VIO_CONFIG_RING_RESET 1
+#endif
+
 /* In drivers: VIRTIO_F_ORDER_PLATFORM, which hardware needs. */
 #ifndef VIO_CONFIG_ORDER_PLATFORM
 #define VIO_CONFIG_ORDER_PLATFORM 1

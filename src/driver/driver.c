@@ -61,7 +61,10 @@ int vio_dev_close(struct vio_dev *dev)
 	return error;
 }
 
-/* spec: DRV-SPLIT-016; hostile: B33 B35 B36, one look at each queue for each interrupt, and none before the device is ready. */
+/*
+ * spec: DRV-SPLIT-016; hostile: B33 B35 B36, one look at each queue for each interrupt, and none before the
+ * device is ready.
+ */
 static void queue_used(struct vio_dev *dev, struct vio_dev_queue *queue)
 {
 	if (queue->enabled && queue->used && vio_drvq_pending(&queue->q))

@@ -13,12 +13,13 @@ struct vio_features vio_dev_ring_features(void)
 {
 	const uint64_t some = (uint64_t)VIO_CONFIG_PACKED << VIRTIO_F_RING_PACKED |
 			      (uint64_t)VIO_CONFIG_IN_ORDER << VIRTIO_F_IN_ORDER |
-			      (uint64_t)VIO_CONFIG_ORDER_PLATFORM << VIRTIO_F_ORDER_PLATFORM;
+			      (uint64_t)VIO_CONFIG_ORDER_PLATFORM << VIRTIO_F_ORDER_PLATFORM |
+			      (uint64_t)VIO_CONFIG_INDIRECT << VIRTIO_F_INDIRECT_DESC |
+			      (uint64_t)VIO_CONFIG_RING_RESET << VIRTIO_F_RING_RESET;
 
 	/* spec: DRV-BASIC-040 DRV-BASIC-041; where a transport carries longer notifications it makes them. */
-	return vio_features_low(
-		some | UINT64_C(1) << VIRTIO_F_INDIRECT_DESC | UINT64_C(1) << VIRTIO_F_EVENT_IDX |
-		UINT64_C(1) << VIRTIO_F_NOTIFICATION_DATA | UINT64_C(1) << VIRTIO_F_RING_RESET);
+	return vio_features_low(some | UINT64_C(1) << VIRTIO_F_EVENT_IDX |
+				UINT64_C(1) << VIRTIO_F_NOTIFICATION_DATA);
 }
 
 /* spec: DRV-BASIC-008 DRV-BASIC-009 DRV-BASIC-043 DRV-BASIC-047 */
@@ -238,15 +239,16 @@ int vio_dev_end(struct vio_dev *dev)
 
 bool vio_dev_broken(struct vio_dev *dev)
 {
-	unsigned queue;
+	const struct vio_dev_queue *queue = dev->queues;
+	unsigned left;
 
 	if (dev->phase == VIO_DEV_FOUND || dev->phase == VIO_DEV_RESET)
 		return false;
 	/* spec: DRV-BASIC-004; hostile: B37 B45, in the status of a device that is gone it stands, too. */
 	if (dev->phase >= VIO_DEV_FAILED || (dev->transport->get_status(dev) & VIRTIO_CONFIG_S_NEEDS_RESET))
 		return true;
-	for (queue = 0; queue < dev->queue_max; queue++)
-		if (dev->queues[queue].enabled && vio_drvq_broken(&dev->queues[queue].q))
+	for (left = dev->queue_max; left; left--, queue++)
+		if (queue->enabled && vio_drvq_broken(&queue->q))
 			return true;
 	return false;
 }

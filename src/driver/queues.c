@@ -38,20 +38,22 @@ static void release(struct vio_dev *dev, struct vio_dev_queue *queue)
 
 void vio_dev_release_queues(struct vio_dev *dev)
 {
-	uint16_t queue;
+	struct vio_dev_queue *queue = dev->queues;
+	unsigned left;
 
-	for (queue = 0; queue < dev->queue_max; queue++)
-		release(dev, &dev->queues[queue]);
+	for (left = dev->queue_max; left; left--, queue++)
+		release(dev, queue);
 	dev->queues = NULL;
 	dev->queue_max = 0;
 }
 
 bool vio_dev_holds_memory(const struct vio_dev *dev)
 {
-	uint16_t queue;
+	const struct vio_dev_queue *queue = dev->queues;
+	unsigned left;
 
-	for (queue = 0; queue < dev->queue_max; queue++)
-		if (dev->queues[queue].ring.host)
+	for (left = dev->queue_max; left; left--, queue++)
+		if (queue->ring.host)
 			return true;
 	return false;
 }
@@ -66,10 +68,11 @@ static void stop(struct vio_dev_queue *queue)
 
 void vio_dev_stop_queues(struct vio_dev *dev)
 {
-	uint16_t queue;
+	struct vio_dev_queue *queue = dev->queues;
+	unsigned left;
 
-	for (queue = 0; queue < dev->queue_max; queue++)
-		stop(&dev->queues[queue]);
+	for (left = dev->queue_max; left; left--, queue++)
+		stop(queue);
 }
 
 static struct vio_dev_queue *queue_of(struct vio_drvq *q)
@@ -90,13 +93,13 @@ static void notify(void *context, struct vio_drvq *q)
 
 void vio_dev_kick_late(struct vio_dev *dev)
 {
-	uint16_t queue;
+	struct vio_dev_queue *queue = dev->queues;
+	unsigned left;
 
-	for (queue = 0; queue < dev->queue_max; queue++) {
-		if (!dev->queues[queue].kicked)
-			continue;
-		dev->queues[queue].kicked = false;
-		dev->transport->queue_notify(dev, &dev->queues[queue].q);
+	for (left = dev->queue_max; left; left--, queue++) {
+		if (queue->kicked)
+			dev->transport->queue_notify(dev, &queue->q);
+		queue->kicked = false;
 	}
 }
 
@@ -108,15 +111,16 @@ static int choose_size(struct vio_dev *dev, uint16_t queue, uint16_t wish)
 
 	if (!most)
 		return -VIO_ENOENT;
-	if (dev->transport->flags & VIO_TRANSPORT_SIZE_FIXED) /* spec: DRV-SPLIT-002 */
+	if (VIO_CONFIG_LEGACY && dev->transport->flags & VIO_TRANSPORT_SIZE_FIXED) /* spec: DRV-SPLIT-002 */
 		return vio_is_power_of_two(most) && most <= VIRTQ_SIZE_MAX ? (int)most : -VIO_EPEER;
 	if (size > most)
 		size = most;
 	if (size > VIRTQ_SIZE_MAX)
 		size = VIRTQ_SIZE_MAX;
 	/* A packed ring may have any. */
-	while (!vio_dev_has_feature(dev, VIRTIO_F_RING_PACKED) && !vio_is_power_of_two(size))
-		size &= size - 1;
+	if (!VIO_CONFIG_PACKED || !vio_dev_has_feature(dev, VIRTIO_F_RING_PACKED))
+		while (size & (size - 1))
+			size &= size - 1;
 	return (int)size;
 }
 
@@ -161,7 +165,7 @@ static int take_memory(struct vio_dev *dev, struct vio_dev_queue *queue)
 	size_t ring_bytes = vio_drvq_ring_bytes_aligned(queue->size, dev->transport->device_align);
 	int error = take(dev, ring_bytes, VIO_MEM_READ | VIO_MEM_WRITE, &queue->ring, &queue->ring_bytes);
 
-	if (!error && indirect_bytes)
+	if (VIO_CONFIG_INDIRECT && !error && indirect_bytes)
 		error = take(dev, indirect_bytes, VIO_MEM_READ, &queue->indirect, &queue->indirect_bytes);
 	if (!error) /* hostile: B18 B21, what the driver relies on isn't shared */
 		error = take(dev, vio_drvq_storage_bytes(queue->size), 0, &queue->shadow,
@@ -187,7 +191,7 @@ int vio_dev_add_queue(struct vio_dev *dev, uint16_t queue, const struct vio_queu
 		return size;
 	new->size = (uint16_t)size;
 	new->used = wish->used;
-	if (vio_dev_has_feature(dev, VIRTIO_F_INDIRECT_DESC))
+	if (VIO_CONFIG_INDIRECT && vio_dev_has_feature(dev, VIRTIO_F_INDIRECT_DESC))
 		new->indirect_max = wish->indirect_max < new->size ? wish->indirect_max : new->size;
 	error = take_memory(dev, new);
 	if (error) {
@@ -212,7 +216,8 @@ int vio_dev_reset_queue(struct vio_dev *dev, uint16_t queue)
 		return -VIO_ERANGE;
 	if (!dev->queues[queue].enabled)
 		return -VIO_EPHASE;
-	if (!vio_dev_has_feature(dev, VIRTIO_F_RING_RESET) || !dev->transport->queue_reset)
+	if (!VIO_CONFIG_RING_RESET || !vio_dev_has_feature(dev, VIRTIO_F_RING_RESET) ||
+	    !dev->transport->queue_reset)
 		return -VIO_ENOTSUP;
 	error = dev->transport->queue_reset(dev, queue);
 	if (error)
@@ -245,18 +250,16 @@ int vio_dev_reenable_queue(struct vio_dev *dev, uint16_t queue)
 	return error;
 }
 
-/* One sleep of a wait, with an interrupt wished for; true when something came before it. */
-static bool doze(struct vio_dev *dev, struct vio_drvq *q, uint64_t most_ns)
+/* One sleep of a wait, with an interrupt wished for, unless something came before it. */
+static void doze(struct vio_dev *dev, struct vio_drvq *q, uint64_t most_ns)
 {
 	bool off = q->callbacks_off;
-	bool found = !vio_drvq_enable_cb(q);
 
-	if (!found)
+	if (vio_drvq_enable_cb(q))
 		dev->platform->wait(dev->platform->context,
 				    most_ns < SLEEP_MOST_NS ? most_ns : SLEEP_MOST_NS);
 	if (off)
 		vio_drvq_disable_cb(q);
-	return found;
 }
 
 int vio_dev_wait(struct vio_dev *dev, struct vio_drvq *q, uint64_t timeout_ns)
@@ -282,7 +285,8 @@ int vio_dev_wait(struct vio_dev *dev, struct vio_drvq *q, uint64_t timeout_ns)
 		}
 		if (timeout_ns && passed >= timeout_ns) /* hostile: B29 */
 			return -VIO_EAGAIN;
-		if (doze(dev, q, timeout_ns ? timeout_ns - passed : SLEEP_MOST_NS) || vio_drvq_pending(q))
+		doze(dev, q, timeout_ns ? timeout_ns - passed : SLEEP_MOST_NS);
+		if (vio_drvq_pending(q))
 			return 0;
 		if (dev->phase != VIO_DEV_READY) /* somebody reset it while we slept */
 			return -VIO_EPHASE;

@@ -45,10 +45,25 @@ static inline bool vio_drvq_order_platform(const struct vio_drvq *q)
 	return VIO_CONFIG_ORDER_PLATFORM && q->order_platform;
 }
 
-static inline void vio_drvq_fault(struct vio_drvq *q, enum vio_fault_kind kind, uint32_t index,
+/* Whether the compiler was asked for small code. What is here to be fast alone is left out then. */
+#ifdef __OPTIMIZE_SIZE__
+#define VIO_DRVQ_SMALL 1
+#else
+#define VIO_DRVQ_SMALL 0
+#endif
+
+/* Breaks the queue. */
+void vio_drvq_break(struct vio_drvq *q, enum vio_fault_kind kind, uint32_t index, uint64_t value);
+
+/* The same because of what the device did: false. */
+static inline bool vio_drvq_fault(struct vio_drvq *q, enum vio_fault_kind kind, uint32_t index,
 				  uint64_t value)
 {
-	q->fault = (struct vio_fault){ kind, q->index, index, value };
+	if (VIO_DRVQ_SMALL)
+		vio_drvq_break(q, kind, index, value);
+	else /* no call, which would cost registers where nothing is wrong */
+		q->fault = (struct vio_fault){ kind, q->index, index, value };
+	return false;
 }
 
 /*
@@ -85,7 +100,7 @@ static inline bool vio_drvq_asks(const struct vio_drvq *q)
 /* Descriptors that a buffer takes. */
 static inline unsigned vio_drvq_room_for(const struct vio_drvq *q, unsigned count)
 {
-	return count > 1 && count <= q->indirect_max ? 1 : count;
+	return VIO_CONFIG_INDIRECT && count > 1 && count <= q->indirect_max ? 1 : count;
 }
 
 #define VIO_DRVQ_BUFFER_BYTES_MAX (UINT64_C(1) << 32)
@@ -95,30 +110,29 @@ static inline int vio_drvq_judge(const struct vio_drvq *q, const struct vio_sg *
 				 unsigned writable, const void *token, uint32_t *writable_bytes)
 {
 	unsigned count = readable + writable, i;
-	uint64_t total = 0, before;
+	uint64_t total = 0, before = 0;
 
 	if (vio_drvq_broken(q))
 		return -VIO_EPEER;
-	/* spec: DRV-SPLIT-010, which holds for tables as well; DRV-PACKED-005 DRV-PACKED-006 DRV-PACKED-013 */
-	if (!token || !count || readable > q->size || writable > q->size || count > q->size)
+	/* spec: DRV-SPLIT-010, which tables obey as well; DRV-PACKED-005 DRV-PACKED-006 DRV-PACKED-013 */
+	if (!token || count - 1 >= q->size || readable > count) /* the last: their sum wrapped */
 		return -VIO_EINVAL;
-	if (count == 1 && sg->length) { /* the rest of this in short, as it is what most drivers add most */
+	/* The rest of this in short, as it is what most drivers add most. */
+	if (!VIO_DRVQ_SMALL && count == 1 && sg->length) {
 		*writable_bytes = writable ? sg->length : 0;
 		return q->free_count ? 0 : -VIO_ENOSPC;
 	}
-	for (i = 0; i < readable; i++) {
+	for (i = 0; i < count; i++) {
 		if (!sg[i].length)
 			return -VIO_EINVAL;
-		total += sg[i].length;
-	}
-	for (before = total; i < count; i++) {
-		if (!sg[i].length)
-			return -VIO_EINVAL;
+		if (i == readable)
+			before = total;
 		total += sg[i].length;
 	}
 	if (total > VIO_DRVQ_BUFFER_BYTES_MAX) /* spec: DRV-SPLIT-006 */
 		return -VIO_EINVAL;
-	*writable_bytes = total - before <= UINT32_MAX ? (uint32_t)(total - before) : UINT32_MAX;
+	total -= writable ? before : total;
+	*writable_bytes = (uint32_t)(total - (total >> 32)); /* of 2^32 one less */
 	/* spec: DRV-PACKED-008 DRV-PACKED-009 */
 	return q->free_count < vio_drvq_room_for(q, count) ? -VIO_ENOSPC : 0;
 }
@@ -137,8 +151,7 @@ static inline bool vio_drvq_length_legal(struct vio_drvq *q, uint32_t writable, 
 		*length = writable;
 		return true;
 	}
-	vio_drvq_fault(q, VIO_FAULT_USED_LENGTH, index, *length);
-	return false;
+	return vio_drvq_fault(q, VIO_FAULT_USED_LENGTH, index, *length);
 }
 
 /* A buffer is the driver's again; its descriptors are in use no more. */

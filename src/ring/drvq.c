@@ -20,30 +20,29 @@ static inline size_t driver_area_offset(uint16_t size)
  * On cache lines of its own, as the device writes it, or as a legacy transport has it. The two
  * small areas of a packed ring lie where those of a split one begin.
  */
-static inline size_t device_area_offset(uint16_t size, uint32_t device_align)
+static size_t device_area_offset(uint16_t size, uint32_t device_align)
 {
 	size_t align = device_align ? device_align : CACHE_LINE;
 
 	return (driver_area_offset(size) + 6 + 2u * (size_t)size + align - 1) & ~(align - 1);
 }
 
-/* Up to the last byte of the device area. */
-static inline size_t areas_bytes(uint16_t size, uint32_t device_align)
+static inline size_t device_area_bytes(uint16_t size)
 {
-	return device_area_offset(size, device_align) + 6 + 8u * (size_t)size;
+	return 6 + 8u * (size_t)size;
 }
 
 size_t vio_drvq_ring_bytes(uint16_t size)
 {
-	return areas_bytes(size, 0);
+	return vio_drvq_ring_bytes_aligned(size, 0);
 }
 
-/* spec: DRV-SPLIT-003 */
+/* Up to the last byte of the device area, and to where another could begin. spec: DRV-SPLIT-003 */
 size_t vio_drvq_ring_bytes_aligned(uint16_t size, uint32_t device_align)
 {
 	size_t align = device_align ? device_align : 1;
 
-	return (areas_bytes(size, device_align) + align - 1) & ~(align - 1);
+	return (device_area_offset(size, device_align) + device_area_bytes(size) + align - 1) & ~(align - 1);
 }
 
 size_t vio_drvq_storage_bytes(uint16_t size)
@@ -74,6 +73,11 @@ uint16_t vio_drvq_notification_data(const struct vio_drvq *q)
 	return q->avail_visible;
 }
 
+void vio_drvq_break(struct vio_drvq *q, enum vio_fault_kind kind, uint32_t index, uint64_t value)
+{
+	q->fault = (struct vio_fault){ kind, q->index, index, value };
+}
+
 static bool size_legal(const struct vio_drvq_config *config)
 {
 	if (vio_features_has(&config->features, VIRTIO_F_RING_PACKED))
@@ -86,17 +90,17 @@ static bool config_legal(const struct vio_drvq_config *config)
 	if (!size_legal(config))
 		return false;
 	/* spec: DRV-SPLIT-001 DRV-PACKED-001 */
-	if (!config->ring.host || (uintptr_t)config->ring.host % VIRTQ_DESC_ALIGN ||
-	    config->ring.addr.raw % VIRTQ_DESC_ALIGN || !config->storage)
+	if (!config->ring.host || ((uintptr_t)config->ring.host | config->ring.addr.raw) % VIRTQ_DESC_ALIGN ||
+	    !config->storage)
 		return false;
-	if (config->device_align &&
-	    (!vio_is_power_of_two(config->device_align) || config->device_align < VIRTQ_USED_ALIGN))
+	/* 0, or a power of two from VIRTQ_USED_ALIGN on */
+	if (config->device_align & ((config->device_align - 1) | (VIRTQ_USED_ALIGN - 1)))
 		return false;
 	if (!config->indirect_max)
 		return true;
 	/* spec: DRV-SPLIT-008 DRV-PACKED-011 */
-	return vio_features_has(&config->features, VIRTIO_F_INDIRECT_DESC) && config->indirect.host &&
-	       !((uintptr_t)config->indirect.host % VIRTQ_DESC_ALIGN);
+	return VIO_CONFIG_INDIRECT && vio_features_has(&config->features, VIRTIO_F_INDIRECT_DESC) &&
+	       config->indirect.host && !((uintptr_t)config->indirect.host % VIRTQ_DESC_ALIGN);
 }
 
 int vio_drvq_start(struct vio_drvq *q, const struct vio_drvq_config *config)
@@ -104,21 +108,23 @@ int vio_drvq_start(struct vio_drvq *q, const struct vio_drvq_config *config)
 	const struct vio_features *features = &config->features;
 	uint8_t *ring = config->ring.host;
 	uint16_t size = config->size;
+	size_t device_area;
 
 	if (!config_legal(config))
 		return -VIO_EINVAL;
+	device_area = device_area_offset(size, config->device_align);
 	memset(q, 0, sizeof(*q));
-	memset(ring, 0, areas_bytes(size, config->device_align)); /* spec: DRV-SPLIT-019 */
+	memset(ring, 0, device_area + device_area_bytes(size)); /* spec: DRV-SPLIT-019 */
 	q->index = config->index;
 	q->size = size;
-	q->packed = vio_features_has(features, VIRTIO_F_RING_PACKED);
-	q->in_order = vio_features_has(features, VIRTIO_F_IN_ORDER);
+	q->packed = VIO_CONFIG_PACKED && vio_features_has(features, VIRTIO_F_RING_PACKED);
+	q->in_order = VIO_CONFIG_IN_ORDER && vio_features_has(features, VIRTIO_F_IN_ORDER);
 	q->event_idx = vio_features_has(features, VIRTIO_F_EVENT_IDX);
-	q->order_platform = vio_features_has(features, VIRTIO_F_ORDER_PLATFORM);
+	q->order_platform = VIO_CONFIG_ORDER_PLATFORM && vio_features_has(features, VIRTIO_F_ORDER_PLATFORM);
 	q->lengths_ignored = !vio_features_has(features, VIRTIO_F_VERSION_1);
 	q->desc = (struct virtq_desc *)(void *)ring;
 	q->avail = (struct virtq_avail *)(void *)(ring + driver_area_offset(size));
-	q->used = (struct virtq_used *)(void *)(ring + device_area_offset(size, config->device_align));
+	q->used = (struct virtq_used *)(void *)(ring + device_area);
 	q->ring_addr = config->ring.addr;
 	q->indirect = config->indirect;
 	q->indirect_max = config->indirect_max;

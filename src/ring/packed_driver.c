@@ -246,15 +246,11 @@ static inline bool packed_judge_used(struct vio_drvq *q, uint64_t rest, uint16_t
 
 	*id = (uint16_t)(rest >> 32);
 	*length = (uint32_t)rest;
-	if (*id >= q->size) { /* hostile: B23 */
-		vio_drvq_fault(q, VIO_FAULT_USED_ID, at, *id);
-		return false;
-	}
+	if (*id >= q->size) /* hostile: B23 */
+		return vio_drvq_fault(q, VIO_FAULT_USED_ID, at, *id);
 	/* hostile: B3 B4 B7 B24 B26 B27 B28 */
-	if (!q->shadow[*id].token || !packed_shown(q, &q->shadow[*id])) {
-		vio_drvq_fault(q, VIO_FAULT_USED_NOT_IN_FLIGHT, at, *id);
-		return false;
-	}
+	if (!q->shadow[*id].token || !packed_shown(q, &q->shadow[*id]))
+		return vio_drvq_fault(q, VIO_FAULT_USED_NOT_IN_FLIGHT, at, *id);
 	return vio_drvq_length_legal(q, q->shadow[*id].writable, at, length);
 }
 

@@ -30,11 +30,33 @@ static inline void split_store(struct virtq_desc *to, const struct vio_sg *sg, u
 	vio_store_fields64(&to->len, sg->length | (uint64_t)flags << 32 | (uint64_t)next << 48);
 }
 
-/* One descriptor that points to a table of all elements. */
-static void split_add_indirect(struct vio_drvq *q, const struct vio_sg *sg, unsigned readable, unsigned count)
+/* Takes descriptors for a buffer; all of them have `flags`. */
+static inline void split_fill(struct vio_drvq *q, const struct vio_sg *sg, unsigned readable, unsigned count,
+			      unsigned flags)
 {
-	uint16_t head = q->free_head;
-	size_t offset = (size_t)head * q->indirect_max * sizeof(struct virtq_desc);
+	uint16_t head = q->free_head, at = head, last = head;
+	unsigned i;
+
+	for (i = 0; i < count; i++) { /* spec: DRV-SPLIT-004 */
+		uint16_t next = q->shadow[at].next;
+
+		split_store(&q->desc[at], &sg[i],
+			    flags | (i >= readable ? VIRTQ_DESC_F_WRITE : 0u) |
+				    (i + 1 < count ? VIRTQ_DESC_F_NEXT : 0u),
+			    i + 1 < count ? next : 0);
+		last = at;
+		at = next;
+	}
+	q->free_head = at;
+	q->shadow[head].split.last = last;
+	q->shadow[head].count = (uint16_t)count;
+}
+
+/* One descriptor that points to a table of all elements. Apart, so that others pay nothing for it. */
+static __attribute__((noinline)) void split_add_indirect(struct vio_drvq *q, const struct vio_sg *sg,
+							 unsigned readable, unsigned count)
+{
+	size_t offset = (size_t)q->free_head * q->indirect_max * sizeof(struct virtq_desc);
 	struct virtq_desc *table = (struct virtq_desc *)(void *)((uint8_t *)q->indirect.host + offset);
 	struct vio_sg all = { vio_addr_make(q->indirect.addr.raw + offset), count * 16 };
 	unsigned i;
@@ -44,31 +66,7 @@ static void split_add_indirect(struct vio_drvq *q, const struct vio_sg *sg, unsi
 			    (i >= readable ? VIRTQ_DESC_F_WRITE : 0u) |
 				    (i + 1 < count ? VIRTQ_DESC_F_NEXT : 0u),
 			    i + 1 < count ? i + 1 : 0);
-	split_store(&q->desc[head], &all, VIRTQ_DESC_F_INDIRECT, 0); /* spec: DRV-SPLIT-011 */
-	q->free_head = q->shadow[head].next;
-	q->shadow[head].split.last = head;
-	q->shadow[head].count = 1;
-}
-
-static inline void split_add_direct(struct vio_drvq *q, const struct vio_sg *sg, unsigned readable,
-				    unsigned count)
-{
-	uint16_t head = q->free_head, at = head, last = head;
-	unsigned i;
-
-	for (i = 0; i < count; i++) { /* spec: DRV-SPLIT-004 */
-		uint16_t next = q->shadow[at].next;
-
-		split_store(&q->desc[at], &sg[i],
-			    (i >= readable ? VIRTQ_DESC_F_WRITE : 0u) |
-				    (i + 1 < count ? VIRTQ_DESC_F_NEXT : 0u),
-			    i + 1 < count ? next : 0);
-		last = at;
-		at = next;
-	}
-	q->free_head = at;
-	q->shadow[head].split.last = last;
-	q->shadow[head].count = (uint16_t)count;
+	split_fill(q, &all, 1, 1, VIRTQ_DESC_F_INDIRECT); /* spec: DRV-SPLIT-011 */
 }
 
 static inline int split_add(struct vio_drvq *q, const struct vio_sg *sg, unsigned readable, unsigned writable,
@@ -85,7 +83,7 @@ static inline int split_add(struct vio_drvq *q, const struct vio_sg *sg, unsigne
 	if (vio_drvq_room_for(q, count) < count)
 		split_add_indirect(q, sg, readable, count);
 	else
-		split_add_direct(q, sg, readable, count);
+		split_fill(q, sg, readable, count, 0);
 	shadow = &q->shadow[head];
 	q->free_count = (uint16_t)(q->free_count - shadow->count);
 	q->in_flight++;
@@ -195,10 +193,8 @@ static bool split_look(struct vio_drvq *q)
 	uint16_t idx = split_used_idx(q);
 
 	/* It can't have used more than it was shown. */
-	if ((uint16_t)(idx - q->used_next) > split_shown_count(q)) {
-		vio_drvq_fault(q, VIO_FAULT_USED_IDX, 0, idx); /* hostile: B13 B14 B15 */
-		return false;
-	}
+	if ((uint16_t)(idx - q->used_next) > split_shown_count(q))
+		return vio_drvq_fault(q, VIO_FAULT_USED_IDX, 0, idx); /* hostile: B13 B14 B15 */
 	q->used_seen = idx;
 	return idx != q->used_next;
 }
@@ -251,15 +247,11 @@ static inline bool split_read_used(struct vio_drvq *q, uint16_t *head, uint32_t 
 	uint32_t id = vio_load_le32(&q->used->ring[slot].id);
 
 	*length = vio_load_le32(&q->used->ring[slot].len);
-	if (id >= q->size) {
-		vio_drvq_fault(q, VIO_FAULT_USED_ID, slot, id); /* hostile: B1 B2 */
-		return false;
-	}
+	if (id >= q->size)
+		return vio_drvq_fault(q, VIO_FAULT_USED_ID, slot, id); /* hostile: B1 B2 */
 	*head = (uint16_t)id;
-	if (!q->shadow[id].token || !split_shown(q, *head)) { /* hostile: B3 B4 B5 B7 */
-		vio_drvq_fault(q, VIO_FAULT_USED_NOT_IN_FLIGHT, slot, id);
-		return false;
-	}
+	if (!q->shadow[id].token || !split_shown(q, *head)) /* hostile: B3 B4 B5 B7 */
+		return vio_drvq_fault(q, VIO_FAULT_USED_NOT_IN_FLIGHT, slot, id);
 	return vio_drvq_length_legal(q, q->shadow[id].writable, slot, length);
 }
 
@@ -271,10 +263,8 @@ static bool split_read_batch(struct vio_drvq *q)
 	if (!split_read_used(q, &head, &q->batch_length))
 		return false;
 	batch = (uint16_t)(q->shadow[head].split.avail_idx - q->used_next + 1);
-	if (batch > (uint16_t)(q->used_seen - q->used_next)) { /* hostile: B27 B28 */
-		vio_drvq_fault(q, VIO_FAULT_USED_NOT_IN_FLIGHT, q->used_next & split_mask(q), head);
-		return false;
-	}
+	if (batch > (uint16_t)(q->used_seen - q->used_next)) /* hostile: B27 B28 */
+		return vio_drvq_fault(q, VIO_FAULT_USED_NOT_IN_FLIGHT, q->used_next & split_mask(q), head);
 	q->batch_left = batch;
 	return true;
 }

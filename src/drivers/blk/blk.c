@@ -70,12 +70,12 @@ static int share(struct vio_dev *dev, struct vio_blk_io *io)
 	return 0;
 }
 
-int vio_blk_submit(struct vio_dev *dev, struct vio_blk_io *io)
+static int submit(struct vio_dev *dev, struct vio_blk_io *io, vio_blk_judge_type *judge_type)
 {
 	const struct vio_blk *blk = vio_blk_of(dev);
 	unsigned readable;
 	uint64_t total;
-	int error = blk ? vio_blk_judge(dev, blk, io, &total) : -VIO_EINVAL;
+	int error = blk ? vio_blk_judge(dev, blk, io, judge_type, &total) : -VIO_EINVAL;
 
 	if (error)
 		return error;
@@ -94,6 +94,11 @@ int vio_blk_submit(struct vio_dev *dev, struct vio_blk_io *io)
 		unshare(dev, io, io->part_count);
 	io->busy = !error;
 	return error;
+}
+
+int vio_blk_submit(struct vio_dev *dev, struct vio_blk_io *io)
+{
+	return submit(dev, io, vio_blk_judge_any);
 }
 
 void vio_blk_kick(struct vio_dev *dev, uint16_t queue)
@@ -188,7 +193,7 @@ static int wait_for_some(struct vio_dev *dev, const struct vio_blk *blk, uint64_
 }
 
 /* Shows the device blk->sync, when there is room, and waits for the answer. */
-static int run(struct vio_dev *dev, struct vio_blk *blk)
+static int run(struct vio_dev *dev, struct vio_blk *blk, vio_blk_judge_type *judge_type)
 {
 	uint64_t since = dev->platform->now_ns(dev->platform->context);
 	bool shown = false;
@@ -196,7 +201,7 @@ static int run(struct vio_dev *dev, struct vio_blk *blk)
 
 	do {
 		if (!shown) {
-			error = vio_blk_submit(dev, &blk->sync);
+			error = submit(dev, &blk->sync, judge_type);
 			if (error && error != -VIO_ENOSPC)
 				return error;
 			shown = !error;
@@ -213,7 +218,8 @@ static int run(struct vio_dev *dev, struct vio_blk *blk)
 }
 
 /* One request with one part, or none where `host` is NULL, from beginning to end. */
-static int request(struct vio_dev *dev, uint32_t type, uint64_t sector, void *host, uint32_t length)
+static int request(struct vio_dev *dev, uint32_t type, vio_blk_judge_type *judge_type, uint64_t sector,
+		   void *host, uint32_t length)
 {
 	struct vio_blk *blk = vio_blk_of(dev);
 	bool outer;
@@ -230,7 +236,7 @@ static int request(struct vio_dev *dev, uint32_t type, uint64_t sector, void *ho
 	blk->sync.part_count = host != NULL;
 	outer = blk->waiting;
 	blk->waiting = true;
-	error = run(dev, blk);
+	error = run(dev, blk, judge_type);
 	blk->waiting = outer;
 	vio_blk_poll(dev, 0); /* an interrupt may have been left to us */
 	return error;
@@ -238,12 +244,13 @@ static int request(struct vio_dev *dev, uint32_t type, uint64_t sector, void *ho
 
 int vio_blk_read(struct vio_dev *dev, uint64_t sector, void *to, uint32_t length)
 {
-	return request(dev, VIRTIO_BLK_T_IN, sector, to, length);
+	return request(dev, VIRTIO_BLK_T_IN, vio_blk_judge_transfer, sector, to, length);
 }
 
 int vio_blk_write(struct vio_dev *dev, uint64_t sector, const void *from, uint32_t length)
 {
-	return request(dev, VIRTIO_BLK_T_OUT, sector, (void *)(uintptr_t)from, length);
+	return request(dev, VIRTIO_BLK_T_OUT, vio_blk_judge_transfer, sector, (void *)(uintptr_t)from,
+		       length);
 }
 
 int vio_blk_flush(struct vio_dev *dev)
@@ -253,7 +260,7 @@ int vio_blk_flush(struct vio_dev *dev)
 	if (blk && !blk->sync.busy && dev->phase == VIO_DEV_READY &&
 	    !vio_dev_has_feature(dev, VIRTIO_BLK_F_FLUSH))
 		return 0;
-	return request(dev, VIRTIO_BLK_T_FLUSH, 0, NULL, 0);
+	return request(dev, VIRTIO_BLK_T_FLUSH, vio_blk_judge_flush, 0, NULL, 0);
 }
 
 static int on_range(struct vio_dev *dev, uint32_t type, uint64_t sector, uint32_t sectors, uint32_t flags)
@@ -268,7 +275,7 @@ static int on_range(struct vio_dev *dev, uint32_t type, uint64_t sector, uint32_
 			.num_sectors = vio_le32_make(sectors),
 			.flags = vio_le32_make(flags),
 		};
-	return request(dev, type, 0, &blk->sync_range, sizeof(blk->sync_range));
+	return request(dev, type, vio_blk_judge_any, 0, &blk->sync_range, sizeof(blk->sync_range));
 }
 
 int vio_blk_discard(struct vio_dev *dev, uint64_t sector, uint32_t sectors)
@@ -288,7 +295,7 @@ int vio_blk_get_id(struct vio_dev *dev, char id[VIRTIO_BLK_ID_BYTES + 1])
 
 	if (!blk)
 		return -VIO_EINVAL;
-	error = request(dev, VIRTIO_BLK_T_GET_ID, 0, blk->id, VIRTIO_BLK_ID_BYTES);
+	error = request(dev, VIRTIO_BLK_T_GET_ID, vio_blk_judge_any, 0, blk->id, VIRTIO_BLK_ID_BYTES);
 	if (error)
 		return error;
 	memcpy(id, blk->id, VIRTIO_BLK_ID_BYTES);

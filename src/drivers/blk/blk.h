@@ -24,9 +24,16 @@ static inline bool vio_blk_changes(uint32_t type)
 	return type == VIRTIO_BLK_T_OUT || type == VIRTIO_BLK_T_DISCARD || type == VIRTIO_BLK_T_WRITE_ZEROES;
 }
 
+/* What a request of some type has to be like; `total`: bytes of its data. */
+typedef int vio_blk_judge_type(const struct vio_dev *dev, const struct vio_blk_identity *identity,
+			       const struct vio_blk_io *io, uint64_t total);
+
+/* Apart, so that who only reads and writes needn't have the rest of them. */
+vio_blk_judge_type vio_blk_judge_transfer, vio_blk_judge_flush, vio_blk_judge_any;
+
 /* Whether the device can be shown this request; the codes of vio_blk_submit(). *total: bytes of its data. */
 int vio_blk_judge(const struct vio_dev *dev, const struct vio_blk *blk, const struct vio_blk_io *io,
-		  uint64_t *total);
+		  vio_blk_judge_type *judge_type, uint64_t *total);
 
 /* Fills the zeroed identity from an accepted device but for what depends on its queues. */
 int vio_blk_identify(struct vio_dev *dev, struct vio_blk_identity *identity);

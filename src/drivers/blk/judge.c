@@ -28,8 +28,8 @@ static int judge_parts(const struct vio_blk_identity *identity, const struct vio
 	return 0;
 }
 
-static int judge_transfer(const struct vio_blk_identity *identity, const struct vio_blk_io *io,
-			  uint64_t total)
+int vio_blk_judge_transfer(const struct vio_dev *dev, const struct vio_blk_identity *identity,
+			   const struct vio_blk_io *io, uint64_t total)
 {
 	if (!total || total % VIRTIO_BLK_SECTOR_BYTES) /* spec: DRV-BLK-013 */
 		return -VIO_EINVAL;
@@ -63,16 +63,21 @@ static int judge_ranges(const struct vio_blk_identity *identity, const struct vi
 	return 0;
 }
 
-static int judge_type(const struct vio_dev *dev, const struct vio_blk_identity *identity,
+int vio_blk_judge_flush(const struct vio_dev *dev, const struct vio_blk_identity *identity,
+			const struct vio_blk_io *io, uint64_t total)
+{
+	if (!vio_dev_has_feature(dev, VIRTIO_BLK_F_FLUSH)) /* spec: DRV-BLK-001 DRV-BLK-012 */
+		return -VIO_ENOTSUP;
+	return total ? -VIO_EINVAL : 0;
+}
+
+int vio_blk_judge_any(const struct vio_dev *dev, const struct vio_blk_identity *identity,
 		      const struct vio_blk_io *io, uint64_t total)
 {
 	if (io->type == VIRTIO_BLK_T_IN || io->type == VIRTIO_BLK_T_OUT)
-		return judge_transfer(identity, io, total);
-	if (io->type == VIRTIO_BLK_T_FLUSH) { /* spec: DRV-BLK-001 DRV-BLK-012 */
-		if (!vio_dev_has_feature(dev, VIRTIO_BLK_F_FLUSH))
-			return -VIO_ENOTSUP;
-		return total ? -VIO_EINVAL : 0;
-	}
+		return vio_blk_judge_transfer(dev, identity, io, total);
+	if (io->type == VIRTIO_BLK_T_FLUSH)
+		return vio_blk_judge_flush(dev, identity, io, total);
 	if (io->type == VIRTIO_BLK_T_GET_ID) /* spec: DRV-BLK-015 */
 		return io->part_count == 1 && total == VIRTIO_BLK_ID_BYTES ? 0 : -VIO_EINVAL;
 	if (io->type == VIRTIO_BLK_T_DISCARD)
@@ -85,7 +90,7 @@ static int judge_type(const struct vio_dev *dev, const struct vio_blk_identity *
 }
 
 int vio_blk_judge(const struct vio_dev *dev, const struct vio_blk *blk, const struct vio_blk_io *io,
-		  uint64_t *total)
+		  vio_blk_judge_type *judge_type, uint64_t *total)
 {
 	const struct vio_blk_identity *identity = &blk->identity;
 	int error;

@@ -186,10 +186,11 @@ static int legacy_queue_enable(struct vio_dev *dev, uint16_t queue, const struct
 	return get(dev, VIRTIO_MMIO_QUEUE_PFN) == pfn ? 0 : -VIO_EPEER;
 }
 
-/* No reset of the selected queue goes on, and none has ended. */
-static bool queue_left(const struct vio_dev *dev)
+/* spec: DRV-MMIO-019 DRV-RING-001 */
+static bool queue_resetting(struct vio_dev *dev, uint16_t queue)
 {
-	return !get(dev, VIRTIO_MMIO_QUEUE_RESET) && get(dev, VIRTIO_MMIO_QUEUE_READY);
+	set(dev, VIRTIO_MMIO_QUEUE_SEL, queue);
+	return get(dev, VIRTIO_MMIO_QUEUE_RESET) || get(dev, VIRTIO_MMIO_QUEUE_READY);
 }
 
 static int queue_reset(struct vio_dev *dev, uint16_t queue)
@@ -197,14 +198,7 @@ static int queue_reset(struct vio_dev *dev, uint16_t queue)
 	set(dev, VIRTIO_MMIO_QUEUE_SEL, queue);
 	set(dev, VIRTIO_MMIO_QUEUE_RESET, 1);
 	/* Devices exist that offer RING_RESET and don't have the register: their queue runs on. */
-	return queue_left(dev) ? -VIO_ENOTSUP : 0;
-}
-
-/* spec: DRV-MMIO-019 DRV-RING-001 */
-static bool queue_resetting(struct vio_dev *dev, uint16_t queue)
-{
-	set(dev, VIRTIO_MMIO_QUEUE_SEL, queue);
-	return get(dev, VIRTIO_MMIO_QUEUE_RESET) || get(dev, VIRTIO_MMIO_QUEUE_READY);
+	return !get(dev, VIRTIO_MMIO_QUEUE_RESET) && get(dev, VIRTIO_MMIO_QUEUE_READY) ? -VIO_ENOTSUP : 0;
 }
 
 static void queue_notify(struct vio_dev *dev, struct vio_drvq *q)
@@ -251,8 +245,8 @@ static const struct vio_transport_ops modern_ops = {
 	.write_config = write_config,
 	.queue_size_max = queue_size_max,
 	.queue_enable = queue_enable,
-	.queue_reset = queue_reset,
-	.queue_resetting = queue_resetting,
+	.queue_reset = VIO_CONFIG_RING_RESET ? queue_reset : NULL,
+	.queue_resetting = VIO_CONFIG_RING_RESET ? queue_resetting : NULL,
 	.queue_notify = queue_notify,
 	.take_interrupts = take_interrupts,
 };
