@@ -176,7 +176,7 @@ static inline void unregister_virtio_driver(struct virtio_driver *driver)
 /* The device. */
 
 /*
- * For whoever puts the machine to sleep: the driver's freeze, then the device is reset and without queues; the
+ * For whoever puts the machine to sleep: the driver's freeze, then the device is reset, without queues; the
  * driver's restore, then the device is ready. -EINVAL for a driver that has no such callback, a device that
  * isn't bound to it, or out of phase; else what the driver says.
  */

@@ -15,15 +15,20 @@ static inline bool virtio_is_little_endian(const struct virtio_device *vdev)
 	return !vdev->vio->legacy || VIO_LE16_RAW(1) == 1;
 }
 
-#define __VIO_LINUX_ORDER(bits)                                                                        \
-	static inline u##bits __vio_linux_order##bits(const struct virtio_device *vdev, u##bits value) \
-	{                                                                                              \
-		return virtio_is_little_endian(vdev) ? (u##bits)VIO_LE##bits##_RAW(value) : value;     \
-	}
+static inline u16 __vio_linux_order16(const struct virtio_device *vdev, u16 value)
+{
+	return virtio_is_little_endian(vdev) ? VIO_LE16_RAW(value) : value;
+}
 
-__VIO_LINUX_ORDER(16)
-__VIO_LINUX_ORDER(32)
-__VIO_LINUX_ORDER(64)
+static inline u32 __vio_linux_order32(const struct virtio_device *vdev, u32 value)
+{
+	return virtio_is_little_endian(vdev) ? VIO_LE32_RAW(value) : value;
+}
+
+static inline u64 __vio_linux_order64(const struct virtio_device *vdev, u64 value)
+{
+	return virtio_is_little_endian(vdev) ? (u64)VIO_LE64_RAW(value) : value;
+}
 
 /* The order of fields that buffers and configuration share. */
 #define cpu_to_virtio16(vdev, value) __vio_linux_order16(vdev, value)
@@ -82,24 +87,59 @@ static inline void virtio_cwrite_bytes(struct virtio_device *vdev, unsigned int 
 	vdev->config->set(vdev, offset, from, (unsigned int)length);
 }
 
-/* virtio_cread8() and virtio_cwrite8(), and those of the other widths. */
-#define __VIO_LINUX_ACCESS(bits)                                                                    \
-	static inline u##bits virtio_cread##bits(struct virtio_device *vdev, unsigned int offset)   \
-	{                                                                                           \
-		u##bits value;                                                                      \
-                                                                                                    \
-		vio_linux_read_field(vdev, offset, &value, sizeof(value), VIO_LINUX_ORDER_VIRTIO);  \
-		return value;                                                                       \
-	}                                                                                           \
-	static inline void virtio_cwrite##bits(struct virtio_device *vdev, unsigned int offset,     \
-					       u##bits value)                                       \
-	{                                                                                           \
-		vio_linux_write_field(vdev, offset, &value, sizeof(value), VIO_LINUX_ORDER_VIRTIO); \
-	}
+/* Numbers by their offset. */
 
-__VIO_LINUX_ACCESS(8)
-__VIO_LINUX_ACCESS(16)
-__VIO_LINUX_ACCESS(32)
-__VIO_LINUX_ACCESS(64)
+static inline u64 __vio_linux_number(struct virtio_device *vdev, unsigned int offset, unsigned int length)
+{
+	union {
+		u8 of1;
+		u16 of2;
+		u32 of4;
+		u64 of8;
+	} value = { 0 };
+
+	vio_linux_read_field(vdev, offset, &value, length, VIO_LINUX_ORDER_VIRTIO);
+	return length == 1 ? value.of1 : length == 2 ? value.of2 : length == 4 ? value.of4 : value.of8;
+}
+
+static inline u8 virtio_cread8(struct virtio_device *vdev, unsigned int offset)
+{
+	return (u8)__vio_linux_number(vdev, offset, 1);
+}
+
+static inline u16 virtio_cread16(struct virtio_device *vdev, unsigned int offset)
+{
+	return (u16)__vio_linux_number(vdev, offset, 2);
+}
+
+static inline u32 virtio_cread32(struct virtio_device *vdev, unsigned int offset)
+{
+	return (u32)__vio_linux_number(vdev, offset, 4);
+}
+
+static inline u64 virtio_cread64(struct virtio_device *vdev, unsigned int offset)
+{
+	return (u64)__vio_linux_number(vdev, offset, 8);
+}
+
+static inline void virtio_cwrite8(struct virtio_device *vdev, unsigned int offset, u8 value)
+{
+	vio_linux_write_field(vdev, offset, &value, sizeof(value), VIO_LINUX_ORDER_VIRTIO);
+}
+
+static inline void virtio_cwrite16(struct virtio_device *vdev, unsigned int offset, u16 value)
+{
+	vio_linux_write_field(vdev, offset, &value, sizeof(value), VIO_LINUX_ORDER_VIRTIO);
+}
+
+static inline void virtio_cwrite32(struct virtio_device *vdev, unsigned int offset, u32 value)
+{
+	vio_linux_write_field(vdev, offset, &value, sizeof(value), VIO_LINUX_ORDER_VIRTIO);
+}
+
+static inline void virtio_cwrite64(struct virtio_device *vdev, unsigned int offset, u64 value)
+{
+	vio_linux_write_field(vdev, offset, &value, sizeof(value), VIO_LINUX_ORDER_VIRTIO);
+}
 
 #endif
