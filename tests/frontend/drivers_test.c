@@ -20,6 +20,9 @@ static void adder_body(struct rig *rig)
 	uint32_t sum, status;
 
 	assert_int_equal(rig_bind(rig, &vio_adder_driver), 0);
+	/* Whatever carries packed rings, and be it a socket, is driven by them. */
+	assert_int_equal(vio_features_has(&rig->dev.accepted, VIRTIO_F_RING_PACKED),
+			 !rig->transport->legacy && !(rig->options->withhold >> VIRTIO_F_RING_PACKED & 1));
 	for (unsigned life = 0; life < 3; life++) {
 		for (uint32_t number = UINT32_MAX - 300; number != 300; number++) {
 			assert_int_equal(vio_adder_add(&rig->dev, number, &sum), 0);
