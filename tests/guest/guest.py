@@ -240,8 +240,18 @@ python3 add.py
 
 def case_adder(guest):
     """Numbers through the module and `vireo serve adder`."""
-    out = guest.boot(ADD + "cat /sys/class/misc/adder0/status\n", *guest.modules(), "--device", "adder")
-    assert out.split() == ["added", "10005", "99"], out
+    out = guest.boot(ADD + "cat /sys/class/misc/adder0/status\ncat /sys/bus/virtio/devices/virtio0/features\n",
+                     *guest.modules(), "--device", "adder")
+    assert out.split()[:3] == ["added", "10005", "99"], out
+    # Lowest first. Linux takes packed rings, and says that they begin at 0 without a wrap counter.
+    assert out.split()[3][34] == "1", out
+
+
+def case_adder_split(guest):
+    """The same over the other format."""
+    out = guest.boot(ADD + "cat /sys/bus/virtio/devices/virtio0/features\n", *guest.modules(),
+                     "--device", "adder,packed=off")
+    assert "added 10005" in out and out.split()[2][34] == "0", out
 
 
 def case_example_adder(guest):

@@ -3,7 +3,9 @@
 #
 # A Linux guest in QEMU writes and verifies a disk of `vireo serve blk` over virtio-pci.
 #
-#   tests/guest/qemu-blk.sh VIREO
+#   tests/guest/qemu-blk.sh VIREO [PROPERTIES]
+#
+# PROPERTIES are QEMU's, of its vhost-user device; with packed=on the guest has to have taken packed rings.
 #
 # Debian's cloud kernel is downloaded into the cache once. Exits 77 when something it needs is absent.
 
@@ -11,6 +13,7 @@ set -euo pipefail
 
 top=$(cd "$(dirname "$0")/../.." && pwd)
 vireo=$1
+properties=${2:+,$2}
 PATH=$PATH:/usr/sbin:/sbin
 . "$top/guest/linux/cache.sh"
 
@@ -82,6 +85,7 @@ cp /bin/busybox /tmp
 umount /tmp
 try /bin/e2fsck -fn /dev/vda
 echo "requests: \$(cat /sys/block/vda/stat)"
+echo "features: \$(cat /sys/block/vda/device/features)"
 echo "VIREO GUEST DONE"
 poweroff -f
 GUEST
@@ -101,7 +105,7 @@ timeout -k 5 240 qemu-system-x86_64 -M q35,memory-backend=m0 \
 	-nodefaults -no-user-config -display none -serial stdio -no-reboot \
 	-kernel "$kernel/boot/vmlinuz-$release" -initrd "$work/initrd" \
 	-append "console=ttyS0 quiet panic=-1 mitigations=off nokaslr random.trust_cpu=on" \
-	-chardev socket,id=c,path="$work/blk.sock" -device vhost-user-blk-pci,chardev=c,num-queues=1 \
+	-chardev socket,id=c,path="$work/blk.sock" -device "vhost-user-blk-pci,chardev=c,num-queues=1$properties" \
 	</dev/null >"$work/serial" 2>&1 || echo "QEMU: exit status $?" >>"$work/serial"
 
 kill "$daemon"
@@ -113,6 +117,12 @@ if ! grep -q 'VIREO GUEST DONE' "$work/serial" || grep -q FAILED "$work/serial" 
 	echo "the daemon's exit status: $status"
 	exit 1
 fi
+# Bit 34 of those that the driver took, lowest first.
+taken=$(sed -n 's/.*features: \([01]*\).*/\1/p' "$work/serial")
+case $properties in
+*packed=on*)
+	[ "${taken:34:1}" = 1 ] || { echo "the guest took no packed rings: $taken"; exit 1; } ;;
+esac
 # From outside, too.
 e2fsck -fn "$work/disk.img" >/dev/null 2>&1
 grep 'requests:' "$work/serial"
