@@ -20,7 +20,8 @@
  *
  * Split or packed, in order or not is a matter between the queue and the driver: all
  * of it looks the same from here. With VIRTIO_F_IN_ORDER the queue keeps back what was
- * pushed until everything taken before it is there.
+ * pushed until everything taken before it is there; until it is shown by vio_devq_notify()
+ * its head counts as taken, and a driver that makes it available again breaks the queue.
  *
  * Everything the driver writes is hostile. A descriptor is read from shared
  * memory once and judged from the copy; the first violation is recorded as a
