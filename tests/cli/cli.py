@@ -23,6 +23,7 @@ import traceback
 VIREO, ADDER = sys.argv[1:3]
 WAIT_S = 30
 GET_FEATURES = 1
+TYPES = ["adder", "blk", "caesar", "console", "input", "net", "rng", "vssd"]
 
 
 def run(*arguments, program=None, **more):
@@ -139,9 +140,9 @@ def test_unknown_command(_):
 
 def test_unknown_type(_):
     refused(2, "vireo serve: device type 'blc' is not known; did you mean 'blk'? "
-            "There are: adder, blk, caesar, net, rng", "serve", "blc", "--socket-path", "s")
-    refused(2, "vireo list: device type 'gpu' is not known; there are: adder, blk, caesar, net, rng",
-            "list", "gpu")
+            "There are: " + ", ".join(TYPES), "serve", "blc", "--socket-path", "s")
+    refused(2, "vireo list: device type 'gpu' is not known; there are: " + ", ".join(TYPES), "list",
+            "gpu")
     refused(2, "vireo serve: which device type? `vireo list` lists them", "serve")
     refused(2, "vireo serve: the device type comes first: vireo serve TYPE --fd ...", "serve", "--fd", "3")
 
@@ -556,10 +557,10 @@ def test_out_of_descriptors(_):
 def test_list(_):
     status, out, _ = run("list")
     names = [line.split()[0] for line in out.splitlines()]
-    assert status == 0 and names == ["adder", "blk", "caesar", "net", "rng"], out
+    assert status == 0 and names == TYPES, out
     status, out, _ = run("list", "--json")
     types = json.loads(out)
-    assert [kind["name"] for kind in types] == ["adder", "blk", "caesar", "net", "rng"]
+    assert [kind["name"] for kind in types] == TYPES
     for kind in types:
         status, out, _ = run("list", kind["name"])
         names = [item["name"] for item in kind["properties"]]
