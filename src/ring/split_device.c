@@ -310,18 +310,25 @@ static bool split_ran_empty(const struct vio_devq *q)
 	return q->notify_on_empty && !q->in_flight && vio_load_le16(&q->avail->idx) == q->avail_next;
 }
 
+bool vio_split_publish(struct vio_devq *q)
+{
+	if (q->in_order)
+		split_show_runs(q, true);
+	if (q->used_visible == q->used_next)
+		return false;
+	/* Pairs with the acquire in split_used_idx() of the driver: entries and payload before idx. */
+	vio_store_release_le16(&q->used->idx, q->used_next); /* spec: DEV-SPLIT-014 */
+	q->used_visible = q->used_next;
+	return true;
+}
+
 void vio_split_notify(struct vio_devq *q)
 {
 	const uint16_t before = q->used_visible;
 	bool wanted;
 
-	if (q->in_order)
-		split_show_runs(q, true);
-	if (before == q->used_next)
+	if (!vio_split_publish(q))
 		return;
-	/* Pairs with the acquire in used_refresh() of the driver: entries and payload before idx. */
-	vio_store_release_le16(&q->used->idx, q->used_next); /* spec: DEV-SPLIT-014 */
-	q->used_visible = q->used_next;
 	/* Pairs with the one in vio_drvq_enable_cb(): either it sees idx or we see that it wants to hear. */
 	vio_full_barrier();
 	if (q->event_idx) /* spec: DEV-SPLIT-010 DEV-SPLIT-011 DEV-SPLIT-012 */

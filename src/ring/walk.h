@@ -330,6 +330,7 @@ unsigned vio_split_pop_many(struct vio_devq *q, struct vio_buf *buffers, unsigne
 void vio_split_push(struct vio_devq *q, const struct vio_buf *buf, uint32_t written);
 void vio_split_push_many(struct vio_devq *q, const struct vio_buf *buffers, const uint32_t *written,
 			 unsigned count);
+bool vio_split_publish(struct vio_devq *q); /* there was something to show */
 void vio_split_notify(struct vio_devq *q);
 void vio_split_kicks_ask(struct vio_devq *q);
 void vio_split_kicks_refuse(struct vio_devq *q);
@@ -340,6 +341,7 @@ unsigned vio_packed_pop_many(struct vio_devq *q, struct vio_buf *buffers, unsign
 void vio_packed_push(struct vio_devq *q, const struct vio_buf *buf, uint32_t written);
 void vio_packed_push_many(struct vio_devq *q, const struct vio_buf *buffers, const uint32_t *written,
 			  unsigned count);
+bool vio_packed_publish(struct vio_devq *q); /* there was something to show */
 void vio_packed_notify(struct vio_devq *q);
 void vio_packed_kicks_ask(struct vio_devq *q);
 void vio_packed_kicks_refuse(struct vio_devq *q);
