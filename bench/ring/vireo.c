@@ -241,19 +241,16 @@ static inline void device_show(struct device *d)
 		vio_devq_notify(&d->q);
 }
 
-static uint64_t weigh_spans(const struct vio_span *spans, unsigned count)
-{
-	uint64_t sum = 0;
-
-	for (; count; count--, spans++)
-		sum += bench_weigh(spans->host, spans->length);
-	return sum;
-}
-
+/* The spans of a buffer lie behind each other, readable ones first. */
 static inline uint64_t weigh_buffer(const struct vio_buf *buf)
 {
-	return weigh_spans(buf->readable, buf->readable_count) +
-	       weigh_spans(buf->writable, buf->writable_count);
+	const struct vio_span *span = buf->readable;
+	unsigned count = buf->readable_count + buf->writable_count;
+	uint64_t sum = 0;
+
+	for (; count; count--, span++)
+		sum += bench_weigh(span->host, span->length);
+	return sum;
 }
 
 static int device_serve(void *state, unsigned max, uint64_t *sum)

@@ -105,7 +105,7 @@ static inline int vio_drvq_judge(const struct vio_drvq *q, const struct vio_sg *
 
 	if (vio_drvq_broken(q))
 		return -VIO_EPEER;
-	/* spec: DRV-SPLIT-010, which holds for tables as well; DRV-PACKED-005 DRV-PACKED-006 DRV-PACKED-013 */
+	/* spec: DRV-SPLIT-010, for tables as well; DRV-PACKED-005 DRV-PACKED-006 DRV-PACKED-013 */
 	if (!token || !count || readable > q->size || writable > q->size || count > q->size)
 		return -VIO_EINVAL;
 	if (count == 1 && sg->length) { /* the rest of this in short, as it is what most drivers add most */

@@ -386,7 +386,7 @@ static inline void packed_got(struct vio_drvq *q, const struct packed_getter *g)
 	q->in_flight = (uint16_t)(q->in_flight - g->buffers);
 }
 
-/* Not in order: gets until there is nothing more; how many. What isn't plainly right is judged by packed_take(). */
+/* Not in order: gets until there is nothing more; how many. packed_take() judges what isn't plainly right. */
 static unsigned packed_get_plain(struct vio_drvq *q, void **tokens, uint32_t *written, unsigned max)
 {
 	struct packed_getter g = packed_getter(q);

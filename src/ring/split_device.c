@@ -175,12 +175,42 @@ bool vio_split_pop(struct vio_devq *q, struct vio_buf *buf)
 	return true;
 }
 
+/* Out of line, where the way of single descriptors is to keep all registers. */
+static __attribute__((noinline)) bool split_walk_apart(struct vio_devq *q, struct walk *walk,
+						       struct descriptor d, uint16_t head)
+{
+	struct walk lent = *walk;
+	bool whole = split_walk(q, &lent, d, head);
+
+	*walk = lent;
+	return whole;
+}
+
+/* The same where others were taken that aren't in the queue yet. */
+static inline bool split_take_chain_next(struct vio_devq *q, struct taker *taker, struct vio_buf *buf,
+					 struct descriptor d, uint16_t head)
+{
+	const uint16_t slot = taker->in_order ? q->order_next : taker->slots[-1];
+	const unsigned hint = q->mem_hint;
+	struct walk walk = walk_begin(q, slot);
+
+	if (!split_walk_apart(q, &walk, d, head))
+		return false;
+	if (q->mem_hint != hint)
+		taker->region = mem_region_last(q->mem, q->mem_hint);
+	devq_take_walked_next(q, taker, buf, &walk, head, slot);
+	return true;
+}
+
 /* Takes `count` buffers, whose heads are in them and are covered by the driver's index. */
-static unsigned split_take(struct vio_devq *q, struct vio_buf *buffers, unsigned count)
+static inline __attribute__((always_inline)) unsigned split_take(struct vio_devq *q, struct vio_buf *buffers,
+								 unsigned count, bool in_order)
 {
 	const struct virtq_desc *desc = q->desc;
 	struct taker taker = devq_taker(q);
 	unsigned i;
+
+	taker.in_order = in_order; /* which the compiler knows */
 
 	for (i = 0; i < count; i++) {
 		const uint16_t head = buffers[i].head;
@@ -197,11 +227,8 @@ static unsigned split_take(struct vio_devq *q, struct vio_buf *buffers, unsigned
 					 head);
 			continue;
 		}
-		q->avail_next = (uint16_t)(q->avail_next + taker.taken);
-		devq_taken(q, &taker);
-		if (!split_take_chain(q, &buffers[i], d, head))
-			return i;
-		taker = devq_taker(q);
+		if (!split_take_chain_next(q, &taker, &buffers[i], d, head))
+			break;
 	}
 	q->avail_next = (uint16_t)(q->avail_next + taker.taken);
 	devq_taken(q, &taker);
@@ -210,6 +237,10 @@ static unsigned split_take(struct vio_devq *q, struct vio_buf *buffers, unsigned
 
 unsigned vio_split_pop_many(struct vio_devq *q, struct vio_buf *buffers, unsigned max)
 {
+	const struct virtq_desc *desc = q->desc;
+	const vio_le16 *ring = q->avail->ring;
+	const uint16_t next = q->avail_next;
+	const unsigned mask = q->size - 1u;
 	unsigned i, count;
 
 	if (max > q->budget)
@@ -223,12 +254,12 @@ unsigned vio_split_pop_many(struct vio_devq *q, struct vio_buf *buffers, unsigne
 		count = max;
 	/* The heads first, so that all their descriptors are on the way while the first is looked at. */
 	for (i = 0; i < count; i++) {
-		const uint16_t head = split_head(q, (uint16_t)(q->avail_next + i));
+		const uint16_t head = vio_load_le16(&ring[(uint16_t)(next + i) & mask]);
 
 		buffers[i].head = head;
-		__builtin_prefetch(&q->desc[head & (q->size - 1u)]);
+		__builtin_prefetch(&desc[head & mask]);
 	}
-	return split_take(q, buffers, count);
+	return q->in_order ? split_take(q, buffers, count, true) : split_take(q, buffers, count, false);
 }
 
 /* Writes the used element at `index` of a buffer. */

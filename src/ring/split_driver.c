@@ -99,17 +99,12 @@ static inline int split_add(struct vio_drvq *q, const struct vio_sg *sg, unsigne
 	return 0;
 }
 
-int vio_drvq_split_add(struct vio_drvq *q, const struct vio_sg *sg, unsigned readable, unsigned writable,
-		       void *token)
-{
-	return split_add(q, sg, readable, writable, token);
-}
-
 /*
  * The common way for many: adds buffers of one element as long as nothing else comes; how many. It keeps
  * what it needs of the queue in registers, which a compiler can't do across stores to the ring.
  */
-static unsigned split_add_singles(struct vio_drvq *q, const struct vio_drvq_buffer *buffers, unsigned count)
+static inline unsigned split_add_singles(struct vio_drvq *q, const struct vio_drvq_buffer *buffers,
+					 unsigned count)
 {
 	const unsigned mask = split_mask(q);
 	struct virtq_desc *const desc = q->desc;
@@ -142,6 +137,16 @@ static unsigned split_add_singles(struct vio_drvq *q, const struct vio_drvq_buff
 	q->free_count = (uint16_t)(q->free_count - i);
 	q->in_flight = (uint16_t)(q->in_flight + i);
 	return i;
+}
+
+int vio_drvq_split_add(struct vio_drvq *q, const struct vio_sg *sg, unsigned readable, unsigned writable,
+		       void *token)
+{
+	const struct vio_drvq_buffer buffer = { sg, readable, writable, token };
+
+	if (split_add_singles(q, &buffer, 1))
+		return 0;
+	return split_add(q, sg, readable, writable, token);
 }
 
 int vio_drvq_split_add_many(struct vio_drvq *q, const struct vio_drvq_buffer *buffers, unsigned count)
