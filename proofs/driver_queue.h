@@ -88,9 +88,10 @@ static void driver_get_check(struct vio_drvq *q, const struct vio_drvq *before,
 			which = i;
 		}
 	if (!token) {
-		__CPROVER_assert(!gone && q->free_count == before->free_count && q->in_flight == before->in_flight &&
-					 q->used_next == before->used_next && q->free_head == before->free_head,
-				 "nothing came back, nothing changed");
+		__CPROVER_assert(
+			!gone && q->free_count == before->free_count && q->in_flight == before->in_flight &&
+				q->used_next == before->used_next && q->free_head == before->free_head,
+			"nothing came back, nothing changed");
 		return;
 	}
 	__CPROVER_assert(!vio_drvq_broken(q), "no fault and a buffer");
@@ -121,11 +122,13 @@ static bool driver_add_check(struct vio_drvq *q, const struct vio_drvq *before,
 	if (error) {
 		__CPROVER_assert(error == -VIO_EINVAL || error == -VIO_ENOSPC, "a code that says why");
 		__CPROVER_assert(q->avail_next == before->avail_next && q->in_flight == before->in_flight &&
-					 q->free_count == before->free_count && q->free_head == before->free_head,
+					 q->free_count == before->free_count &&
+					 q->free_head == before->free_head,
 				 "nothing was added, nothing changed");
 		return false;
 	}
-	__CPROVER_assert(q->in_flight == before->in_flight + 1 && q->free_count < before->free_count, "one more");
+	__CPROVER_assert(q->in_flight == before->in_flight + 1 && q->free_count < before->free_count,
+			 "one more");
 	return true;
 }
 

@@ -14,7 +14,8 @@
  * cbmc: --unwind 3
  * mutant: src/ring/packed_device.c: q->entries + count >= q->size => q->entries + count > q->size
  * mutant: src/ring/packed_device.c: at < table.entries; at++ => at <= table.entries; at++
- * mutant: src/ring/packed_device.c: if (!packed_available(position, d->flags)) => if (packed_offset(position) == q->size)
+ * mutant: src/ring/packed_device.c: if (!packed_available(position, d->flags)) => \
+ *   if (packed_offset(position) == q->size)
  * mutant: src/ring/packed_device.c: position = packed_advance(position, 1, q->size); => position++;
  * mutant: src/ring/packed_device.c: e = walk_load_packed(table.host + 16ull * at); => \
  *   walk_load_packed(table.host + 16ull * at); e = walk_load_packed(table.host + 16ull * at);
@@ -22,15 +23,19 @@
  */
 #include "device_queue.h"
 
-#define PACKED_WALK_LOOP(n)                                                                                         \
-	LOOP_ROUND(n, (position = nondet_u16(), count = nondet_unsigned(), *d = any_descriptor(), walk_any(&walk), \
-		       round_any(q)),                                                                               \
-		   count <= (unsigned)q->size - q->entries && packed_offset(position) < q->size &&                  \
-			   packed_available(position, d->flags) && walk_legal(&walk) && round_legal(q, true),       \
+#define SIZE_PROVEN 256
+
+#define PACKED_WALK_LOOP(n)                                                                        \
+	LOOP_ROUND(n,                                                                              \
+		   (position = nondet_u16(), count = nondet_unsigned(), *d = any_descriptor(),     \
+		    walk_any(&walk), round_any(q)),                                                \
+		   count <= (unsigned)q->size - q->entries && packed_offset(position) < q->size && \
+			   packed_available(position, d->flags) && walk_legal(&walk) &&            \
+			   round_legal(q, true),                                                   \
 		   (unsigned)q->size - count)
 
-#define PACKED_TABLE_LOOP(n)                                                                                        \
-	LOOP_ROUND(n, (at = nondet_unsigned(), walk_any(&walk), round_any(q)),                                     \
+#define PACKED_TABLE_LOOP(n)                                                   \
+	LOOP_ROUND(n, (at = nondet_unsigned(), walk_any(&walk), round_any(q)), \
 		   at < table.entries && walk_legal(&walk) && round_legal(q, false), table.entries - at)
 
 #include "src/ring/packed_device.c"
@@ -51,7 +56,7 @@ static void pop(bool order)
 	struct vio_buf buf;
 	bool got;
 
-	queue_make(&q, true, VIRTQ_SIZE_MAX);
+	queue_make(&q, true, SIZE_PROVEN);
 	if (order)
 		queue_make_in_order(&q);
 	else
@@ -61,7 +66,8 @@ static void pop(bool order)
 	got = vio_packed_pop(&q, &buf);
 	queue_check(&q, &before, &buf, got);
 	if (got)
-		__CPROVER_assert(q.avail_next == packed_advance(before.avail_next, buf.entries, q.size), "so far");
+		__CPROVER_assert(q.avail_next == packed_advance(before.avail_next, buf.entries, q.size),
+				 "so far");
 }
 
 void any_order(void)

@@ -69,8 +69,9 @@ static bool row_whole(const struct vio_drvq *q)
 	for (i = 0; i < q->size; i++)
 		if (q->shadow[i].token && !head[i])
 			return false;
-	return !q->batch_left || (q->batch_last < q->size && q->shadow[q->batch_last].token &&
-				  !is_hidden(q, q->batch_last) && q->batch_length <= q->shadow[q->batch_last].writable);
+	return !q->batch_left ||
+	       (q->batch_last < q->size && q->shadow[q->batch_last].token && !is_hidden(q, q->batch_last) &&
+		q->batch_length <= q->shadow[q->batch_last].writable);
 }
 
 static bool whole(const struct vio_drvq *q)

@@ -15,8 +15,10 @@
  * mutant: src/ring/split_device.c: if (e.link >= table.entries) => if (e.link >= q->size)
  * mutant: src/ring/split_device.c: visited < size; visited++ => visited < size; visited += d.len & 1
  * mutant: src/ring/split_device.c: visited < table.entries; visited++ => visited < table.entries; at = 0
- * mutant: src/ring/split_device.c: d = walk_load_split(&q->desc[head]); => d = walk_load_split(&q->desc[head]); q->avail_next++;
- * mutant: src/ring/split_device.c: d = walk_load_split(&desc[at]); => walk_load_split(&desc[at]); d = walk_load_split(&desc[at]);
+ * mutant: src/ring/split_device.c: d = walk_load_split(&q->desc[head]); => \
+ *   d = walk_load_split(&q->desc[head]); q->avail_next++;
+ * mutant: src/ring/split_device.c: d = walk_load_split(&desc[at]); => \
+ *   walk_load_split(&desc[at]); d = walk_load_split(&desc[at]);
  */
 #include "device_queue.h"
 
