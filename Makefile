@@ -41,6 +41,14 @@ proofs:  ## prove the rings and the resolver with model checkers, and show that 
 	@scripts/setup proofs
 	@proofs/run
 
+bench-ring:  ## measure the rings beside the kernel's, interleaved on two cores, and print ratios
+	@scripts/setup build bench
+	@scripts/bench-ring
+
+coverage:  ## print what the tests run of src/ring and src/memory, and fail below the goals
+	@scripts/setup build coverage
+	@scripts/coverage
+
 clauses:  ## bring docs/conformance.tsv up to date and print the coverage of the standard
 	@scripts/clauses update
 	@scripts/clauses report
@@ -54,4 +62,4 @@ clean:  ## remove build/
 help:  ## list these targets
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 12
 
-.PHONY: all demo check check-all install fuzz proofs clauses format clean help
+.PHONY: all demo check check-all install fuzz proofs bench-ring coverage clauses format clean help

@@ -10,8 +10,10 @@
  * mutant: src/ring/split.h: return (uint16_t)(now - event - 1) => return (now - event - 1)
  * mutant: src/ring/packed.h: size && left && left => size && left
  * mutant: src/ring/packed.h: if (offset < size) => if (offset <= size)
- * mutant: src/ring/packed.h: (offset - size) | (~position & PVIRTQ_WRAP) => (offset - size) | (position & PVIRTQ_WRAP)
- * mutant: src/ring/packed.h: (offset + size - count) | (~position & PVIRTQ_WRAP) => (offset + size - count) | (position & PVIRTQ_WRAP)
+ * mutant: src/ring/packed.h: (offset - size) | (~position & PVIRTQ_WRAP) => \
+ *   (offset - size) | (position & PVIRTQ_WRAP)
+ * mutant: src/ring/packed.h: (offset + size - count) | (~position & PVIRTQ_WRAP) => \
+ *   (offset + size - count) | (position & PVIRTQ_WRAP)
  * mutant: src/ring/packed.h: (from & PVIRTQ_WRAP ? size : 0u) => (0u)
  */
 #include "src/ring/split.h"

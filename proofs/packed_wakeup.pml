@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The same as split_wakeup for the packed ring: both roles sleep and wake each other, by flags alone and by
- * descriptor position (EVENT_IDX), on processors with store buffers. Positions run over two laps of the ring,
- * which is what an offset and a wrap counter are. The steps are those of vio_drvq_kick_prepare(), vio_drvq_get()
- * and enable_cb() in packed_driver.c, and of pop, vio_devq_enable_kick() and vio_devq_notify() in packed_device.c.
+ * The same as split_wakeup for the packed ring: both roles sleep and wake each other, by flags alone
+ * and by descriptor position (EVENT_IDX), on processors with store buffers. Positions run over two
+ * laps of the ring, which is what an offset and a wrap counter are. The steps are those of
+ * vio_drvq_kick_prepare(), vio_drvq_get() and enable_cb() in packed_driver.c, and of pop,
+ * vio_devq_enable_kick() and vio_devq_notify() in packed_device.c.
  *
  * mutant: model: barrier(to_device, kick_prepare) => skip
  * mutant: model: barrier(to_device, enable_cb) => skip

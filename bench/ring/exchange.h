@@ -100,8 +100,8 @@ struct bench_device {
 	void (*stop)(void *state);
 	/* Takes up to `max`, gives them back, tells; adds what it saw to *sum; -1: a fault. */
 	int (*serve)(void *state, unsigned max, uint64_t *sum);
-	void (*poll)(
-		void *state); /* it will never sleep; one that finds nothing does otherwise, and asked for a kick */
+	/* It will never sleep. Else serve() asks for a kick before it says 0. */
+	void (*poll)(void *state);
 };
 
 extern const struct bench_driver bench_floor_driver;
@@ -130,7 +130,7 @@ double bench_exchange(const struct bench_case *c, const struct bench_cores *core
 /* What nothing can be better than: ns for a round trip of a cache line or of two eventfds. */
 double bench_limit(bool sleeping, const struct bench_cores *cores, uint64_t count, const char **why);
 
-/* For whoever measures: pins the thread (-1: leaves it where it is), and makes it run before others. */
+/* For whoever measures: pins the thread (-1: leaves it where it is), lets it run before others. */
 void bench_settle(int core, bool realtime);
 uint64_t bench_now_ns(void);
 

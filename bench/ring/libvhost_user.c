@@ -98,10 +98,8 @@ static int device_serve(void *state, unsigned max, uint64_t *sum)
 		vu_queue_fill(dev, q, e, 0, count);
 		free(e);
 	}
-	if (count) {
+	if (count)
 		vu_queue_flush(dev, q, count);
-		vu_queue_notify(dev, q);
-	}
 	return (int)count;
 }
 

@@ -96,9 +96,9 @@ bool report_plot(const struct result *results, unsigned count, const char *file)
 		return false;
 	fprintf(f,
 		"<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"%d\" height=\"%u\" "
-		"font-family=\"sans-serif\" font-size=\"11\">\n<rect width=\"100%%\" height=\"100%%\" fill=\"white\"/>\n"
-		"<text x=\"%d\" y=\"14\" font-size=\"13\">ns per buffer: medians, and from quartile to quartile"
-		"</text>\n",
+		"font-family=\"sans-serif\" font-size=\"11\">\n"
+		"<rect width=\"100%%\" height=\"100%%\" fill=\"white\"/>\n"
+		"<text x=\"%d\" y=\"14\" font-size=\"13\">ns per buffer: medians and quartiles</text>\n",
 		LEFT + WIDTH + 70, TOP + count * ROW + 10, LEFT);
 	for (i = 0, power = 1; i <= 5; i++, power *= 10) {
 		fprintf(f, "<path d=\"M%d %dV%u\" stroke=\"#ddd\"/>\n", LEFT + (int)i * WIDTH / 5, TOP,

@@ -296,6 +296,16 @@ void vio_devq_notify(struct vio_devq *q)
 		vio_split_notify(q);
 }
 
+void vio_devq_publish(struct vio_devq *q)
+{
+	if (!is_live(q))
+		return;
+	if (IS_PACKED(q))
+		vio_packed_publish(q);
+	else
+		vio_split_publish(q);
+}
+
 void vio_devq_unpop(struct vio_devq *q, const struct vio_buf *buf)
 {
 	if (!devq_holds(q, buf))

@@ -103,6 +103,12 @@ static inline unsigned vio_drvq_room_for(const struct vio_drvq *q, unsigned coun
 	return VIO_CONFIG_INDIRECT && count > 1 && count <= q->indirect_max ? 1 : count;
 }
 
+/* A buffer of one element, with nothing to complain of. */
+static inline bool vio_drvq_is_single(const struct vio_drvq_buffer *b)
+{
+	return b->readable <= 1 && b->readable + b->writable == 1 && b->token && b->sg->length;
+}
+
 #define VIO_DRVQ_BUFFER_BYTES_MAX (UINT64_C(1) << 32)
 
 /* Whether the buffer can be added now: 0 or what vio_drvq_add() says; *writable_bytes is set. */

@@ -274,14 +274,68 @@ void vio_packed_push(struct vio_devq *q, const struct vio_buf *buf, uint32_t wri
 	packed_give(q, buf, written);
 }
 
+/* Not in order, and with what is needed of the queue where a compiler knows that no store changes it. */
+static void packed_push_plain(struct vio_devq *q, const struct vio_buf *buffers, const uint32_t *written,
+			      unsigned count)
+{
+	struct pvirtq_desc *const ring = q->ring;
+	const uint32_t generation = q->generation;
+	const uint16_t size = q->size, visible = q->used_visible;
+	uint16_t *const slots = q->slots;
+	uint8_t *const busy = q->busy;
+	uint16_t next = q->used_next, in_flight = q->in_flight, entries = q->entries;
+	unsigned i;
+
+	for (i = 0; i < count; i++) {
+		const struct vio_buf *buf = &buffers[i];
+		const uint32_t length = devq_written(buf, written[i]);
+		const uint64_t flags = packed_used_flags(next) | (length ? VIRTQ_DESC_F_WRITE : 0u);
+		const uint64_t rest = flags << 48 | (uint64_t)buf->head << 32 | length;
+
+		if (buf->generation != generation)
+			continue;
+		busy[buf->head] = 0;
+		in_flight--;
+		slots[size - 1u - in_flight] = buf->slot;
+		entries = (uint16_t)(entries - buf->entries);
+		if (next == visible)
+			q->used_first = rest;
+		else
+			vio_store_fields64(&ring[packed_offset(next)].len, rest);
+		next = packed_advance(next, buf->entries, size);
+	}
+	q->used_next = next;
+	q->in_flight = in_flight;
+	q->entries = entries;
+}
+
 void vio_packed_push_many(struct vio_devq *q, const struct vio_buf *buffers, const uint32_t *written,
 			  unsigned count)
 {
 	unsigned i;
 
+	if (!q->in_order) {
+		packed_push_plain(q, buffers, written, count);
+		return;
+	}
 	for (i = 0; i < count; i++)
 		if (devq_holds(q, &buffers[i]))
 			packed_give(q, &buffers[i], written[i]);
+}
+
+bool vio_packed_publish(struct vio_devq *q)
+{
+	const uint16_t before = q->used_visible;
+
+	if (q->in_order)
+		packed_show_runs(q, true);
+	if (before == q->used_next)
+		return false;
+	/* Pairs with the acquire of the flags by the driver: later entries and payload before them. */
+	vio_store_release_fields64(&q->ring[packed_offset(before)].len,
+				   q->used_first); /* spec: DEV-PACKED-006 */
+	q->used_visible = q->used_next;
+	return true;
 }
 
 void vio_packed_notify(struct vio_devq *q)
@@ -290,14 +344,8 @@ void vio_packed_notify(struct vio_devq *q)
 	uint32_t event;
 	uint16_t flags;
 
-	if (q->in_order)
-		packed_show_runs(q, true);
-	if (before == q->used_next)
+	if (!vio_packed_publish(q))
 		return;
-	/* Pairs with the acquire of the flags by the driver: later entries and payload before them. */
-	vio_store_release_fields64(&q->ring[packed_offset(before)].len,
-				   q->used_first); /* spec: DEV-PACKED-006 */
-	q->used_visible = q->used_next;
 	/* Pairs with the one in vio_drvq_enable_cb(): it sees the flags or we see that it wants to hear. */
 	vio_full_barrier();
 	event = vio_load_fields32(q->driver_event);

@@ -124,17 +124,65 @@ int vio_drvq_packed_add(struct vio_drvq *q, const struct vio_sg *sg, unsigned re
 	return packed_add(q, sg, readable, writable, token);
 }
 
+/*
+ * The common way for many: adds buffers of one element as long as nothing else comes; how many. It keeps
+ * what it needs of the queue in registers, which a compiler can't do across stores to the ring.
+ */
+static unsigned packed_add_singles(struct vio_drvq *q, const struct vio_drvq_buffer *buffers, unsigned count)
+{
+	const uint16_t size = q->size, visible = q->avail_visible;
+	const bool in_order = vio_drvq_in_order(q);
+	const uint64_t shows = q->shows;
+	struct pvirtq_desc *const ring = q->packed_desc;
+	struct vio_drvq_shadow *const shadow = q->shadow;
+	uint16_t position = q->avail_next, id = q->free_head;
+	unsigned i;
+
+	if (vio_drvq_broken(q))
+		return 0;
+	if (count > q->free_count)
+		count = q->free_count;
+	for (i = 0; i < count && vio_drvq_is_single(&buffers[i]); i++) {
+		const struct vio_sg *sg = buffers[i].sg;
+		const unsigned at = packed_offset(position), writable = buffers[i].writable;
+		const uint64_t name = in_order ? at : id;
+		const uint64_t flags = packed_avail_flags(position) | writable * VIRTQ_DESC_F_WRITE;
+		const uint64_t rest = sg->length | name << 32 | flags << 48;
+		struct vio_drvq_shadow *of = &shadow[name];
+
+		id = of->next;
+		of->token = buffers[i].token;
+		of->writable = writable ? sg->length : 0;
+		of->count = 1;
+		of->shows = shows;
+		vio_store_le64(&ring[at].addr, sg->addr.raw);
+		if (position == visible)
+			q->first_rest = rest;
+		else
+			vio_store_fields64(&ring[at].len, rest);
+		position = packed_advance(position, 1, size);
+	}
+	if (!in_order)
+		q->free_head = id;
+	q->avail_next = position;
+	q->free_count = (uint16_t)(q->free_count - i);
+	q->in_flight = (uint16_t)(q->in_flight + i);
+	return i;
+}
+
 int vio_drvq_packed_add_many(struct vio_drvq *q, const struct vio_drvq_buffer *buffers, unsigned count)
 {
 	unsigned i;
 	int error;
 
-	for (i = 0; i < count; i++) {
+	for (i = packed_add_singles(q, buffers, count); i < count;
+	     i += packed_add_singles(q, &buffers[i], count - i)) {
 		const struct vio_drvq_buffer *b = &buffers[i];
 
 		error = packed_add(q, b->sg, b->readable, b->writable, b->token);
 		if (error)
 			return i ? (int)i : error;
+		i++;
 	}
 	return (int)count;
 }
@@ -207,6 +255,16 @@ bool vio_drvq_packed_enable_cb(struct vio_drvq *q, bool delayed)
 	return !vio_drvq_packed_pending(q);
 }
 
+/* Nothing was found: asks for the next interrupt if that is wanted; true when one has to look again. */
+static bool packed_asked(struct vio_drvq *q)
+{
+	/* As long as it stands at the same place, the device was asked and the barrier was had. */
+	if (!vio_drvq_asks(q) || q->event == q->used_next)
+		return false;
+	packed_ask(q, q->used_next);
+	return true;
+}
+
 /*
  * Whether there is something to take, whose rest is *rest but within a batch. With `ask`, asks for
  * the next interrupt when there is nothing, and looks once more.
@@ -215,11 +273,7 @@ static inline bool packed_any(struct vio_drvq *q, bool ask, uint64_t *rest)
 {
 	if (q->batch_left || packed_look(q, rest))
 		return true;
-	/* As long as it stands at the same place, the device was asked and the barrier was had. */
-	if (!ask || !vio_drvq_asks(q) || q->event == q->used_next)
-		return false;
-	packed_ask(q, q->used_next);
-	return packed_look(q, rest);
+	return ask && packed_asked(q) && packed_look(q, rest);
 }
 
 /* Whether a buffer in flight was shown to the device. */
@@ -300,19 +354,99 @@ void *vio_drvq_packed_get(struct vio_drvq *q, uint32_t *written, bool ask)
 	return packed_take(q, rest, written);
 }
 
-unsigned vio_drvq_packed_get_many(struct vio_drvq *q, void **tokens, uint32_t *written, unsigned max)
+/* What the common way of getting many needs, kept where a compiler knows that no store changes it. */
+struct packed_getter {
+	struct pvirtq_desc *ring;
+	struct vio_drvq_shadow *shadow;
+	uint64_t shows;
+	uint16_t size, next, head, freed, buffers;
+	bool all_shown;
+};
+
+static inline struct packed_getter packed_getter(const struct vio_drvq *q)
+{
+	return (struct packed_getter){ .ring = q->packed_desc,
+				       .shadow = q->shadow,
+				       .shows = q->shows,
+				       .size = q->size,
+				       .next = q->used_next,
+				       .head = q->free_head,
+				       .all_shown = q->avail_visible == q->avail_next };
+}
+
+static inline void packed_got(struct vio_drvq *q, const struct packed_getter *g)
+{
+	q->used_next = g->next;
+	q->free_head = g->head;
+	q->free_count = (uint16_t)(q->free_count + g->freed);
+	q->in_flight = (uint16_t)(q->in_flight - g->buffers);
+}
+
+/* Not in order: gets until there is nothing more; how many. packed_take() judges what isn't plainly right. */
+static unsigned packed_get_plain(struct vio_drvq *q, void **tokens, uint32_t *written, unsigned max)
+{
+	struct packed_getter g = packed_getter(q);
+	unsigned count;
+
+	for (count = 0; count < max; count++) {
+		const uint64_t rest = vio_load_acquire_fields64(&g.ring[packed_offset(g.next)].len);
+		const uint16_t id = (uint16_t)(rest >> 32);
+		struct vio_drvq_shadow *of;
+
+		vio_drvq_after_acquire(q);
+		if ((rest >> 48 & PACKED_STATE_FLAGS) != packed_used_flags(g.next))
+			break;
+		of = &g.shadow[id < g.size ? id : 0];
+		if (__builtin_expect(id >= g.size || !of->token || (!g.all_shown && of->shows == g.shows) ||
+					     (uint32_t)rest > of->writable,
+				     0)) {
+			packed_got(q, &g);
+			tokens[count] = packed_take(q, rest, written ? &written[count] : NULL);
+			if (!tokens[count])
+				return count;
+			g = packed_getter(q);
+			continue;
+		}
+		tokens[count] = of->token;
+		if (written)
+			written[count] = (uint32_t)rest;
+		of->token = NULL;
+		of->next = g.head;
+		g.head = id;
+		g.freed = (uint16_t)(g.freed + of->count);
+		g.buffers++;
+		g.next = packed_advance(g.next, of->count, g.size);
+	}
+	packed_got(q, &g);
+	return count;
+}
+
+static unsigned packed_get_in_order(struct vio_drvq *q, void **tokens, uint32_t *written, unsigned max)
 {
 	unsigned count = 0;
 	uint64_t rest = 0;
 
-	if (vio_drvq_broken(q))
-		return 0;
 	while (count < max && packed_any(q, true, &rest)) {
-		tokens[count] = packed_take(q, rest, written ? &written[count] : NULL);
+		tokens[count] = packed_take_in_order(q, rest, written ? &written[count] : NULL);
 		if (!tokens[count])
 			break;
 		count++;
 	}
+	return count;
+}
+
+unsigned vio_drvq_packed_get_many(struct vio_drvq *q, void **tokens, uint32_t *written, unsigned max)
+{
+	unsigned count = 0;
+
+	if (vio_drvq_broken(q))
+		return 0;
+	if (vio_drvq_in_order(q))
+		return packed_get_in_order(q, tokens, written, max);
+	/* Ends: what was asked is asked once for each place, and places are passed by what comes back. */
+	do {
+		count += packed_get_plain(q, &tokens[count], written ? &written[count] : NULL, max - count);
+	} while (count < max && !vio_drvq_broken(q) && packed_asked(q));
 	return count;
 }
 

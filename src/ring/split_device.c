@@ -175,12 +175,42 @@ bool vio_split_pop(struct vio_devq *q, struct vio_buf *buf)
 	return true;
 }
 
+/* Out of line, where the way of single descriptors is to keep all registers. */
+static __attribute__((noinline)) bool split_walk_apart(struct vio_devq *q, struct walk *walk,
+						       struct descriptor d, uint16_t head)
+{
+	struct walk lent = *walk;
+	bool whole = split_walk(q, &lent, d, head);
+
+	*walk = lent;
+	return whole;
+}
+
+/* The same where others were taken that aren't in the queue yet. */
+static inline bool split_take_chain_next(struct vio_devq *q, struct taker *taker, struct vio_buf *buf,
+					 struct descriptor d, uint16_t head)
+{
+	const uint16_t slot = taker->in_order ? q->order_next : taker->slots[-1];
+	const unsigned hint = q->mem_hint;
+	struct walk walk = walk_begin(q, slot);
+
+	if (!split_walk_apart(q, &walk, d, head))
+		return false;
+	if (q->mem_hint != hint)
+		taker->region = mem_region_last(q->mem, q->mem_hint);
+	devq_take_walked_next(q, taker, buf, &walk, head, slot);
+	return true;
+}
+
 /* Takes `count` buffers, whose heads are in them and are covered by the driver's index. */
-static unsigned split_take(struct vio_devq *q, struct vio_buf *buffers, unsigned count)
+static inline __attribute__((always_inline)) unsigned split_take(struct vio_devq *q, struct vio_buf *buffers,
+								 unsigned count, bool in_order)
 {
 	const struct virtq_desc *desc = q->desc;
 	struct taker taker = devq_taker(q);
 	unsigned i;
+
+	taker.in_order = in_order; /* which the compiler knows */
 
 	for (i = 0; i < count; i++) {
 		const uint16_t head = buffers[i].head;
@@ -197,11 +227,8 @@ static unsigned split_take(struct vio_devq *q, struct vio_buf *buffers, unsigned
 					 head);
 			continue;
 		}
-		q->avail_next = (uint16_t)(q->avail_next + taker.taken);
-		devq_taken(q, &taker);
-		if (!split_take_chain(q, &buffers[i], d, head))
-			return i;
-		taker = devq_taker(q);
+		if (!split_take_chain_next(q, &taker, &buffers[i], d, head))
+			break;
 	}
 	q->avail_next = (uint16_t)(q->avail_next + taker.taken);
 	devq_taken(q, &taker);
@@ -210,6 +237,10 @@ static unsigned split_take(struct vio_devq *q, struct vio_buf *buffers, unsigned
 
 unsigned vio_split_pop_many(struct vio_devq *q, struct vio_buf *buffers, unsigned max)
 {
+	const struct virtq_desc *desc = q->desc;
+	const vio_le16 *ring = q->avail->ring;
+	const uint16_t next = q->avail_next;
+	const unsigned mask = q->size - 1u;
 	unsigned i, count;
 
 	if (max > q->budget)
@@ -223,12 +254,12 @@ unsigned vio_split_pop_many(struct vio_devq *q, struct vio_buf *buffers, unsigne
 		count = max;
 	/* The heads first, so that all their descriptors are on the way while the first is looked at. */
 	for (i = 0; i < count; i++) {
-		const uint16_t head = split_head(q, (uint16_t)(q->avail_next + i));
+		const uint16_t head = vio_load_le16(&ring[(uint16_t)(next + i) & mask]);
 
 		buffers[i].head = head;
-		__builtin_prefetch(&q->desc[head & (q->size - 1u)]);
+		__builtin_prefetch(&desc[head & mask]);
 	}
-	return split_take(q, buffers, count);
+	return q->in_order ? split_take(q, buffers, count, true) : split_take(q, buffers, count, false);
 }
 
 /* Writes the used element at `index` of a buffer. */
@@ -310,18 +341,25 @@ static bool split_ran_empty(const struct vio_devq *q)
 	return q->notify_on_empty && !q->in_flight && vio_load_le16(&q->avail->idx) == q->avail_next;
 }
 
+bool vio_split_publish(struct vio_devq *q)
+{
+	if (q->in_order)
+		split_show_runs(q, true);
+	if (q->used_visible == q->used_next)
+		return false;
+	/* Pairs with the acquire in split_used_idx() of the driver: entries and payload before idx. */
+	vio_store_release_le16(&q->used->idx, q->used_next); /* spec: DEV-SPLIT-014 */
+	q->used_visible = q->used_next;
+	return true;
+}
+
 void vio_split_notify(struct vio_devq *q)
 {
 	const uint16_t before = q->used_visible;
 	bool wanted;
 
-	if (q->in_order)
-		split_show_runs(q, true);
-	if (before == q->used_next)
+	if (!vio_split_publish(q))
 		return;
-	/* Pairs with the acquire in used_refresh() of the driver: entries and payload before idx. */
-	vio_store_release_le16(&q->used->idx, q->used_next); /* spec: DEV-SPLIT-014 */
-	q->used_visible = q->used_next;
 	/* Pairs with the one in vio_drvq_enable_cb(): either it sees idx or we see that it wants to hear. */
 	vio_full_barrier();
 	if (q->event_idx) /* spec: DEV-SPLIT-010 DEV-SPLIT-011 DEV-SPLIT-012 */

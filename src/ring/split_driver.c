@@ -97,9 +97,53 @@ static inline int split_add(struct vio_drvq *q, const struct vio_sg *sg, unsigne
 	return 0;
 }
 
+/*
+ * The common way for many: adds buffers of one element as long as nothing else comes; how many. It keeps
+ * what it needs of the queue in registers, which a compiler can't do across stores to the ring.
+ */
+static inline unsigned split_add_singles(struct vio_drvq *q, const struct vio_drvq_buffer *buffers,
+					 unsigned count)
+{
+	const unsigned mask = split_mask(q);
+	struct virtq_desc *const desc = q->desc;
+	struct virtq_avail *const avail = q->avail;
+	struct vio_drvq_shadow *const shadow = q->shadow;
+	uint16_t head = q->free_head, next = q->avail_next;
+	unsigned i;
+
+	if (vio_drvq_broken(q))
+		return 0;
+	if (count > q->free_count)
+		count = q->free_count;
+	for (i = 0; i < count && vio_drvq_is_single(&buffers[i]); i++) {
+		const struct vio_sg *sg = buffers[i].sg;
+		const unsigned writable = buffers[i].writable, slot = next & mask;
+		struct vio_drvq_shadow *of = &shadow[head];
+
+		split_store(&desc[head], sg, writable * VIRTQ_DESC_F_WRITE, 0);
+		vio_store_le16(&avail->ring[slot], head);
+		of->token = buffers[i].token;
+		of->writable = writable ? sg->length : 0;
+		of->count = 1;
+		of->split.last = head;
+		of->split.avail_idx = next++;
+		shadow[slot].split.ring = head;
+		head = of->next;
+	}
+	q->free_head = head;
+	q->avail_next = next;
+	q->free_count = (uint16_t)(q->free_count - i);
+	q->in_flight = (uint16_t)(q->in_flight + i);
+	return i;
+}
+
 int vio_drvq_split_add(struct vio_drvq *q, const struct vio_sg *sg, unsigned readable, unsigned writable,
 		       void *token)
 {
+	const struct vio_drvq_buffer buffer = { sg, readable, writable, token };
+
+	if (split_add_singles(q, &buffer, 1))
+		return 0;
 	return split_add(q, sg, readable, writable, token);
 }
 
@@ -108,12 +152,14 @@ int vio_drvq_split_add_many(struct vio_drvq *q, const struct vio_drvq_buffer *bu
 	unsigned i;
 	int error;
 
-	for (i = 0; i < count; i++) {
+	for (i = split_add_singles(q, buffers, count); i < count;
+	     i += split_add_singles(q, &buffers[i], count - i)) {
 		const struct vio_drvq_buffer *b = &buffers[i];
 
 		error = split_add(q, b->sg, b->readable, b->writable, b->token);
 		if (error)
 			return i ? (int)i : error;
+		i++;
 	}
 	return (int)count;
 }
@@ -240,6 +286,20 @@ static inline void *split_retire(struct vio_drvq *q, uint16_t head)
 	return vio_drvq_retire(q, shadow);
 }
 
+/* Whether what a used element says can be true. */
+static inline bool split_judge_used(struct vio_drvq *q, uint32_t slot, uint32_t id, uint32_t *length)
+{
+	if (id >= q->size) {
+		vio_drvq_fault(q, VIO_FAULT_USED_ID, slot, id); /* hostile: B1 B2 */
+		return false;
+	}
+	if (!q->shadow[id].token || !split_shown(q, (uint16_t)id)) { /* hostile: B3 B4 B5 B7 */
+		vio_drvq_fault(q, VIO_FAULT_USED_NOT_IN_FLIGHT, slot, id);
+		return false;
+	}
+	return vio_drvq_length_legal(q, q->shadow[id].writable, slot, length);
+}
+
 /* What the next used element says, if it can be true. */
 static inline bool split_read_used(struct vio_drvq *q, uint16_t *head, uint32_t *length)
 {
@@ -247,12 +307,8 @@ static inline bool split_read_used(struct vio_drvq *q, uint16_t *head, uint32_t 
 	uint32_t id = vio_load_le32(&q->used->ring[slot].id);
 
 	*length = vio_load_le32(&q->used->ring[slot].len);
-	if (id >= q->size)
-		return vio_drvq_fault(q, VIO_FAULT_USED_ID, slot, id); /* hostile: B1 B2 */
 	*head = (uint16_t)id;
-	if (!q->shadow[id].token || !split_shown(q, *head)) /* hostile: B3 B4 B5 B7 */
-		return vio_drvq_fault(q, VIO_FAULT_USED_NOT_IN_FLIGHT, slot, id);
-	return vio_drvq_length_legal(q, q->shadow[id].writable, slot, length);
+	return split_judge_used(q, slot, id, length);
 }
 
 /* The element stands for all buffers up to the one that it names, as long as idx goes that far. */
@@ -308,17 +364,71 @@ void *vio_drvq_split_get(struct vio_drvq *q, uint32_t *written, bool ask)
 	return split_take(q, written);
 }
 
+/*
+ * Not in order: gets those that used_seen covers, up to `max`; how many, fewer only after a fault. What it
+ * needs of the queue is kept where a compiler knows that no store changes it.
+ */
+static unsigned split_get_plain(struct vio_drvq *q, void **tokens, uint32_t *written, unsigned max)
+{
+	const struct virtq_used *const used = q->used;
+	struct vio_drvq_shadow *const shadow = q->shadow;
+	const uint16_t visible = q->avail_visible, hidden = (uint16_t)(q->avail_next - visible);
+	const unsigned size = q->size, mask = size - 1;
+	uint16_t next = q->used_next, free_head = q->free_head;
+	unsigned freed = 0, count;
+
+	for (count = 0; count < max; count++, next++) {
+		const uint32_t id = vio_load_le32(&used->ring[next & mask].id);
+		uint32_t length = vio_load_le32(&used->ring[next & mask].len);
+		struct vio_drvq_shadow *of = &shadow[id < size ? id : 0];
+
+		/* Plainly right, or right after all: what stands between is what split_shown() says. */
+		if (__builtin_expect(id >= size || !of->token || length > of->writable ||
+					     (uint16_t)(of->split.avail_idx - visible) < hidden,
+				     0) &&
+		    !split_judge_used(q, next & mask, id, &length))
+			break;
+		tokens[count] = of->token;
+		if (written)
+			written[count] = length; /* spec: DRV-SPLIT-017 */
+		of->token = NULL;
+		shadow[of->split.last].next = free_head;
+		free_head = (uint16_t)id;
+		freed += of->count;
+	}
+	q->used_next = next;
+	q->free_head = free_head;
+	q->free_count = (uint16_t)(q->free_count + freed);
+	q->in_flight = (uint16_t)(q->in_flight - count);
+	return count;
+}
+
+static unsigned split_get_in_order(struct vio_drvq *q, void **tokens, uint32_t *written, unsigned max)
+{
+	unsigned count;
+
+	for (count = 0; count < max && split_any_or_ask(q); count++) {
+		tokens[count] = split_take_in_order(q, written ? &written[count] : NULL);
+		if (!tokens[count])
+			break;
+	}
+	return count;
+}
+
 unsigned vio_drvq_split_get_many(struct vio_drvq *q, void **tokens, uint32_t *written, unsigned max)
 {
 	unsigned count = 0;
 
 	if (vio_drvq_broken(q))
 		return 0;
-	while (count < max && split_any_or_ask(q)) {
-		tokens[count] = split_take(q, written ? &written[count] : NULL);
-		if (!tokens[count])
-			break;
-		count++;
+	if (vio_drvq_in_order(q))
+		return split_get_in_order(q, tokens, written, max);
+	/* Ends: each round gets something, or the queue broke and nothing is found any more. */
+	while (count < max && !vio_drvq_broken(q) && split_any_or_ask(q)) {
+		const unsigned seen = (uint16_t)(q->used_seen - q->used_next);
+
+		count += split_get_plain(q, &tokens[count], written ? &written[count] : NULL,
+					 seen < max - count ? seen : max - count);
 	}
 	return count;
 }

@@ -292,6 +292,34 @@ static inline void devq_take_walked(struct vio_devq *q, struct vio_buf *buf, con
 	devq_take(q, buf, name, slot, entries);
 }
 
+/* The same where others were taken that aren't in the queue yet. */
+static inline void devq_take_walked_next(struct vio_devq *q, struct taker *taker, struct vio_buf *buf,
+					 const struct walk *walk, uint16_t name, uint16_t slot)
+{
+	const uint64_t writable_bytes = walk->bytes - walk->readable_bytes;
+
+	if (taker->in_order)
+		devq_order_take(q);
+	else
+		taker->slots--;
+	buf->readable = taker->spans + (size_t)slot * taker->spans_max;
+	buf->writable = walk->writable;
+	buf->readable_count = (uint16_t)(walk->writable - buf->readable);
+	buf->writable_count = (uint16_t)(walk->next - walk->writable);
+	buf->head = name;
+	buf->slot = slot;
+	buf->generation = taker->generation;
+	buf->writable_limit = writable_bytes > UINT32_MAX ? UINT32_MAX : (uint32_t)writable_bytes;
+	buf->readable_bytes = walk->readable_bytes;
+	buf->writable_bytes = writable_bytes;
+	buf->request = taker->requests + (size_t)slot * taker->request_stride;
+	buf->entries = 1;
+	buf->receives = !walk->readable_bytes;
+	buf->truncated = walk->truncated;
+	taker->taken++;
+	taker->busy[name] = 1;
+}
+
 /* Whether what is pushed belongs to this life of the queue and to a driver that can still be served. */
 static inline bool devq_holds(const struct vio_devq *q, const struct vio_buf *buf)
 {
@@ -330,6 +358,7 @@ unsigned vio_split_pop_many(struct vio_devq *q, struct vio_buf *buffers, unsigne
 void vio_split_push(struct vio_devq *q, const struct vio_buf *buf, uint32_t written);
 void vio_split_push_many(struct vio_devq *q, const struct vio_buf *buffers, const uint32_t *written,
 			 unsigned count);
+bool vio_split_publish(struct vio_devq *q); /* there was something to show */
 void vio_split_notify(struct vio_devq *q);
 void vio_split_kicks_ask(struct vio_devq *q);
 void vio_split_kicks_refuse(struct vio_devq *q);
@@ -340,6 +369,7 @@ unsigned vio_packed_pop_many(struct vio_devq *q, struct vio_buf *buffers, unsign
 void vio_packed_push(struct vio_devq *q, const struct vio_buf *buf, uint32_t written);
 void vio_packed_push_many(struct vio_devq *q, const struct vio_buf *buffers, const uint32_t *written,
 			  unsigned count);
+bool vio_packed_publish(struct vio_devq *q); /* there was something to show */
 void vio_packed_notify(struct vio_devq *q);
 void vio_packed_kicks_ask(struct vio_devq *q);
 void vio_packed_kicks_refuse(struct vio_devq *q);

@@ -251,6 +251,51 @@ static void test_many_and_a_bad_chain(void **state)
 	test_world_close(&w);
 }
 
+/* Each bad one behind a good one, which is taken; in order and not. */
+static void offer_bad(struct test_world *w, unsigned which)
+{
+	test_ring_desc(&w->ring, 1, WORLD_FAR, which == 2 ? 8 : 48, F_INDIRECT, 0);
+	test_table_desc(&w->memory, WORLD_FAR, 0, WORLD_LOW, 4, F_NEXT | (which == 3 ? F_INDIRECT : 0), 1);
+	test_table_desc(&w->memory, WORLD_FAR, 1, which == 4 ? WORLD_HOLE : WORLD_LOW, 4, F_NEXT, 2);
+	test_table_desc(&w->memory, WORLD_FAR, 2, WORLD_LOW, 4, 0, 0);
+	if (which == 5) { /* two and three are more than there are in the ring */
+		test_ring_desc(&w->ring, 1, WORLD_LOW, 4, F_NEXT, 2);
+		test_ring_desc(&w->ring, 2, WORLD_LOW, 4, F_NEXT, 3);
+		test_ring_desc(&w->ring, 3, WORLD_FAR, 48, F_INDIRECT, 0);
+	}
+	test_ring_offer(&w->ring, which == 0 ? 4 : which == 1 ? 0 : 1);
+}
+
+static void test_many_and_a_bad_one(void **state)
+{
+	static const enum vio_fault_kind faults[] = { VIO_FAULT_HEAD_RANGE,
+						      VIO_FAULT_HEAD_BUSY,
+						      VIO_FAULT_INDIRECT_LENGTH,
+						      VIO_FAULT_INDIRECT_NESTED,
+						      VIO_FAULT_BUFFER_MEMORY,
+						      VIO_FAULT_CHAIN_LOOP,
+						      VIO_FAULT_NONE };
+	unsigned which, ordered;
+
+	for (ordered = 0; ordered < 2; ordered++)
+		for (which = 0; which < sizeof(faults) / sizeof(faults[0]); which++) {
+			const unsigned good = faults[which] == VIO_FAULT_NONE ? 2 : 1;
+			struct vio_buf bufs[4];
+			struct test_world w;
+
+			test_world_open(&w, 4, 65535, TEST_INDIRECT | (ordered ? TEST_IN_ORDER : 0));
+			single(&w, 0, 4, F_WRITE);
+			offer_bad(&w, which);
+			assert_int_equal(vio_devq_pop_many(&w.q, bufs, 4), good);
+			assert_int_equal(w.q.fault.kind, faults[which]);
+			assert_int_equal(w.q.in_flight, good);
+			assert_int_equal(w.q.avail_next, (uint16_t)(65535 + good));
+			assert_int_equal(bufs[0].writable_bytes, 4);
+			assert_true(good == 1 || bufs[1].readable_bytes == 12);
+			test_world_close(&w);
+		}
+}
+
 /* spec: DEV-BASIC-027 */
 static void test_in_order(void **state)
 {
@@ -363,10 +408,15 @@ static void test_start(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_tables),   cmocka_unit_test(test_faults),
-		cmocka_unit_test(test_sums),     cmocka_unit_test(test_table_goes_away),
-		cmocka_unit_test(test_many),     cmocka_unit_test(test_many_and_a_bad_chain),
-		cmocka_unit_test(test_in_order), cmocka_unit_test(test_notify_on_empty),
+		cmocka_unit_test(test_tables),
+		cmocka_unit_test(test_faults),
+		cmocka_unit_test(test_sums),
+		cmocka_unit_test(test_table_goes_away),
+		cmocka_unit_test(test_many),
+		cmocka_unit_test(test_many_and_a_bad_chain),
+		cmocka_unit_test(test_many_and_a_bad_one),
+		cmocka_unit_test(test_in_order),
+		cmocka_unit_test(test_notify_on_empty),
 		cmocka_unit_test(test_start),
 	};
 
