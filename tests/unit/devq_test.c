@@ -276,7 +276,10 @@ static void test_requests(void **state)
 	test_world_close(&w);
 }
 
-/* More spans than the queue keeps: the first ones, and the very last. hostile: A33, spec: DEV-SPLIT-MAY-001 */
+/*
+ * More spans than the queue keeps: the first ones, and the very last.
+ * hostile: A33, spec: DEV-SPLIT-MAY-001
+ */
 static void test_truncated(void **state)
 {
 	static const unsigned readables[] = { 0, 1, 7, 8, 9, 15, 16 };

@@ -384,8 +384,10 @@ static void test_legacy_lengths(void **state)
 	test_pair_close(&pair);
 }
 
-/* Many at once do what as many calls do, up to the one that doesn't fit or isn't legal. spec: DRV-SPLIT-MAY-003
- * DRV-SPLIT-MAY-005 */
+/*
+ * Many at once do what as many calls do, up to the one that doesn't fit or isn't legal.
+ * spec: DRV-SPLIT-MAY-003 DRV-SPLIT-MAY-005
+ */
 static void test_many(void **state)
 {
 	struct test_pair_config config = { .size = 4, .features = TEST_EVENT };
