@@ -73,6 +73,18 @@ static const struct vio_option boot_options[] = {
 	  .argument = "WORDS",
 	  SETTING(appends),
 	  .help = "words for the kernel's command line; may be repeated" },
+	{ .name = "vmm-option",
+	  .kind = VIO_OPTION_LIST,
+	  .argument = "WORDS",
+	  SETTING(vmm_options),
+	  .help = "words for QEMU's command line; may be repeated" },
+	{ .name = "queues",
+	  .kind = VIO_OPTION_NUMBER,
+	  .argument = "N",
+	  .min = 1,
+	  .max = 256,
+	  SETTING(queues),
+	  .help = "request queues of each disk, and pairs of each network device, in QEMU; by default 1" },
 	{ .name = "timeout",
 	  .kind = VIO_OPTION_NUMBER,
 	  .argument = "SECONDS",
@@ -89,7 +101,7 @@ static const struct vio_option boot_options[] = {
 	  .kind = VIO_OPTION_TEXT,
 	  .argument = "NAME",
 	  SETTING(vmm),
-	  .help = "virtual machine monitor: uml (User-Mode Linux), the default" },
+	  .help = "virtual machine monitor: uml (User-Mode Linux), the default, or qemu" },
 	{ .name = "verbose",
 	  .letter = 'v',
 	  .kind = VIO_OPTION_FLAG,
@@ -104,7 +116,7 @@ static const struct vio_option boot_options[] = {
 
 static const struct vio_option_table boot_option_table = { boot_options, VIO_ARRAY_SIZE(boot_options) };
 
-static const struct boot_vmm *const boot_vmms[] = { &boot_vmm_uml };
+static const struct boot_vmm *const boot_vmms[] = { &boot_vmm_uml, &boot_vmm_qemu };
 
 const struct vio_option_table *cli_boot_options(void)
 {
@@ -129,6 +141,23 @@ static bool find_program(const char *name, char *found, size_t size)
 	return false;
 }
 
+/* A kernel that isn't executed comes with an initial file system. */
+static int find_kernel_file(struct boot *boot, struct vio_message *message)
+{
+	char initial[PATH_MAX + 8];
+
+	if (!realpath(boot->settings.kernel, boot->kernel))
+		return vio_fail(message, -VIO_ENOENT, "kernel '%s': %s", boot->settings.kernel,
+				strerror(errno));
+	snprintf(initial, sizeof(initial), "%.*s/initrd", (int)(strrchr(boot->kernel, '/') - boot->kernel),
+		 boot->kernel);
+	if (access(boot->kernel, R_OK) || access(initial, R_OK))
+		return vio_fail(message, -VIO_ENOENT,
+				"kernel '%s' has no file 'initrd' beside it; scripts/guest-qemu makes both",
+				boot->settings.kernel);
+	return 0;
+}
+
 static int find_vmm(struct boot *boot, struct vio_message *message)
 {
 	const char *name = boot->settings.vmm;
@@ -140,8 +169,8 @@ static int find_vmm(struct boot *boot, struct vio_message *message)
 		if (strcmp(boot_vmms[i]->name, name) == 0)
 			boot->vmm = boot_vmms[i];
 	if (!boot->vmm)
-		return vio_fail(message, -VIO_EINVAL, "option '--vmm': '%s' is not known; there is: uml",
-				name);
+		return vio_fail(message, -VIO_EINVAL,
+				"option '--vmm': '%s' is not known; there is: uml, qemu", name);
 	for (unsigned i = 0; !kernel && boot->vmm->kernels[i]; i++)
 		if (find_program(boot->vmm->kernels[i], boot->kernel, sizeof(boot->kernel)))
 			return 0;
@@ -150,6 +179,8 @@ static int find_vmm(struct boot *boot, struct vio_message *message)
 			message, -VIO_ENOENT,
 			"no kernel for %s is installed; give --kernel PATH, or install the package %s",
 			boot->vmm->name, boot->vmm->package);
+	if (boot->vmm->kernel_is_data)
+		return find_kernel_file(boot, message);
 	if (!find_program(kernel, boot->kernel, sizeof(boot->kernel)))
 		return vio_fail(message, -VIO_ENOENT, "kernel '%s' can't be executed: %s", kernel,
 				strerror(errno));
@@ -291,6 +322,8 @@ static int boot_all(struct boot *boot)
 		error = start_devices(boot, &message);
 	if (!error)
 		error = boot_write_init(boot, &message);
+	if (!error && boot->vmm->prepare)
+		error = boot->vmm->prepare(boot, &message);
 	if (!error)
 		error = boot_start_vmm(boot, &message);
 	status = error ? CLI_FAILED : boot_watch(boot);
@@ -321,6 +354,7 @@ int cli_boot(int argc, char **argv)
 	boot->devices = devices;
 	boot->signal_fd = boot->output.fd = boot->messages.fd = -1;
 	boot->settings.memory = 256ull << 20;
+	boot->settings.queues = 1;
 	boot->settings.vmm = boot_vmms[0]->name;
 	first = vio_options_parse(&boot_option_table, &boot->settings, argc, argv, &message);
 	if (first < 0) {

@@ -38,6 +38,8 @@ struct boot_settings {
 	struct vio_option_list shares;
 	struct vio_option_list environment;
 	struct vio_option_list appends;
+	struct vio_option_list vmm_options;
+	uint64_t queues;
 	uint64_t timeout_s;
 	const char *run_dir;
 	bool verbose;
@@ -69,7 +71,8 @@ struct boot {
 	struct boot_device *devices; /* BOOT_DEVICES_MAX of them */
 	unsigned device_count;
 
-	pid_t vmm_pid; /* and its process group; 0: not running */
+	pid_t files_pid; /* what serves the guest's files, for some monitors; 0: not running */
+	pid_t vmm_pid;   /* and its process group; 0: not running */
 	int signal_fd;
 	sigset_t signals_before;
 	struct boot_relay output;   /* what the guest's script writes */
@@ -85,6 +88,13 @@ struct boot_vmm {
 	const char *name;
 	const char *const *kernels; /* names to look for on PATH, NULL-terminated */
 	const char *package;        /* where to get one */
+	bool kernel_is_data;        /* and no program */
+	const char *terminal;       /* the script's, below /dev in the guest */
+	const char *mount;          /* shell function of the guest: host PATH TARGET ro|rw */
+	/* The device id that the guest sees for one of ours; NULL: the same. */
+	uint32_t (*carried_id)(uint32_t id);
+	/* Once the devices are served, before command(); checks, and starts what else is needed. Optional. */
+	int (*prepare)(struct boot *boot, struct vio_message *message);
 	/*
 	 * Fills `arguments` with what to execute; text it makes is allocated. The guest's script
 	 * writes to descriptor 1, the kernel to 2; with --shell the terminal is 0 and 1.
@@ -93,6 +103,9 @@ struct boot_vmm {
 };
 
 extern const struct boot_vmm boot_vmm_uml;
+extern const struct boot_vmm boot_vmm_qemu;
+
+uint32_t boot_qemu_carried_id(uint32_t id);
 
 /* boot_devices.c */
 
@@ -113,6 +126,9 @@ void boot_end_vmm(struct boot *boot);
 
 /* In the child, before exec: no signal blocked, and the child ends when we do. */
 void boot_child_prepare(const struct boot *boot, pid_t parent, int death_signal);
+
+/* Words of an option, one argument each; as boot_argument(). */
+bool boot_append_words(char **arguments, const char *words);
 
 /* Appends formatted, allocated text to a list of arguments; false when it is full or out of memory. */
 bool boot_argument(char **arguments, const char *format, ...) __attribute__((format(printf, 2, 3)));

@@ -44,14 +44,14 @@ static const char prologue[] =
 	"$b mount -t proc proc /proc\n"
 	"$b mount -t sysfs sysfs /sys\n"
 	"[ -e /dev/tty0 ] || $b mount -t devtmpfs devtmpfs /dev\n"
-	"exec </dev/tty0 >/dev/tty0 2>&1\n"
+	"exec </dev/$tty >/dev/$tty 2>&1\n"
 	"$b mkdir -p /dev/pts /dev/shm\n"
 	"$b mount -t devpts devpts /dev/pts 2>/dev/null\n"
 	"$b mount -t tmpfs -o mode=1777 tmpfs /dev/shm\n"
 	"$b mount -t debugfs debugfs /sys/kernel/debug 2>/dev/null\n"
 	"$b mount -t tmpfs -o mode=755 tmpfs /run\n"
 	"$b mkdir -p /run/vireo/host /run/vireo/root\n"
-	"$b mount -t hostfs -o \"$dir\" none /run/vireo/host\n"
+	"host \"$dir\" /run/vireo/host rw\n"
 	"\n"
 	"# The packaged kernel has its modules beside those of this system.\n"
 	"if [ -d \"/usr/lib/uml/modules/$($b uname -r)\" ]; then\n"
@@ -96,11 +96,30 @@ static void write_path(const char *path, FILE *out)
 	write_quoted(realpath(path, absolute) ? absolute : path, out);
 }
 
+/* A driver of ours, virtio_TYPE.ko, is told the number under which its device travels. */
+static void write_carried(const struct boot *boot, const char *module, FILE *out)
+{
+	const char *slash = strrchr(module, '/');
+	char name[64];
+
+	for (unsigned i = 0; boot->vmm->carried_id && i < boot->device_count; i++) {
+		const struct boot_device *device = &boot->devices[i];
+		uint32_t id = boot->vmm->carried_id(device->id);
+
+		snprintf(name, sizeof(name), "virtio_%s.ko", device->type->class->name);
+		if (id != device->id && strcmp(slash ? slash + 1 : module, name) == 0) {
+			fprintf(out, " id=%u", id);
+			return;
+		}
+	}
+}
+
 static void write_modules(const struct boot *boot, FILE *out)
 {
 	for (unsigned i = 0; i < boot->settings.modules.count; i++) {
 		fputs("$b insmod ", out);
 		write_path(boot->settings.modules.items[i], out);
+		write_carried(boot, boot->settings.modules.items[i], out);
 		fputs(" || broken can\\'t load module ", out);
 		write_quoted(boot->settings.modules.items[i], out);
 		fputc('\n', out);
@@ -115,7 +134,7 @@ static void write_shares(const struct boot *boot, FILE *out)
 		fputs("share=", out);
 		write_path(path, out);
 		fputs("\n$b mkdir -p \"$root$share\" && "
-		      "$b mount -t hostfs -o \"$share\" none \"$root$share\" || "
+		      "host \"$share\" \"$root$share\" rw || "
 		      "broken \"can't share $share\"\n",
 		      out);
 	}
@@ -129,9 +148,9 @@ static void write_root(const struct boot *boot, FILE *out)
 		      out);
 		fputs(enter_root, out);
 	} else if (boot->settings.root && strcmp(boot->settings.root, "/") != 0) {
-		fputs("root=/run/vireo/root\n$b mount -t hostfs -o ro,", out);
+		fputs("root=/run/vireo/root\nhost ", out);
 		write_path(boot->settings.root, out);
-		fputs(" none \"$root\" || { root=; broken \"can't mount the root directory\"; }\n", out);
+		fputs(" \"$root\" ro || { root=; broken \"can't mount the root directory\"; }\n", out);
 		fputs(enter_root, out);
 	} else {
 		fputs("$b mount -t tmpfs -o mode=1777 tmpfs /tmp\n", out);
@@ -145,6 +164,7 @@ static void write_body(const struct boot *boot, FILE *out)
 	fprintf(out, "#!%s sh\nb=%s\ndir=", boot->busybox, boot->busybox);
 	write_quoted(boot->dir, out);
 	fputc('\n', out);
+	fprintf(out, "tty=%s\n%s\n", boot->vmm->terminal, boot->vmm->mount);
 	fputs(prologue, out);
 	if (settings->init)
 		fputs("$b stty -opost -echo\n", out);

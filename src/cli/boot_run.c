@@ -298,6 +298,11 @@ void boot_end_vmm(struct boot *boot)
 		while (relay(boot, &boot->output))
 			continue;
 	}
+	if (boot->files_pid) {
+		kill(-boot->files_pid, SIGKILL);
+		waitpid(boot->files_pid, NULL, 0);
+		boot->files_pid = 0;
+	}
 	if (boot->output.fd >= 0)
 		close(boot->output.fd);
 	if (boot->messages.fd >= 0)

@@ -11,8 +11,7 @@
  * tty0 is the script's terminal, tty1 the kernel's console.
  */
 
-/* Words of --append, one argument each. */
-static bool append_words(char **arguments, const char *words)
+bool boot_append_words(char **arguments, const char *words)
 {
 	bool fits = true;
 
@@ -48,7 +47,7 @@ static int uml_command(const struct boot *boot, char **arguments, struct vio_mes
 		fits = boot_argument(arguments, "virtio_uml.device=%s:%u", boot->devices[i].socket,
 				     boot->devices[i].id);
 	for (unsigned i = 0; fits && i < settings->appends.count; i++)
-		fits = append_words(arguments, settings->appends.items[i]);
+		fits = boot_append_words(arguments, settings->appends.items[i]);
 	return fits ? 0 : vio_fail(message, -VIO_EINVAL, "the kernel's command line is too long");
 }
 
@@ -58,5 +57,10 @@ const struct boot_vmm boot_vmm_uml = {
 	.name = "uml",
 	.kernels = uml_kernels,
 	.package = "user-mode-linux",
+	.terminal = "tty0",
+	.mount = "host()\n"
+		 "{\n"
+		 "\t$b mount -t hostfs -o \"$3,$1\" none \"$2\"\n"
+		 "}\n",
 	.command = uml_command,
 };

@@ -25,11 +25,13 @@ static void fake_ready(struct vio_event_source *source)
 	struct fake_events *fake = fake_of(source);
 
 	fake->ready_count++;
-	while (fake->refill && !fake_events_send(fake, 1, 1, fake->next)) {
-		fake->next++;
-		if (fake_events_send(fake, 0, 0, 0))
+	while (fake->refill) {
+		if (fake_events_send(fake, fake->pressed ? 0 : 1, fake->pressed ? 0 : 1,
+				     fake->pressed ? 0 : fake->next))
 			return;
-		fake->refill--;
+		fake->refill -= fake->pressed;
+		fake->next = (uint16_t)(fake->next + fake->pressed);
+		fake->pressed = !fake->pressed;
 	}
 }
 

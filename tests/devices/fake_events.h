@@ -10,7 +10,8 @@ struct fake_events {
 	unsigned ready_count, status_count;
 	struct vio_event last_status;
 	uint32_t refill; /* so many sequences of one key when there is room */
-	uint16_t next;   /* key of the next one */
+	uint16_t next;   /* value of the next one */
+	bool pressed;    /* of which the first half went */
 };
 
 void fake_events_init(struct fake_events *fake);

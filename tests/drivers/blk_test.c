@@ -283,7 +283,7 @@ static void cache_body(struct rig *rig)
 	assert_int_equal(blk_of(rig)->identity.writeback, 1);
 	assert_int_equal(vio_blk_write(&rig->dev, 5, sector, SECTOR), 0);
 	assert_memory_not_equal(fake->durable + 5 * SECTOR, sector, SECTOR);
-	/* spec: DRV-BLK-019 */
+	/* spec: DRV-BLK-019 DRV-BLK-MAY-005 */
 	assert_int_equal(vio_blk_set_cache(&rig->dev, VIO_BLK_WRITE_THROUGH), 0);
 	assert_int_equal(blk_of(rig)->identity.writeback, 0);
 	assert_memory_equal(fake->durable + 5 * SECTOR, sector, SECTOR);

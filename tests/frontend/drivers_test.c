@@ -12,6 +12,7 @@
 #include <vireo/vhost_user_frontend.h>
 
 #include "devices/fake_block.h"
+#include "drivers/liar.h"
 
 /* Drivers over every transport, vhost-user with and without its comforts among them. */
 
@@ -78,6 +79,11 @@ static void the_configuration_changes_on_both_sides(void **state)
 	rig_each(&(struct rig_options){ .class = &vio_caesar_class, .remote = true }, caesar_body);
 }
 
+struct liar_disk {
+	struct fake_block fake; /* first: furnish_disk() takes it for that */
+	struct liar liar;
+};
+
 static void furnish_disk(struct vio_device *device, void *context)
 {
 	struct fake_block *fake = context;
@@ -85,11 +91,10 @@ static void furnish_disk(struct vio_device *device, void *context)
 	assert_int_equal(vio_blk_attach(device, &fake->block), 0);
 }
 
-static void disk_body(struct rig *rig)
+static void use_disk(struct rig *rig)
 {
 	uint8_t out[4096], in[4096];
 
-	assert_int_equal(rig_bind(rig, &vio_blk_driver), 0);
 	for (unsigned round = 0; round < 16; round++) {
 		memset(out, (int)(round + 1), sizeof(out));
 		assert_int_equal(vio_blk_write(&rig->dev, round * 8, out, sizeof(out)), 0);
@@ -103,6 +108,12 @@ static void disk_body(struct rig *rig)
 	assert_int_equal(vio_blk_read(&rig->dev, 128, in, 512), -VIO_ERANGE);
 }
 
+static void disk_body(struct rig *rig)
+{
+	assert_int_equal(rig_bind(rig, &vio_blk_driver), 0);
+	use_disk(rig);
+}
+
 static void a_disk_keeps_what_was_written(void **state)
 {
 	struct fake_block fake;
@@ -113,6 +124,43 @@ static void a_disk_keeps_what_was_written(void **state)
 	fake_block_init(&fake, 65536, 512);
 	rig_each(&options, disk_body);
 	fake_block_free(&fake);
+}
+
+/* More queues are promised than there are, by QUEUE_NUM or for want of MQ. hostile: B42 D7 */
+static void furnish_liar(struct vio_device *device, void *context)
+{
+	furnish_disk(device, context);
+	liar_take_over(&((struct liar_disk *)context)->liar, device);
+}
+
+static void fewer_body(struct rig *rig)
+{
+	struct vio_blk *blk;
+
+	if (rig_bind(rig, &vio_blk_driver)) { /* it may refuse such a device, and holds nothing of it then */
+		assert_int_equal(rig->platform.taken, 0);
+		return;
+	}
+	blk = rig->dev.driver_state;
+	assert_in_range(blk->identity.queue_count, 1, 2);
+	use_disk(rig);
+}
+
+static void fewer_queues_than_promised(void **state)
+{
+	struct liar_disk disk = {
+		.liar = { .offset = offsetof(struct virtio_blk_config, num_queues), .width = 2, .value = 8 },
+	};
+	static const char *const properties[] = { "num-queues=2", NULL };
+	const struct rig_options options = { .class = &vio_blk_class,
+					     .properties = properties,
+					     .furnish = furnish_liar,
+					     .context = &disk,
+					     .remote = true };
+
+	fake_block_init(&disk.fake, 65536, 512);
+	rig_each(&options, fewer_body);
+	fake_block_free(&disk.fake);
 }
 
 /* A ring that the driver broke is heard of, with STATUS and without; a reset mends it. */
@@ -197,6 +245,7 @@ int main(void)
 		cmocka_unit_test(the_adder_adds),
 		cmocka_unit_test(the_configuration_changes_on_both_sides),
 		cmocka_unit_test(a_disk_keeps_what_was_written),
+		cmocka_unit_test(fewer_queues_than_promised),
 		cmocka_unit_test(a_broken_ring_is_heard_of),
 		cmocka_unit_test(a_back_end_may_go),
 		cmocka_unit_test(a_back_end_says_what_it_is),

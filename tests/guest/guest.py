@@ -240,7 +240,7 @@ python3 add.py
 
 def case_adder(guest):
     """Numbers through the module and `vireo serve adder`."""
-    out = guest.boot(ADD + "cat /sys/class/misc/adder0/status\ncat /sys/bus/virtio/devices/virtio0/features\n",
+    out = guest.boot(ADD + "cat /sys/class/misc/adder0/status /sys/bus/virtio/devices/virtio0/features\n",
                      *guest.modules(), "--device", "adder")
     assert out.split()[:3] == ["added", "10005", "99"], out
     # Lowest first. Linux takes packed rings, and says that they begin at 0 without a wrap counter.

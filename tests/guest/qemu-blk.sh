@@ -105,7 +105,8 @@ timeout -k 5 240 qemu-system-x86_64 -M q35,memory-backend=m0 \
 	-nodefaults -no-user-config -display none -serial stdio -no-reboot \
 	-kernel "$kernel/boot/vmlinuz-$release" -initrd "$work/initrd" \
 	-append "console=ttyS0 quiet panic=-1 mitigations=off nokaslr random.trust_cpu=on" \
-	-chardev socket,id=c,path="$work/blk.sock" -device "vhost-user-blk-pci,chardev=c,num-queues=1$properties" \
+	-chardev socket,id=c,path="$work/blk.sock" \
+	-device "vhost-user-blk-pci,chardev=c,num-queues=1$properties" \
 	</dev/null >"$work/serial" 2>&1 || echo "QEMU: exit status $?" >>"$work/serial"
 
 kill "$daemon"

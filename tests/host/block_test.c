@@ -149,6 +149,7 @@ static uint64_t allocated_bytes(const struct drive *d)
 	return (uint64_t)status.st_blocks * 512;
 }
 
+/* spec: DEV-BLK-MAY-004 DEV-BLK-MAY-005 */
 static void check_all_zeroing(struct vio_loop *loop, const char *folder)
 {
 	uint64_t before;

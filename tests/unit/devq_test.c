@@ -80,7 +80,7 @@ static void test_interrupt_by_event(void **state)
 	test_world_close(&w);
 }
 
-/* spec: DEV-SPLIT-015 */
+/* spec: DEV-SPLIT-015 DEV-SPLIT-MAY-004 DEV-SPLIT-MAY-007 */
 static void test_kicks_by_flags(void **state)
 {
 	struct vio_devq_config config;
@@ -120,7 +120,7 @@ static void test_kicks_by_flags(void **state)
 	test_world_close(&w);
 }
 
-/* spec: DEV-SPLIT-016 */
+/* spec: DEV-SPLIT-016 DEV-SPLIT-MAY-005 DEV-SPLIT-MAY-007 */
 static void test_kicks_by_event(void **state)
 {
 	struct test_world w;
@@ -276,7 +276,10 @@ static void test_requests(void **state)
 	test_world_close(&w);
 }
 
-/* More spans than the queue keeps: the first ones, and the very last. hostile: A33 */
+/*
+ * More spans than the queue keeps: the first ones, and the very last.
+ * hostile: A33, spec: DEV-SPLIT-MAY-001
+ */
 static void test_truncated(void **state)
 {
 	static const unsigned readables[] = { 0, 1, 7, 8, 9, 15, 16 };

@@ -234,7 +234,7 @@ static uint16_t used_event(const struct test_pair *pair)
 	return vio_le16_get(pair->ring.avail->ring[pair->ring.size]);
 }
 
-/* spec: DRV-SPLIT-014 */
+/* spec: DRV-SPLIT-014 DRV-SPLIT-MAY-001 */
 static void test_callbacks_by_flags(void **state)
 {
 	struct test_pair_config config = { .size = 8, .features = TEST_PLAIN };
@@ -258,7 +258,7 @@ static void test_callbacks_by_flags(void **state)
 	test_pair_close(&pair);
 }
 
-/* spec: DRV-SPLIT-015 */
+/* spec: DRV-SPLIT-015 DRV-SPLIT-MAY-002 DRV-SPLIT-MAY-006 */
 static void test_callbacks_by_event(void **state)
 {
 	struct test_pair_config config = { .size = 8, .features = TEST_EVENT };
@@ -384,7 +384,10 @@ static void test_legacy_lengths(void **state)
 	test_pair_close(&pair);
 }
 
-/* Many at once do what as many calls do, up to the one that doesn't fit or isn't legal. */
+/*
+ * Many at once do what as many calls do, up to the one that doesn't fit or isn't legal.
+ * spec: DRV-SPLIT-MAY-003 DRV-SPLIT-MAY-005
+ */
 static void test_many(void **state)
 {
 	struct test_pair_config config = { .size = 4, .features = TEST_EVENT };

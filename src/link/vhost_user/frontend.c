@@ -441,8 +441,12 @@ static int count_queues(struct vu_front *front)
 	int error;
 
 	front->queue_limit = VU_FRONT_QUEUES_MAX;
-	if (!vu_front_has(front, VHOST_USER_PROTOCOL_F_MQ))
+	if (!vu_front_has(front, VHOST_USER_PROTOCOL_F_MQ)) {
+		/* As many as the type has at least: all others are there by their nature, a disk's aren't. */
+		if (front->options.id == VIRTIO_ID_BLOCK)
+			front->queue_limit = 1;
 		return 0;
+	}
 	error = ask_u64(front, VHOST_USER_GET_QUEUE_NUM, &count);
 	if (error)
 		return error;
