@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * What the walks of both formats are made of, over any memory: one descriptor's memory goes into the slot's places and
- * no others, however many regions it crosses; an indirect table that is read in place is there to its last entry;
- * one that isn't is copied entry by entry. A refusal leaves a fault.
+ * no others, however many regions it crosses; an indirect table that is read in place is there to its last entry.
+ * A refusal leaves a fault.
  *
  * source: src/ring/walk.c
  * source: src/ring/walk.h
