@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Taking a buffer from a packed ring of any size, every load of which gives any value: stays in the ring, in
+ * Taking a buffer from a packed ring of 1 to 64 entries, every load of which gives any value: stays in the ring, in
  * tables and in the queue's storage, ends, reads each descriptor once before it judges it, yields a legal buffer or
  * a fault, and after a fault or nothing the queue is as it was.
  *
@@ -23,7 +23,7 @@
  */
 #include "device_queue.h"
 
-#define SIZE_PROVEN 256
+#define SIZE_PROVEN 64
 
 #define PACKED_WALK_LOOP(n)                                                                        \
 	LOOP_ROUND(n,                                                                              \
