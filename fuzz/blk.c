@@ -158,9 +158,13 @@ static void start(struct world *w)
 		.notify_device = ring_bell,
 	};
 	struct vio_devq_config device = { .size = QUEUE_SIZE };
+	uint64_t choice;
 
 	reset(w);
-	features.word[0] &= ~(fuzz_u64(w->input, 4) & 0x0003ffff);
+	choice = fuzz_u64(w->input, 4);
+	features.word[0] &= ~(choice & 0x0003ffff);
+	if (!(choice >> 31))
+		vio_features_clear(&features, VIRTIO_F_RING_PACKED);
 	vio_features_clear(&features, VIRTIO_F_INDIRECT_DESC);
 	vio_device_write_status(&w->dev, VIRTIO_CONFIG_S_ACKNOWLEDGE | VIRTIO_CONFIG_S_DRIVER);
 	vio_device_write_features(&w->dev, &features);
@@ -172,6 +176,7 @@ static void start(struct world *w)
 	driver.features = features;
 	FUZZ_CHECK(vio_drvq_start(&w->q, &driver) == 0);
 	device.features = features;
+	device.at = vio_devq_position_first(&features);
 	device.descriptor_area = vio_drvq_descriptor_area(&w->q);
 	device.driver_area = vio_drvq_driver_area(&w->q);
 	device.device_area = vio_drvq_device_area(&w->q);

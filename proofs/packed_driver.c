@@ -9,7 +9,7 @@
  * source: src/ring/driver.h
  * entry: get add get_in_order add_in_order
  * cbmc: --unwind 6
- * mutant: src/ring/packed_driver.c: if (*id >= q->size) { => if (*id > q->size) {
+ * mutant: src/ring/packed_driver.c: if (*id >= q->size) => if (*id > q->size)
  * mutant: src/ring/packed_driver.c: if (!q->shadow[*id].token || !packed_shown(q, &q->shadow[*id])) => \
  *   if (!q->shadow[*id].token)
  * mutant: src/ring/packed_driver.c: shadow->count = (uint16_t)room; => shadow->count = (uint16_t)count;

@@ -381,12 +381,15 @@ static int add_queues(struct vio_dev *dev, struct vio_blk *blk)
 	identity->parts_max = least(identity->parts_max, VIO_BLK_PARTS_MAX);
 	for (queue = 0; queue < identity->queue_count; queue++) {
 		error = vio_dev_add_queue(dev, (uint16_t)queue, &wish, &blk->q[queue]); /* hostile: B42 */
+		if (error == -VIO_ENOENT && queue)
+			break; /* fewer than promised will do */
 		if (error)
 			return error;
 		if (blk->q[queue]->size < QUEUE_SIZE_LEAST)
 			return -VIO_ENOTSUP;
 		identity->parts_max = least(identity->parts_max, blk->q[queue]->size - 2u);
 	}
+	identity->queue_count = queue;
 	return 0;
 }
 
