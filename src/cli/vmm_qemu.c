@@ -153,7 +153,7 @@ static void run_files(const struct boot *boot, pid_t parent, const char *socket_
 		_exit(CLI_FAILED);
 	for (unsigned i = 0; i < VIO_ARRAY_SIZE(daemons); i++)
 		execl(daemons[i], "virtiofsd", socket_argument, "-f", "-o", "source=/", "-o",
-		      "sandbox=chroot", "-o", "cache=none", (char *)NULL);
+		      "sandbox=chroot", "-o", "cache=auto", (char *)NULL);
 	_exit(CLI_FAILED);
 }
 

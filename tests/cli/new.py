@@ -1,0 +1,68 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-3-Clause
+"""What `vireo new` writes builds against the installed library, and its test passes.
+
+  tests/cli/new.py BUILD VIREO
+"""
+
+import glob
+import os
+import subprocess
+import sys
+import tempfile
+
+BUILD, VIREO = (os.path.abspath(path) for path in sys.argv[1:3])
+
+
+def run(*words, where, expect=0, **more):
+    done = subprocess.run(words, cwd=where, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                          stderr=subprocess.STDOUT, text=True, check=False, **more)
+    assert done.returncode == expect, (words, done.returncode, done.stdout)
+    return done.stdout
+
+
+def check_errors(where):
+    for name, why in (("", "is no name"), ("9lives", "is no name"), ("../up", "is no name"), ("Upper", "is no name"),
+                      ("a" * 25, "is no name"), ("end-", "is no name"), ("a b", "is no name")):
+        assert why in run(VIREO, "new", "device", name, where=where, expect=2), name
+    assert "neither device nor driver" in run(VIREO, "new", "thing", "x", where=where, expect=2)
+    assert "usage" in run(VIREO, "new", "device", where=where, expect=2)
+    os.mkdir(os.path.join(where, "there"))
+    assert "'there'" in run(VIREO, "new", "device", "there", where=where, expect=1)
+    assert os.listdir(os.path.join(where, "there")) == []
+
+
+def check_device(where):
+    installed = os.path.join(where, "installed")
+    run("meson", "install", "-C", BUILD, "--no-rebuild", where=where, env={**os.environ, "DESTDIR": installed})
+    libraries = os.path.dirname(glob.glob(f"{installed}/**/libvireo.so", recursive=True)[0])
+    prefix = glob.glob(f"{installed}/**/bin/vireo", recursive=True)[0]
+    environment = {**os.environ, "PKG_CONFIG_PATH": f"{libraries}/pkgconfig", "PKG_CONFIG_SYSROOT_DIR": installed,
+                   "LD_LIBRARY_PATH": libraries, "PATH": os.path.dirname(prefix) + ":" + os.environ["PATH"]}
+    made = run(VIREO, "new", "device", "my-adder", where=where).split()
+    assert len(made) == 4 and all(os.path.exists(os.path.join(where, name)) for name in made), made
+    folder = os.path.join(where, "my-adder")
+    run("meson", "setup", "-Dwerror=true", "build", where=folder, env=environment)
+    run("ninja", "-C", "build", where=folder, env=environment)
+    run("meson", "test", "-C", "build", "--print-errorlogs", where=folder, env=environment)
+
+
+def check_driver(where):
+    made = run(VIREO, "new", "driver", "my-adder", where=where).split()
+    assert "my-adder/my_adder.c" in made, made
+    kernels = sorted(glob.glob("/usr/src/linux-headers-*-amd64"))
+    if kernels:
+        out = run("make", f"KDIR={kernels[-1]}", where=os.path.join(where, "my-adder"))
+        assert "warning:" not in out and os.path.exists(os.path.join(where, "my-adder/my_adder.ko")), out
+
+
+def main():
+    with tempfile.TemporaryDirectory(prefix="vireo-new-") as where:
+        check_errors(where)
+        check_device(where)
+        os.rename(os.path.join(where, "my-adder"), os.path.join(where, "device"))
+        check_driver(where)
+
+
+if __name__ == "__main__":
+    main()
