@@ -1,12 +1,13 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-3-Clause
-"""What `vireo new` writes builds against the installed library, and its test passes.
+"""What `vireo new` writes, and what the pages "Add a device" and "Add a driver" show, builds against the installed library, and its test passes.
 
   tests/cli/new.py BUILD VIREO
 """
 
 import glob
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -32,6 +33,15 @@ def check_errors(where):
     assert os.listdir(os.path.join(where, "there")) == []
 
 
+def page(name):
+    """The code of a page of the documents, to stand in the file of a skeleton."""
+    root = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+    with open(os.path.join(root, "docs", name), encoding="utf-8") as file:
+        blocks = re.findall(r"^```c\n(.*?)^```$", file.read(), re.M | re.S)
+    assert len(blocks) == 1, (name, len(blocks))
+    return blocks[0]
+
+
 def check_device(where):
     installed = os.path.join(where, "installed")
     run("meson", "install", "-C", BUILD, "--no-rebuild", where=where, env={**os.environ, "DESTDIR": installed})
@@ -45,6 +55,9 @@ def check_device(where):
     run("meson", "setup", "-Dwerror=true", "build", where=folder, env=environment)
     run("ninja", "-C", "build", where=folder, env=environment)
     run("meson", "test", "-C", "build", "--print-errorlogs", where=folder, env=environment)
+    with open(os.path.join(folder, "my-adder.c"), "w", encoding="utf-8") as file:
+        file.write(page("add-a-device.md"))
+    run("meson", "test", "-C", "build", "--print-errorlogs", where=folder, env=environment)
 
 
 def check_driver(where):
@@ -54,6 +67,10 @@ def check_driver(where):
     if kernels:
         out = run("make", f"KDIR={kernels[-1]}", where=os.path.join(where, "my-adder"))
         assert "warning:" not in out and os.path.exists(os.path.join(where, "my-adder/my_adder.ko")), out
+        with open(os.path.join(where, "my-adder/my_adder.c"), "w", encoding="utf-8") as file:
+            file.write(page("add-a-driver.md"))
+        out = run("make", f"KDIR={kernels[-1]}", where=os.path.join(where, "my-adder"))
+        assert "warning:" not in out, out
 
 
 def main():
