@@ -110,7 +110,10 @@ static int check_queues(const struct boot *boot, const struct boot_device *devic
 	uint64_t asked = boot->settings.queues * (device->id == VIRTIO_ID_NET ? 2 : 1);
 	uint64_t offered = queues_offered(device);
 
-	if (!offered || asked <= offered)
+	/* Without the feature of many queues it has those of its class. */
+	if (!offered)
+		offered = device->type->class->queue_count;
+	if (asked <= offered)
 		return 0;
 	return vio_fail(message, -VIO_EINVAL,
 			"option '--queues': the guest would ask device %s for %llu queues, it offers %llu; "
