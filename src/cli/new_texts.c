@@ -73,7 +73,8 @@ const struct new_file new_device_files[] = {
 	{ "test.sh",
 	  "#!/bin/sh\n"
 	  "# SPDX-License-Identifier: BSD-3-Clause\n"
-	  "# The device starts, adds one (by a driver of Vireo's, when that is installed), and ends when it is told to.\n"
+	  "# The device starts, adds one (by a driver of Vireo's, when that is "
+	  "installed), and ends when it is told to.\n"
 	  "set -eu\n"
 	  "work=$(mktemp -d)\n"
 	  "trap 'kill \"$daemon\" 2>/dev/null || :; rm -rf \"$work\"' EXIT\n"
@@ -206,17 +207,20 @@ const struct new_file new_driver_files[] = {
 	{ "README.md",
 	  "# The @name@ driver\n"
 	  "\n"
-	  "A Linux driver for the device that `vireo new device` begins. `make` builds it for the running kernel,\n"
+	  "A Linux driver for the device that `vireo new device` begins. `make` builds "
+	  "it for the running kernel,\n"
 	  "`make KDIR=FOLDER ARCH=um` for User-Mode Linux; `test.sh` boots one that loads it.\n" },
 	{ "test.sh",
 	  "#!/bin/sh\n"
 	  "# SPDX-License-Identifier: BSD-3-Clause\n"
-	  "# test.sh KERNEL SOCKET: a User-Mode Linux kernel loads the module for a device served at SOCKET.\n"
+	  "# test.sh KERNEL SOCKET: a User-Mode Linux kernel loads the module for a "
+	  "device served at SOCKET.\n"
 	  "set -eu\n"
 	  "here=$(cd \"$(dirname \"$0\")\" && pwd)\n"
 	  "script=$(mktemp)\n"
 	  "trap 'rm -f \"$script\"' EXIT\n"
 	  "printf '#!/bin/sh\\ndmesg | grep \"41 + 1 = 42\"\\n' >\"$script\"\n"
-	  "vireo boot --kernel \"$1\" --append \"virtio_uml.device=$2:63\" --module \"$here/@_name@.ko\" --init \"$script\" --timeout 60\n" },
+	  "vireo boot --kernel \"$1\" --append \"virtio_uml.device=$2:63\" --module "
+	  "\"$here/@_name@.ko\" --init \"$script\" --timeout 60\n" },
 	{ NULL, NULL },
 };

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-3-Clause
-"""What `vireo new` writes, and what the pages "Add a device" and "Add a driver" show, builds against the installed library, and its test passes.
+"""What `vireo new` writes, and what the pages "Add a device" and "Add a driver" show,
+builds against the installed library, and its test passes.
 
   tests/cli/new.py BUILD VIREO
 """
@@ -23,9 +24,8 @@ def run(*words, where, expect=0, **more):
 
 
 def check_errors(where):
-    for name, why in (("", "is no name"), ("9lives", "is no name"), ("../up", "is no name"), ("Upper", "is no name"),
-                      ("a" * 25, "is no name"), ("end-", "is no name"), ("a b", "is no name")):
-        assert why in run(VIREO, "new", "device", name, where=where, expect=2), name
+    for name in ("", "9lives", "../up", "Upper", "a" * 25, "end-", "a b"):
+        assert "is no name" in run(VIREO, "new", "device", name, where=where, expect=2), name
     assert "neither device nor driver" in run(VIREO, "new", "thing", "x", where=where, expect=2)
     assert "usage" in run(VIREO, "new", "device", where=where, expect=2)
     os.mkdir(os.path.join(where, "there"))
@@ -44,10 +44,12 @@ def page(name):
 
 def check_device(where):
     installed = os.path.join(where, "installed")
-    run("meson", "install", "-C", BUILD, "--no-rebuild", where=where, env={**os.environ, "DESTDIR": installed})
+    run("meson", "install", "-C", BUILD, "--no-rebuild", where=where,
+        env={**os.environ, "DESTDIR": installed})
     libraries = os.path.dirname(glob.glob(f"{installed}/**/libvireo.so", recursive=True)[0])
     prefix = glob.glob(f"{installed}/**/bin/vireo", recursive=True)[0]
-    environment = {**os.environ, "PKG_CONFIG_PATH": f"{libraries}/pkgconfig", "PKG_CONFIG_SYSROOT_DIR": installed,
+    environment = {**os.environ, "PKG_CONFIG_PATH": f"{libraries}/pkgconfig",
+                   "PKG_CONFIG_SYSROOT_DIR": installed,
                    "LD_LIBRARY_PATH": libraries, "PATH": os.path.dirname(prefix) + ":" + os.environ["PATH"]}
     made = run(VIREO, "new", "device", "my-adder", where=where).split()
     assert len(made) == 4 and all(os.path.exists(os.path.join(where, name)) for name in made), made
