@@ -62,6 +62,7 @@ int cli_rng(int argc, char **argv);
 int cli_console(int argc, char **argv);
 int cli_adder(int argc, char **argv);
 int cli_caesar(int argc, char **argv);
+int cli_new(int argc, char **argv);
 int cli_document(int argc, char **argv);
 
 const struct vio_option_table *cli_list_options(void);

@@ -117,7 +117,7 @@ static int conclude(const struct resize *resize)
 	if (strcmp(now->outcome, "done") == 0) {
 		if (now->unpunched)
 			fprintf(stderr,
-				"%s: the image can't give %lld bytes back; serving it again tries once more\n",
+				"%s: the image can't give %lld bytes back; serving it again tries again\n",
 				resize->program, (long long)(now->unpunched * now->unit));
 		printf("%lld\n", bytes);
 		return CLI_OK;

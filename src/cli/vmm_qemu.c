@@ -18,8 +18,8 @@
 #include "cli/boot.h"
 
 /*
- * QEMU: a machine with a PCI device for each of ours. scripts/guest-qemu makes the kernel and the initial file
- * system, which mounts this system's files by virtiofs and goes on with the program that boot_init.c writes.
+ * QEMU: a machine with a PCI device for each of ours. scripts/guest-qemu makes the kernel and the
+ * initial file system, which mounts this system's files by virtiofs and goes on with the program that boot_init.c writes.
  *
  * ttyS0 is the kernel's console, ttyS1 the script's terminal.
  */
@@ -110,7 +110,10 @@ static int check_queues(const struct boot *boot, const struct boot_device *devic
 	uint64_t asked = boot->settings.queues * (device->id == VIRTIO_ID_NET ? 2 : 1);
 	uint64_t offered = queues_offered(device);
 
-	if (!offered || asked <= offered)
+	/* Without the feature of many queues it has those of its class. */
+	if (!offered)
+		offered = device->type->class->queue_count;
+	if (asked <= offered)
 		return 0;
 	return vio_fail(message, -VIO_EINVAL,
 			"option '--queues': the guest would ask device %s for %llu queues, it offers %llu; "
@@ -153,7 +156,7 @@ static void run_files(const struct boot *boot, pid_t parent, const char *socket_
 		_exit(CLI_FAILED);
 	for (unsigned i = 0; i < VIO_ARRAY_SIZE(daemons); i++)
 		execl(daemons[i], "virtiofsd", socket_argument, "-f", "-o", "source=/", "-o",
-		      "sandbox=chroot", "-o", "cache=none", (char *)NULL);
+		      "sandbox=chroot", "-o", "cache=auto", (char *)NULL);
 	_exit(CLI_FAILED);
 }
 

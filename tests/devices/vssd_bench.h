@@ -10,7 +10,7 @@
 /* The harness with a VSSD on two fake storages, and lists in the words of docs/vssd.md. */
 #define UNIT     4096u
 #define SECTORS  (UNIT / VIRTIO_BLK_SECTOR_BYTES)
-#define BLOCKS   40u /* not a multiple of 8 times 2 for nothing */
+#define BLOCKS   40u
 #define CONTROL  1u
 #define LIST_MAX 32u
 

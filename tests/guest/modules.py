@@ -96,7 +96,8 @@ def bind(kind, verb, device):
         file.write(device)
 
 def unbind(kind):
-    device = [name for name in os.listdir("/sys/bus/virtio/drivers/" + kind.driver) if name[:6] == "virtio"][0]
+    names = os.listdir("/sys/bus/virtio/drivers/" + kind.driver)
+    device = [name for name in names if name[:6] == "virtio"][0]
     ready = os.open(kind.path, os.O_RDWR)
     os.write(ready, kind.ask(7))
     assert events(ready, 10000, select.POLLIN) == select.POLLIN

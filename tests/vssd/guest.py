@@ -12,6 +12,7 @@ import os
 import random
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -108,6 +109,15 @@ class Guest:
         assert done.returncode == expect, (words, done)
         return done.stdout.strip() if expect == 0 else done.stderr
 
+    def start_resize(self, *words):
+        return subprocess.Popen([VIREO, "resize", self.socket, *words], stderr=subprocess.DEVNULL)
+
+    def goes_on(self):
+        with socket.socket(socket.AF_UNIX) as control:
+            control.connect(self.socket + ".control")
+            control.sendall(b"resize\n")
+            return b'"state":"idle"' not in control.recv(4096)
+
     def holds(self):
         """Bytes of the image that take up space."""
         return os.stat(self.image).st_blocks * 512
@@ -149,6 +159,7 @@ def resize_under_load(guest):
 
 def case_files(directory):
     """A file system in the first third keeps its files; the program is told to leave it alone."""
+    # spec: VSSD-DRV-1, VSSD-DRV-3, VSSD-DRV-4
     guest = Guest(directory)
     with guest.run(WORK % (
             "-k 32M",
@@ -175,13 +186,14 @@ def case_raw(directory):
 
 def case_refusals(directory):
     """Nobody answers, the program declines, the user gives up: what the host is told."""
-    guest = Guest(directory, ",deadline-ms=700")
+    # spec: VSSD-DRV-2, VSSD-DRV-5, VSSD-DEV-14
+    guest = Guest(directory, ",deadline-ms=3000")
     with guest.run("""
             test "$(cat /sys/block/vssd0/size)" = 196608
             touch ready; await evict
             ./vssd-evict -k 90M /dev/vssd0-control &
             pid=$!
-            await decline; kill $pid; wait $pid || true; await all
+            await decline; kill $pid; wait $pid || true; touch declined
             ./vssd-evict -1 /dev/vssd0-control
             await end
             test "$(cat /sys/block/vssd0/size)" = 32768
@@ -191,23 +203,20 @@ def case_refusals(directory):
         assert "multiple" in guest.resize("--to", "1000", expect=1)
         assert "didn't answer in time" in guest.resize("--to", "16M", expect=3)
         guest.resize("--cancel", expect=1)
-        with subprocess.Popen([VIREO, "resize", guest.socket, "--to", "16M"], stderr=subprocess.DEVNULL) as one:
-            time.sleep(0.2)
+        with guest.start_resize("--to", "16M") as one:
+            until(guest.goes_on, "the resize to begin")
             assert "another resize" in guest.resize("--to", "17M", expect=1)
             one.send_signal(signal.SIGINT)
             assert one.wait(10) == 130
-        with subprocess.Popen([VIREO, "resize", guest.socket, "--to", "16M"], stderr=subprocess.DEVNULL) as one:
-            time.sleep(0.2)
+        with guest.start_resize("--to", "16M") as one:
+            until(guest.goes_on, "the resize to begin")
             guest.resize("--cancel")
             assert one.wait(10) == 4
         guest.tell("evict")
-        time.sleep(0.3)
         assert "nothing more" in guest.resize("--to", "16M", expect=3)
         assert int(guest.resize("--to", "90M")) == 90 * MIB
         guest.tell("decline")
-        time.sleep(0.3)
-        guest.tell("all")
-        time.sleep(0.3)
+        guest.await_file("declined")
         assert int(guest.resize("--to", "16M")) == 16 * MIB
         guest.tell("end")
 

@@ -67,9 +67,9 @@ VIO_API void vio_vssd_get_report(const struct vio_device *dev, struct vio_vssd_r
 
 /*
  * Asks for blocks or gives some until `blocks` are provisioned. 0: it goes on (or all is as asked).
- * -VIO_ERANGE: none, or more than there are. -VIO_EBUSY: another resize goes on. -VIO_EAGAIN: its end
- * is being recorded. -VIO_EPHASE: no driver that answers to resizes is at work. -VIO_EIO: the map can't
- * be written. -VIO_EACCES: the data is read-only.
+ * -VIO_ERANGE: none, or more than there are. -VIO_EBUSY: another resize goes on. -VIO_EAGAIN: a
+ * beginning or an end is being recorded. -VIO_EPHASE: no driver that answers to resizes is at work.
+ * -VIO_EIO: the map can't be written. -VIO_EACCES: the data is read-only.
  */
 VIO_API int vio_vssd_resize(struct vio_device *dev, uint64_t blocks);
 

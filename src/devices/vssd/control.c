@@ -187,10 +187,10 @@ int vio_vssd_resize(struct vio_device *dev, uint64_t blocks)
 		return -VIO_EIO;
 	if (vssd->storage.data->read_only)
 		return -VIO_EACCES;
+	if (vssd->change == VSSD_NOTE)
+		return -VIO_EAGAIN;
 	if (vssd_state(vssd) != VIRTIO_VSSD_STATE_IDLE)
 		return -VIO_EBUSY;
-	if (vssd->change != VSSD_REST)
-		return -VIO_EAGAIN;
 	if (blocks == vssd->map.provisioned) {
 		vssd->outcome = VIO_VSSD_DONE;
 		return 0;

@@ -223,8 +223,9 @@ int vio_vssd_watch(struct vio_device *dev, void *context,
 void vio_vssd_get_report(const struct vio_device *dev, struct vio_vssd_report *report)
 {
 	const struct vssd *vssd = vio_device_state(dev);
-	/* A resize has begun for whoever asked for it before it is recorded and the driver hears of it. */
-	uint64_t target = vssd->change == VSSD_NOTE ? vssd->map.target_next : vssd->map.target;
+	/* For whoever asked for it a resize begins before it is recorded, and ends after that. */
+	bool begins = vssd->change == VSSD_NOTE && vssd_state(vssd) == VIRTIO_VSSD_STATE_IDLE;
+	uint64_t target = begins ? vssd->map.target_next : vssd->map.target;
 
 	*report = (struct vio_vssd_report){
 		.total = vssd->map.total,
