@@ -19,7 +19,8 @@
 
 /*
  * QEMU: a machine with a PCI device for each of ours. scripts/guest-qemu makes the kernel and the
- * initial file system, which mounts this system's files by virtiofs and goes on with the program that boot_init.c writes.
+ * initial file system, which mounts this system's files by virtiofs and goes on with the program
+ * that boot_init.c writes.
  *
  * ttyS0 is the kernel's console, ttyS1 the script's terminal.
  */

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-3-Clause
-"""Guests in QEMU, by `vireo boot --vmm qemu`: the script of a User-Mode Linux guest, and mistakes that are named.
+"""Guests in QEMU, by `vireo boot --vmm qemu`: scripts as in User-Mode Linux, and mistakes that are named.
 
   tests/guest/qemu.py VIREO
 
