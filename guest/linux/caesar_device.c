@@ -17,43 +17,25 @@
  * abandoned, and the virtqueue callback frees them when the device is done
  * with the memory.
  *
+ * This file is the virtio side, the pieces, the configuration and the module's
+ * life; caesar_file.c is what an open file does.
+ *
  * Locks: caesar->lock guards the virtqueue, the pieces and "gone";
  * caesar->config_lock serializes configuration access (which may sleep) with
  * removal; caesar_file->read_lock and write_lock keep the readers and the
  * writers of one file apart. Order: read_lock or write_lock, then lock.
  */
-#include <linux/compat.h>
-#include <linux/fs.h>
 #include <linux/idr.h>
-#include <linux/kref.h>
-#include <linux/miscdevice.h>
 #include <linux/module.h>
-#include <linux/mutex.h>
-#include <linux/poll.h>
 #include <linux/scatterlist.h>
 #include <linux/slab.h>
-#include <linux/spinlock.h>
 #include <linux/sysfs.h>
-#include <linux/uaccess.h>
-#include <linux/virtio.h>
 #include <linux/virtio_config.h>
-#include <linux/wait.h>
-#include <linux/workqueue.h>
 
 #include <vireo/spec/virtio_caesar.h>
 #include <vireo/spec/virtio_ids.h>
 
-#include "virtio_custom_ioctl.h"
-
-/* The most that one write() takes, and the most that goes into one request. */
-#define CAESAR_WRITE_MAX 65536
-#define CAESAR_PIECE 4096
-
-/* Pieces that one open file may leave unread before its writers wait. */
-#define CAESAR_BACKLOG 64
-
-/* Descriptors of a request: the text and the place for what becomes of it. */
-#define CAESAR_DESCRIPTORS 2
+#include "caesar.h"
 
 static unsigned int id = VIRTIO_ID_CAESAR;
 module_param(id, uint, 0444);
@@ -61,62 +43,19 @@ MODULE_PARM_DESC(id, "virtio device id to drive (default 61)");
 
 static DEFINE_IDA(caesar_ida);
 
-struct caesar {
-	struct kref ref;
-	struct virtio_device *vdev;
-	struct virtqueue *vq;		/* NULL while suspended; written under lock */
-	struct caesar_piece *parked;	/* unfinished when suspended */
-	spinlock_t lock;		/* the virtqueue, the pieces */
-	struct mutex config_lock;	/* configuration access against removal */
-	bool gone;			/* written under both locks */
-	unsigned int unfinished;	/* pieces that the device has */
-	unsigned int changes;		/* configuration changes by the device so far; under lock */
-	struct work_struct config_work;
-	wait_queue_head_t wait;		/* a piece is done, room, a change, or the device went away */
-	int index;
-	char name[24];
-	struct miscdevice misc;
-};
-
-struct caesar_file {
-	struct caesar *caesar;
-	struct mutex read_lock;		/* the stream goes to one reader at a time */
-	struct mutex write_lock;	/* the text of one write() stays together */
-	struct list_head pieces;	/* oldest first */
-	unsigned int count;
-	unsigned int changes_seen;
-};
-
-enum caesar_state {
-	CAESAR_PENDING,		/* the device may use the buffers */
-	CAESAR_DONE,		/* belongs to the file */
-	CAESAR_ABANDONED,	/* as PENDING, but the file is closed: the callback frees it */
-};
-
-struct caesar_piece {
-	struct list_head node;	/* in caesar_file->pieces */
-	enum caesar_state state;
-	struct caesar_piece *next;	/* while parked */
-	int error;
-	unsigned int length;
-	unsigned int read;	/* bytes that read() has returned; under read_lock */
-	u8 *in;			/* what the device reads, and */
-	u8 *out;		/* writes: allocations of their own, so fit for any DMA */
-};
-
-static void caesar_free(struct kref *ref)
+void caesar_free(struct kref *ref)
 {
 	kfree(container_of(ref, struct caesar, ref));
 }
 
-static void caesar_piece_free(struct caesar_piece *piece)
+void caesar_piece_free(struct caesar_piece *piece)
 {
 	kfree(piece->in);
 	kfree(piece->out);
 	kfree(piece);
 }
 
-static struct caesar_piece *caesar_piece_alloc(unsigned int length)
+struct caesar_piece *caesar_piece_alloc(unsigned int length)
 {
 	struct caesar_piece *piece;
 
@@ -166,32 +105,15 @@ static void caesar_done(struct virtqueue *vq)
 }
 
 /* 0, -ENODEV or -EIO when no piece can succeed any more; caesar->lock is held */
-static int caesar_check(struct caesar *caesar)
+int caesar_check(struct caesar *caesar)
 {
 	if (caesar->gone)
 		return -ENODEV;
 	return caesar->vq && virtqueue_is_broken(caesar->vq) ? -EIO : 0;
 }
 
-/* Can a piece be added, or is waiting for that pointless? caesar->lock is held */
-static bool caesar_has_room(struct caesar *caesar, struct caesar_file *cf)
-{
-	return caesar_check(caesar) ||
-	       (caesar->vq && cf->count < CAESAR_BACKLOG && caesar->vq->num_free >= CAESAR_DESCRIPTORS);
-}
-
-static bool caesar_room(struct caesar_file *cf)
-{
-	bool room;
-
-	spin_lock_irq(&cf->caesar->lock);
-	room = caesar_has_room(cf->caesar, cf);
-	spin_unlock_irq(&cf->caesar->lock);
-	return room;
-}
-
 /* caesar->lock is held */
-static int caesar_add(struct caesar *caesar, struct caesar_piece *piece)
+int caesar_add(struct caesar *caesar, struct caesar_piece *piece)
 {
 	struct scatterlist in, out, *sgs[] = { &in, &out };
 	int err;
@@ -206,238 +128,6 @@ static int caesar_add(struct caesar *caesar, struct caesar_piece *piece)
 	return 0;
 }
 
-static int caesar_submit(struct caesar_file *cf, struct caesar_piece *piece, bool nonblock)
-{
-	struct caesar *caesar = cf->caesar;
-	int err;
-
-	for (;;) {
-		spin_lock_irq(&caesar->lock);
-		err = caesar_check(caesar);
-		if (!err)
-			err = caesar_has_room(caesar, cf) ? caesar_add(caesar, piece) : -ENOSPC;
-		if (!err) {
-			list_add_tail(&piece->node, &cf->pieces);
-			cf->count++;
-		}
-		spin_unlock_irq(&caesar->lock);
-
-		if (err != -ENOSPC)
-			return err;
-		if (nonblock)
-			return -EAGAIN;
-		err = wait_event_interruptible(caesar->wait, caesar_room(cf));
-		if (err)
-			return err;
-	}
-}
-
-static int caesar_open(struct inode *inode, struct file *file)
-{
-	/* misc_open() holds the lock that misc_deregister() takes, so the device is still bound. */
-	struct caesar *caesar = container_of(file->private_data, struct caesar, misc);
-	struct caesar_file *cf;
-
-	cf = kzalloc(sizeof(*cf), GFP_KERNEL_ACCOUNT);
-	if (!cf)
-		return -ENOMEM;
-	kref_get(&caesar->ref);
-	cf->caesar = caesar;
-	mutex_init(&cf->read_lock);
-	mutex_init(&cf->write_lock);
-	INIT_LIST_HEAD(&cf->pieces);
-	spin_lock_irq(&caesar->lock);
-	cf->changes_seen = caesar->changes;
-	spin_unlock_irq(&caesar->lock);
-	file->private_data = cf;
-	return stream_open(inode, file);
-}
-
-static int caesar_release(struct inode *inode, struct file *file)
-{
-	struct caesar_file *cf = file->private_data;
-	struct caesar *caesar = cf->caesar;
-	struct caesar_piece *piece, *next;
-
-	spin_lock_irq(&caesar->lock);
-	list_for_each_entry_safe(piece, next, &cf->pieces, node) {
-		list_del(&piece->node);
-		if (piece->state == CAESAR_PENDING)
-			piece->state = CAESAR_ABANDONED;
-		else
-			caesar_piece_free(piece);
-	}
-	spin_unlock_irq(&caesar->lock);
-	mutex_destroy(&cf->read_lock);
-	mutex_destroy(&cf->write_lock);
-	kfree(cf);
-	kref_put(&caesar->ref, caesar_free);
-	return 0;
-}
-
-static int caesar_write_piece(struct caesar_file *cf, const char __user *buf, unsigned int length,
-			      bool nonblock)
-{
-	struct caesar_piece *piece;
-	int err;
-
-	piece = caesar_piece_alloc(length);
-	if (!piece)
-		return -ENOMEM;
-	if (copy_from_user(piece->in, buf, length))
-		err = -EFAULT;
-	else
-		err = caesar_submit(cf, piece, nonblock);
-	if (err)
-		caesar_piece_free(piece);
-	return err;
-}
-
-static int caesar_lock(struct mutex *lock, bool nonblock)
-{
-	if (nonblock)
-		return mutex_trylock(lock) ? 0 : -EAGAIN;
-	return mutex_lock_interruptible(lock);
-}
-
-static ssize_t caesar_write(struct file *file, const char __user *buf, size_t count, loff_t *pos)
-{
-	bool nonblock = file->f_flags & O_NONBLOCK;
-	struct caesar_file *cf = file->private_data;
-	size_t length, written = 0;
-	int err;
-
-	count = min_t(size_t, count, CAESAR_WRITE_MAX);
-	/* Held while waiting for room, so that the text of one write() stays in one piece. */
-	err = caesar_lock(&cf->write_lock, nonblock);
-	if (err)
-		return err;
-	while (!err && written < count) {
-		length = min_t(size_t, count - written, CAESAR_PIECE);
-		err = caesar_write_piece(cf, buf + written, length, nonblock);
-		if (!err)
-			written += length;
-	}
-	mutex_unlock(&cf->write_lock);
-	return written ? written : err;
-}
-
-/* The oldest piece when it is done, else NULL; *ready says whether read() need not wait. */
-static struct caesar_piece *caesar_peek(struct caesar_file *cf, bool *ready)
-{
-	struct caesar_piece *piece;
-
-	spin_lock_irq(&cf->caesar->lock);
-	piece = list_first_entry_or_null(&cf->pieces, struct caesar_piece, node);
-	if (piece && piece->state == CAESAR_PENDING)
-		piece = NULL;
-	*ready = piece || caesar_check(cf->caesar);
-	spin_unlock_irq(&cf->caesar->lock);
-	return piece;
-}
-
-static bool caesar_ready(struct caesar_file *cf)
-{
-	bool ready;
-
-	caesar_peek(cf, &ready);
-	return ready;
-}
-
-/* cf->read_lock is held */
-static void caesar_take(struct caesar_file *cf, struct caesar_piece *piece)
-{
-	spin_lock_irq(&cf->caesar->lock);
-	list_del(&piece->node);
-	cf->count--;
-	spin_unlock_irq(&cf->caesar->lock);
-	caesar_piece_free(piece);
-	wake_up_all(&cf->caesar->wait);
-}
-
-/* What is there, to user space; cf->read_lock is held. -EAGAIN when there is nothing yet. */
-static ssize_t caesar_read_done(struct caesar_file *cf, char __user *buf, size_t count)
-{
-	struct caesar_piece *piece;
-	size_t length, copied = 0;
-	bool ready;
-	int err;
-
-	while (copied < count) {
-		piece = caesar_peek(cf, &ready);
-		if (!piece)
-			break;
-		if (piece->error) {
-			/* An error is reported once, in its place in the stream. */
-			if (copied)
-				return copied;
-			err = piece->error;
-			caesar_take(cf, piece);
-			return err;
-		}
-		length = min_t(size_t, count - copied, piece->length - piece->read);
-		if (copy_to_user(buf + copied, piece->out + piece->read, length))
-			return copied ? copied : -EFAULT;
-		copied += length;
-		piece->read += length;
-		if (piece->read == piece->length)
-			caesar_take(cf, piece);
-	}
-	if (copied)
-		return copied;
-	spin_lock_irq(&cf->caesar->lock);
-	err = caesar_check(cf->caesar);
-	spin_unlock_irq(&cf->caesar->lock);
-	return err ? err : -EAGAIN;
-}
-
-static ssize_t caesar_read(struct file *file, char __user *buf, size_t count, loff_t *pos)
-{
-	struct caesar_file *cf = file->private_data;
-	ssize_t ret;
-
-	if (!count)
-		return 0;
-	for (;;) {
-		ret = mutex_lock_interruptible(&cf->read_lock);
-		if (ret)
-			return ret;
-		ret = caesar_read_done(cf, buf, count);
-		mutex_unlock(&cf->read_lock);
-		if (ret != -EAGAIN || (file->f_flags & O_NONBLOCK))
-			return ret;
-		ret = wait_event_interruptible(cf->caesar->wait, caesar_ready(cf));
-		if (ret)
-			return ret;
-	}
-}
-
-static __poll_t caesar_poll(struct file *file, struct poll_table_struct *table)
-{
-	struct caesar_file *cf = file->private_data;
-	struct caesar *caesar = cf->caesar;
-	__poll_t mask = 0;
-
-	poll_wait(file, &caesar->wait, table);
-	if (caesar_ready(cf))
-		mask |= EPOLLIN | EPOLLRDNORM;
-	spin_lock_irq(&caesar->lock);
-	if (caesar_check(caesar))
-		mask |= EPOLLERR | EPOLLHUP;
-	else if (caesar_has_room(caesar, cf))
-		mask |= EPOLLOUT | EPOLLWRNORM;
-	if (cf->changes_seen != caesar->changes)
-		mask |= EPOLLPRI;
-	spin_unlock_irq(&caesar->lock);
-	return mask;
-}
-
-/* The two configuration bytes, by name of the field */
-enum caesar_field {
-	CAESAR_SHIFT,
-	CAESAR_MODE,
-};
-
 /* caesar->config_lock is held and the device is there */
 static u8 caesar_config_read(struct caesar *caesar, enum caesar_field field)
 {
@@ -450,7 +140,7 @@ static u8 caesar_config_read(struct caesar *caesar, enum caesar_field field)
 	return value;
 }
 
-static int caesar_get(struct caesar *caesar, enum caesar_field field, u32 *value)
+int caesar_get(struct caesar *caesar, enum caesar_field field, u32 *value)
 {
 	int err = -ENODEV;
 
@@ -463,7 +153,7 @@ static int caesar_get(struct caesar *caesar, enum caesar_field field, u32 *value
 	return err;
 }
 
-static int caesar_set(struct caesar *caesar, enum caesar_field field, u32 value)
+int caesar_set(struct caesar *caesar, enum caesar_field field, u32 value)
 {
 	u8 byte = value;
 	int err = -ENODEV;
@@ -482,59 +172,6 @@ static int caesar_set(struct caesar *caesar, enum caesar_field field, u32 value)
 	mutex_unlock(&caesar->config_lock);
 	return err;
 }
-
-static int caesar_ioctl_get(struct caesar_file *cf, enum caesar_field field, u32 __user *user)
-{
-	struct caesar *caesar = cf->caesar;
-	u32 value;
-	int err;
-
-	/* Before reading: a change that comes meanwhile has to be announced again. */
-	spin_lock_irq(&caesar->lock);
-	cf->changes_seen = caesar->changes;
-	spin_unlock_irq(&caesar->lock);
-	err = caesar_get(caesar, field, &value);
-	return err ? err : put_user(value, user);
-}
-
-static int caesar_ioctl_set(struct caesar_file *cf, enum caesar_field field, u32 __user *user)
-{
-	u32 value;
-
-	if (get_user(value, user))
-		return -EFAULT;
-	return caesar_set(cf->caesar, field, value);
-}
-
-static long caesar_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
-{
-	struct caesar_file *cf = file->private_data;
-	u32 __user *user = (u32 __user *)arg;
-
-	switch (cmd) {
-	case VIRTIO_CAESAR_IOC_GET_SHIFT:
-		return caesar_ioctl_get(cf, CAESAR_SHIFT, user);
-	case VIRTIO_CAESAR_IOC_SET_SHIFT:
-		return caesar_ioctl_set(cf, CAESAR_SHIFT, user);
-	case VIRTIO_CAESAR_IOC_GET_MODE:
-		return caesar_ioctl_get(cf, CAESAR_MODE, user);
-	case VIRTIO_CAESAR_IOC_SET_MODE:
-		return caesar_ioctl_set(cf, CAESAR_MODE, user);
-	default:
-		return -ENOTTY;
-	}
-}
-
-static const struct file_operations caesar_fops = {
-	.owner = THIS_MODULE,
-	.open = caesar_open,
-	.release = caesar_release,
-	.read = caesar_read,
-	.write = caesar_write,
-	.poll = caesar_poll,
-	.unlocked_ioctl = caesar_ioctl,
-	.compat_ioctl = compat_ptr_ioctl,
-};
 
 static ssize_t caesar_show(struct device *dev, enum caesar_field field, char *buf)
 {
