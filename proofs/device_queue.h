@@ -8,8 +8,8 @@
 #include "nondet.h"
 
 /*
- * A device's queue of any legal size in any state that it can get into; what the parts of a walk that are proven
- * by themselves may do; and what holds after a buffer was asked for.
+ * A device's queue of any legal size in any state that it can get into; what the parts of a walk that
+ * are proven by themselves may do; and what holds after a buffer was asked for.
  */
 
 /* A byte of the descriptors, any one, and how often it was loaded since a descriptor was judged last. */

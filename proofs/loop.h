@@ -8,11 +8,12 @@
 /*
  * Cuts a loop, so that what is proven holds for any number of rounds.
  *
- * proofs/run puts LOOP_BEGINS before the loop, and at the beginning of its body a macro of the proof's which says
- * LOOP_ROUND. The first round shows that `holds` is true, goes over to any state that a round can begin
- * with (`changes` gives each variable that the loop changes any value; `holds` is assumed of these), and runs
- * the body; the next one shows that `holds` is true again and that `left` has become less, and ends there. So
- * all rounds are proven by one, and as `left` can't become less for ever, the loop ends.
+ * proofs/run puts LOOP_BEGINS before the loop, and at the beginning of its body a macro of the proof's
+ * which says LOOP_ROUND. The first round shows that `holds` is true, goes over to any state that a round
+ * can begin with (`changes` gives each variable that the loop changes any value; `holds` is assumed of
+ * these), and runs the body; the next one shows that `holds` is true again and that `left` has become
+ * less, and ends there. So all rounds are proven by one, and as `left` can't become less for ever, the
+ * loop ends.
  *
  * `changes` has to name all that the loop changes: of what it forgets only what the first rounds do to it is
  * proven. Let `holds` say of the rest of the queue that it stays as it was.

@@ -29,11 +29,13 @@ int main(void)
 
 	__CPROVER_assume(mem.count <= REGIONS && access >= 1 && access <= 3 && max <= SPANS);
 	for (i = 0; i < mem.count; i++) {
-		storage[i] = (struct vio_region){ { nondet_u64() }, nondet_u64(), host[i], nondet_unsigned() };
+		storage[i] = (struct vio_region){ { nondet_u64() }, nondet_u64(), host[i],
+						  nondet_unsigned() };
 		__CPROVER_assume(storage[i].size >= 1 && storage[i].size <= BYTES && storage[i].rights <= 3);
 		__CPROVER_assume(storage[i].base.raw <= UINT64_MAX - storage[i].size);
 		if (i)
-			__CPROVER_assume(storage[i - 1].base.raw + storage[i - 1].size <= storage[i].base.raw);
+			__CPROVER_assume(storage[i - 1].base.raw + storage[i - 1].size <=
+					 storage[i].base.raw);
 	}
 
 	count = vio_mem_resolve(&mem, &hint, vio_addr_make(addr), length, access, spans, max);
@@ -43,7 +45,8 @@ int main(void)
 	}
 	__CPROVER_assert((unsigned)count <= max, "no more than there is room for");
 	for (i = 0; i < (unsigned)count; i++) {
-		__CPROVER_assert(spans[i].length >= 1 && spans[i].length <= length - total, "not empty, not too long");
+		__CPROVER_assert(spans[i].length >= 1 && spans[i].length <= length - total,
+				 "not empty, not too long");
 		if (byte >= total && byte - total < spans[i].length) {
 			unsigned r = 0;
 

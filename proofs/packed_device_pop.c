@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Taking a buffer from a packed ring of 1 to 64 entries, every load of which gives any value: stays in the ring, in
- * tables and in the queue's storage, ends, reads each descriptor once before it judges it, yields a legal buffer or
- * a fault, and after a fault or nothing the queue is as it was.
+ * Taking a buffer from a packed ring of 1 to 64 entries, every load of which gives any value: stays in
+ * the ring, in tables and in the queue's storage, ends, reads each descriptor once before it judges it,
+ * yields a legal buffer or a fault, and after a fault or nothing the queue is as it was.
  *
  * source: src/ring/packed_device.c
  * source: src/ring/packed.h
  * source: src/ring/walk.h
- * edit: src/ring/walk.h: bool walk_element(struct vio_devq *q, => bool walk_element_itself(struct vio_devq *q,
+ * edit: src/ring/walk.h: bool walk_element(struct vio_devq *q, => \
+ *   bool walk_element_itself(struct vio_devq *q,
  * loop: src/ring/packed_device.c: packed_walk 1: PACKED_WALK_LOOP
  * loop: src/ring/packed_device.c: packed_walk_table 1: PACKED_TABLE_LOOP
  * entry: any_order in_order

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Giving buffers back in a packed ring: in any order at every size; with VIRTIO_F_IN_ORDER in rings of up to 2
- * entries. The used descriptor is the next one, and says which buffer, how much of it and on which lap; that which
- * the driver looks at first is held back until vio_devq_notify(); counts, slots and used_next follow.
+ * Giving buffers back in a packed ring: in any order at every size; with VIRTIO_F_IN_ORDER in rings of
+ * up to 2 entries. The used descriptor is the next one, and says which buffer, how much of it and on
+ * which lap; that which the driver looks at first is held back until vio_devq_notify(); counts, slots
+ * and used_next follow.
  *
  * source: src/ring/packed_device.c
  * source: src/ring/packed.h
@@ -68,7 +69,10 @@ void in_order(void)
 	store_count = 0;
 	records_push(&q, vio_packed_push);
 	given = (unsigned)before.entries - q.entries + before.run.entries - q.run.entries;
-	/* Once around is where it was, with the other wrap counter; more than once is more than the ring holds. */
+	/*
+	 * Once around is where it was, with the other wrap counter; more than once is more than the ring
+	 * holds.
+	 */
 	__CPROVER_assume(before.entries + before.run.entries <= q.size);
 	__CPROVER_assert(packed_offset(q.used_next) < q.size && q.run.entries <= q.size, "in the ring");
 	__CPROVER_assert(q.used_next == packed_advance(before.used_next, (uint16_t)given, q.size),

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The driver's side of a packed ring of up to 4 entries, in any legal state, whose every load gives any value. Getting:
- * only a buffer that the device was shown completes, once, with no more bytes than it can take; after a lie the
- * queue is as it was. Adding: what is written stays in the ring and in tables. Ids and positions stay whole.
+ * The driver's side of a packed ring of up to 4 entries, in any legal state, whose every load gives any
+ * value. Getting: only a buffer that the device was shown completes, once, with no more bytes than it
+ * can take; after a lie the queue is as it was. Adding: what is written stays in the ring and in tables.
+ * Ids and positions stay whole.
  *
  * source: src/ring/packed_driver.c
  * source: src/ring/packed.h

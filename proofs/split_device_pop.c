@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Taking a buffer from a split ring of any size, every load of which gives any value: stays in the rings, in
- * tables and in the queue's storage, ends, reads each descriptor once before it judges it, yields a legal buffer or
- * a fault, and after a fault or nothing the queue is as it was.
+ * Taking a buffer from a split ring of any size, every load of which gives any value: stays in the
+ * rings, in tables and in the queue's storage, ends, reads each descriptor once before it judges it,
+ * yields a legal buffer or a fault, and after a fault or nothing the queue is as it was.
  *
  * source: src/ring/split_device.c
  * source: src/ring/walk.h
- * edit: src/ring/walk.h: bool walk_element(struct vio_devq *q, => bool walk_element_itself(struct vio_devq *q,
+ * edit: src/ring/walk.h: bool walk_element(struct vio_devq *q, => \
+ *   bool walk_element_itself(struct vio_devq *q,
  * loop: src/ring/split_device.c: split_walk 1: SPLIT_WALK_LOOP
  * loop: src/ring/split_device.c: split_walk_table 1: SPLIT_TABLE_LOOP
  * entry: any_order in_order

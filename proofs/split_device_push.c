@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Giving buffers back in a split ring: in any order at every size, one and two at a time; with VIRTIO_F_IN_ORDER in
- * rings of up to 2 entries. The used element is the next one, and says which buffer and how much of it; counts, the
- * stack of slots and used_next follow; a buffer of an earlier life is dropped.
+ * Giving buffers back in a split ring: in any order at every size, one and two at a time; with
+ * VIRTIO_F_IN_ORDER in rings of up to 2 entries. The used element is the next one, and says which buffer
+ * and how much of it; counts, the stack of slots and used_next follow; a buffer of an earlier life is
+ * dropped.
  *
  * source: src/ring/split_device.c
  * source: src/ring/devq.c

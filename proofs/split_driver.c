@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The driver's side of a split ring of up to 4 entries, in any legal state, whose every load gives any value. Getting:
- * only a buffer that the device was shown completes, once, with no more bytes than it can take; after a lie the
- * queue is as it was. Adding: what is written stays in the rings and in tables. Lists of descriptors stay whole.
+ * The driver's side of a split ring of up to 4 entries, in any legal state, whose every load gives any
+ * value. Getting: only a buffer that the device was shown completes, once, with no more bytes than it
+ * can take; after a lie the queue is as it was. Adding: what is written stays in the rings and in
+ * tables. Lists of descriptors stay whole.
  *
  * source: src/ring/split_driver.c
  * source: src/ring/driver.h

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * What the walks of both formats are made of, over any memory: one descriptor's memory goes into the slot's places and
- * no others, however many regions it crosses; an indirect table that is read in place is there to its last entry.
- * A refusal leaves a fault.
+ * What the walks of both formats are made of, over any memory: one descriptor's memory goes into the
+ * slot's places and no others, however many regions it crosses; an indirect table that is read in place
+ * is there to its last entry. A refusal leaves a fault.
  *
  * source: src/ring/walk.c
  * source: src/ring/walk.h
@@ -29,8 +29,10 @@ static void places_any(struct walk *walk)
 	walk->truncated = nondet_bool();
 }
 
-#define SLOWLY_LOOP(n)                                                                                      \
-	LOOP_ROUND(n, (at = nondet_u64(), left = nondet_u64(), places_any(walk), q->mem_hint = nondet_unsigned()), \
+#define SLOWLY_LOOP(n)                                                        \
+	LOOP_ROUND(n,                                                         \
+		   (at = nondet_u64(), left = nondet_u64(), places_any(walk), \
+		    q->mem_hint = nondet_unsigned()),                         \
 		   left >= 1 && left <= len && walk_legal(walk), left)
 
 /* Memory that spans lie in. */
@@ -88,9 +90,11 @@ void element(void)
 		return;
 	__CPROVER_assert(walk_legal(&walk), "the walk stays legal");
 	__CPROVER_assert(walk.bytes == before.bytes + d.len, "its bytes are counted");
-	__CPROVER_assert(walk.readable_bytes == before.readable_bytes + (d.flags & VIRTQ_DESC_F_WRITE ? 0 : d.len),
+	__CPROVER_assert(walk.readable_bytes ==
+				 before.readable_bytes + (d.flags & VIRTQ_DESC_F_WRITE ? 0 : d.len),
 			 "on their side");
-	__CPROVER_assert(d.flags & VIRTQ_DESC_F_WRITE || before.bytes == before.readable_bytes, "none readable behind");
+	__CPROVER_assert(d.flags & VIRTQ_DESC_F_WRITE || before.bytes == before.readable_bytes,
+			 "none readable behind");
 }
 
 void table(void)
@@ -106,5 +110,6 @@ void table(void)
 	if (!got)
 		return;
 	__CPROVER_assert(q.indirect && opened.entries >= 1 && opened.entries <= q.size, "of legal length");
-	__CPROVER_assert(!opened.host || __CPROVER_r_ok(opened.host, 16 * (size_t)opened.entries), "there to the last");
+	__CPROVER_assert(!opened.host || __CPROVER_r_ok(opened.host, 16 * (size_t)opened.entries),
+			 "there to the last");
 }
