@@ -160,7 +160,7 @@ struct vio_features vio_device_features(const struct vio_device *dev)
 
 	/* Only a legacy driver knows that bit, and who can't be offered VERSION_1 is one. */
 	if (!vio_features_has(&dev->features_carried, VIRTIO_F_VERSION_1))
-		vio_features_set(&offered, VIRTIO_F_NOTIFY_ON_EMPTY);
+		vio_features_set(&offered, VIRTIO_F_NOTIFY_ON_EMPTY); /* spec: DEV-BASIC-MAY-005 */
 	/* spec: DEV-BASIC-026 */
 	if (dev->mem && dev->mem->translate)
 		vio_features_set(&offered, VIRTIO_F_ACCESS_PLATFORM);

@@ -637,7 +637,7 @@ def test_boot_arguments(_):
             (1, "option '--module': 'm.ko': No such file or directory",
              ["--init", "init", "--module", "m.ko"]),
             (2, "option '--env': '1=2' is not NAME=VALUE", ["--init", "init", "--env", "1=2"]),
-            (2, "option '--vmm': 'xen' is not known; there is: uml", ["--init", "init", "--vmm", "xen"]),
+            (2, "option '--vmm': 'xen' is not known; there is: uml, qemu", ["--init", "init", "--vmm", "xen"]),
             (1, "kernel 'absent/linux' can't be executed: No such file or directory",
              ["--init", "init", "--kernel", "absent/linux"]),
             (2, "option '--memory': 1M is out of range, 33554432 to 1099511627776 bytes",

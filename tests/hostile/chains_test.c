@@ -296,7 +296,7 @@ static void nothing_is_writable(struct test_world *w)
 	assert_memory_equal(test_memory_at(&w->memory, WORLD_LOW), "keep", 4);
 }
 
-/* hostile: A27; spec: DEV-SPLIT-003 */
+/* hostile: A27; spec: DEV-SPLIT-003 DEV-PACKED-003 */
 static void nothing_is_readable(struct test_world *w)
 {
 	struct vio_buf buf;

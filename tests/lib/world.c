@@ -117,7 +117,7 @@ void test_world_serves(struct test_world *w)
 static uint64_t untouchable(const struct test_world *w)
 {
 	uint64_t hash = test_memory_hash(&w->memory, WORLD_RING,
-					 16u * (size_t)w->ring.size); /* spec: DEV-SPLIT-004 */
+					 16u * (size_t)w->ring.size); /* spec: DEV-SPLIT-004 DEV-PACKED-004 */
 
 	hash += test_memory_hash(&w->memory, w->ring.driver_area,
 				 w->ring.packed ? 4 : 6 + 2u * (size_t)w->ring.size);

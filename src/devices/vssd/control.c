@@ -14,7 +14,7 @@ static void tell(struct vssd *vssd)
 {
 	uint64_t sectors = vssd->unit / VIRTIO_BLK_SECTOR_BYTES;
 
-	vssd->requests.capacity = vssd_map_end(&vssd->map) * sectors;
+	vssd->requests.capacity = vio_vssd_map_end(&vssd->map) * sectors;
 	vio_device_config_changed(vssd->dev);
 	if (vssd->changed)
 		vssd->changed(vssd->watch_context, vssd->dev);
@@ -40,7 +40,7 @@ static bool prepare_zeroes(struct vssd *vssd)
 	struct vio_block_request *work = &vssd->work;
 
 	vssd->run_first += vssd->run_count;
-	if (!vssd_map_run(&vssd->map, false, &vssd->run_first, &vssd->run_count))
+	if (!vio_vssd_map_run(&vssd->map, false, &vssd->run_first, &vssd->run_count))
 		return false;
 	work->op = VIO_BLOCK_WRITE_ZEROES;
 	work->flags = VIO_BLOCK_STABLE | (data->zeroes_unmap ? VIO_BLOCK_UNMAP : 0);
@@ -52,7 +52,7 @@ static bool prepare_zeroes(struct vssd *vssd)
 
 static void prepare_record(struct vssd *vssd)
 {
-	vssd_map_prepare(&vssd->map, &vssd->work);
+	vio_vssd_map_prepare(&vssd->map, &vssd->work);
 	vssd->work_on = vssd->map.block;
 }
 
@@ -65,9 +65,9 @@ static void change_end(struct vssd *vssd, uint32_t status)
 	enum vio_vssd_outcome withdrawal = vssd->withdrawal;
 
 	if (vssd->recorded)
-		vssd_map_settle(map);
+		vio_vssd_map_settle(map);
 	else if (!vssd->map_failed)
-		vssd_map_forget(map);
+		vio_vssd_map_forget(map);
 	if (vssd->map_failed) {
 		map->target = map->provisioned;
 		vssd->outcome = VIO_VSSD_FAILED;
@@ -220,7 +220,7 @@ static uint32_t mark_list(struct vssd *vssd, struct vio_buf *buf, bool claim, ui
 			return VIRTIO_VSSD_S_RANGE;
 		if (count > left)
 			return VIRTIO_VSSD_S_TOOMANY;
-		if (!vssd_map_mark(map, first, count, claim))
+		if (!vio_vssd_map_mark(map, first, count, claim))
 			return VIRTIO_VSSD_S_STATE;
 		left -= count;
 	}
@@ -234,7 +234,7 @@ static bool in_changing(const struct vio_device *dev, uint64_t sector, uint64_t 
 	uint64_t unit = vssd->unit / VIRTIO_BLK_SECTOR_BYTES;
 	uint64_t first = sector / unit, last = (sector + sectors - 1) / unit;
 
-	return vssd_map_changes(&vssd->map, first, last - first + 1);
+	return vio_vssd_map_changes(&vssd->map, first, last - first + 1);
 }
 
 static uint32_t judge_list(struct vssd *vssd, struct vio_buf *buf, bool claim, uint32_t *index)
@@ -250,7 +250,7 @@ static uint32_t judge_list(struct vssd *vssd, struct vio_buf *buf, bool claim, u
 	if (!status && vio_block_requests_touch(vssd->dev, in_changing))
 		status = VIRTIO_VSSD_S_BUSY;
 	if (status)
-		vssd_map_forget(&vssd->map);
+		vio_vssd_map_forget(&vssd->map);
 	return status;
 }
 
@@ -274,7 +274,7 @@ static void answer_map(struct vssd *vssd, struct vio_buf *buf)
 	}
 	written = (uint32_t)vio_write(buf, &wire, sizeof(wire));
 	for (; first < vssd->map.total && buf->writable_bytes; first += 8) {
-		uint8_t eight = vssd_map_eight(&vssd->map, first);
+		uint8_t eight = vio_vssd_map_eight(&vssd->map, first);
 
 		written += (uint32_t)vio_write(buf, &eight, 1);
 	}
@@ -322,7 +322,7 @@ static void control_serve(struct vssd *vssd, const struct vio_buf *popped)
 		change_begin(vssd, type == VIRTIO_VSSD_T_CLAIM ? VSSD_CLAIM : VSSD_EVICT);
 }
 
-void vssd_control(struct vio_device *dev, struct vio_devq *q)
+void vio_vssd_control(struct vio_device *dev, struct vio_devq *q)
 {
 	struct vssd *vssd = vio_device_state(dev);
 	struct vio_buf buf;
@@ -333,7 +333,7 @@ void vssd_control(struct vio_device *dev, struct vio_devq *q)
 	vssd->serving = false;
 }
 
-void vssd_control_drain(struct vio_device *dev)
+void vio_vssd_control_drain(struct vio_device *dev)
 {
 	struct vssd *vssd = vio_device_state(dev);
 

@@ -25,7 +25,7 @@ static uint64_t bits_bytes(uint64_t total)
 	return total / 8 + (total % 8 != 0);
 }
 
-uint64_t vssd_map_slot_bytes(uint64_t total)
+uint64_t vio_vssd_map_slot_bytes(uint64_t total)
 {
 	uint64_t bytes = VIO_VSSD_SLOT_ALIGN + bits_bytes(total);
 
@@ -54,11 +54,11 @@ static bool bit(const uint8_t *slot, uint64_t block)
 	return slot[VIO_VSSD_SLOT_ALIGN + block / 8] >> (block % 8) & 1;
 }
 
-bool vssd_map_is_live(const struct vssd_map *map, uint64_t first, uint64_t count)
+bool vio_vssd_map_is_live(const struct vssd_map *map, uint64_t first, uint64_t count)
 {
 	while (count) {
 		if (!(first % 8) && count >= 8) {
-			if (vssd_map_eight(map, first) != 0xff)
+			if (vio_vssd_map_eight(map, first) != 0xff)
 				return false;
 			first += 8;
 			count -= 8;
@@ -72,7 +72,7 @@ bool vssd_map_is_live(const struct vssd_map *map, uint64_t first, uint64_t count
 	return true;
 }
 
-bool vssd_map_changes(const struct vssd_map *map, uint64_t first, uint64_t count)
+bool vio_vssd_map_changes(const struct vssd_map *map, uint64_t first, uint64_t count)
 {
 	for (; count; first++, count--)
 		if (bit(map->now, first) != bit(map->next, first))
@@ -88,7 +88,7 @@ static void set_bit(uint8_t *slot, uint64_t block, bool value)
 	*byte = value ? *byte | mask : *byte & (uint8_t)~mask;
 }
 
-bool vssd_map_mark(struct vssd_map *map, uint64_t first, uint64_t count, bool provisioned)
+bool vio_vssd_map_mark(struct vssd_map *map, uint64_t first, uint64_t count, bool provisioned)
 {
 	for (uint64_t i = 0; i < count; i++)
 		if (bit(map->next, first + i) == provisioned)
@@ -102,7 +102,7 @@ bool vssd_map_mark(struct vssd_map *map, uint64_t first, uint64_t count, bool pr
 	return true;
 }
 
-uint8_t vssd_map_eight(const struct vssd_map *map, uint64_t first)
+uint8_t vio_vssd_map_eight(const struct vssd_map *map, uint64_t first)
 {
 	return map->now[VIO_VSSD_SLOT_ALIGN + first / 8] & map->next[VIO_VSSD_SLOT_ALIGN + first / 8];
 }
@@ -114,7 +114,7 @@ static bool in_run(const struct vssd_map *map, bool absent, uint64_t block)
 	return absent ? !(now && next) : now != next;
 }
 
-bool vssd_map_run(const struct vssd_map *map, bool absent, uint64_t *first, uint64_t *count)
+bool vio_vssd_map_run(const struct vssd_map *map, bool absent, uint64_t *first, uint64_t *count)
 {
 	uint64_t end;
 
@@ -126,7 +126,7 @@ bool vssd_map_run(const struct vssd_map *map, bool absent, uint64_t *first, uint
 	return *count != 0;
 }
 
-uint64_t vssd_map_end(const struct vssd_map *map)
+uint64_t vio_vssd_map_end(const struct vssd_map *map)
 {
 	uint64_t end = map->total;
 
@@ -137,7 +137,7 @@ uint64_t vssd_map_end(const struct vssd_map *map)
 
 /* Slots. */
 
-void vssd_map_prepare(struct vssd_map *map, struct vio_block_request *request)
+void vio_vssd_map_prepare(struct vssd_map *map, struct vio_block_request *request)
 {
 	struct map_header header = {
 		.magic = vio_le64_make(MAP_MAGIC),
@@ -162,14 +162,14 @@ void vssd_map_prepare(struct vssd_map *map, struct vio_block_request *request)
 	request->span_count = 1;
 }
 
-void vssd_map_settle(struct vssd_map *map)
+void vio_vssd_map_settle(struct vssd_map *map)
 {
 	memcpy(map->now, map->next, (size_t)map->slot_bytes);
 	map->provisioned = map->provisioned_next;
 	map->target = map->target_next;
 }
 
-void vssd_map_forget(struct vssd_map *map)
+void vio_vssd_map_forget(struct vssd_map *map)
 {
 	memcpy(map->next, map->now, (size_t)map->slot_bytes);
 	map->provisioned_next = map->provisioned;
@@ -258,10 +258,10 @@ static int map_begin(struct vssd_map *map)
 	map->sequence = 0;
 	map->provisioned_next = map->total;
 	map->target_next = map->total;
-	vssd_map_prepare(map, &wait.request);
+	vio_vssd_map_prepare(map, &wait.request);
 	error = map_run_request(map, &wait);
 	if (!error)
-		vssd_map_settle(map);
+		vio_vssd_map_settle(map);
 	return error;
 }
 
@@ -276,16 +276,16 @@ static void map_take(struct vssd_map *map, const struct map_header *header, unsi
 	map->sequence = vio_le64_get(header->sequence);
 	map->provisioned = vio_le64_get(header->provisioned);
 	map->target = vio_le64_get(header->target);
-	vssd_map_forget(map);
+	vio_vssd_map_forget(map);
 }
 
-int vssd_map_open(struct vssd_map *map, void *memory)
+int vio_vssd_map_open(struct vssd_map *map, void *memory)
 {
 	struct map_header headers[2];
 	enum slot_kind kinds[2];
 	unsigned newest;
 
-	map->slot_bytes = vssd_map_slot_bytes(map->total);
+	map->slot_bytes = vio_vssd_map_slot_bytes(map->total);
 	map->now = memory;
 	map->next = map->now + map->slot_bytes;
 	if (map_read(map, 0, map->now) || map_read(map, 1, map->next))

@@ -20,35 +20,35 @@ struct vssd_map {
 	struct vio_span span;
 };
 
-uint64_t vssd_map_slot_bytes(uint64_t total);
+uint64_t vio_vssd_map_slot_bytes(uint64_t total);
 
 /* Reads the newest slot that is whole, or records that all is provisioned where there is none yet. */
-int vssd_map_open(struct vssd_map *map, void *memory);
+int vio_vssd_map_open(struct vssd_map *map, void *memory);
 
 /* Makes the request that records `next`; to be submitted to map->block. */
-void vssd_map_prepare(struct vssd_map *map, struct vio_block_request *request);
+void vio_vssd_map_prepare(struct vssd_map *map, struct vio_block_request *request);
 /* It was done: next becomes now. */
-void vssd_map_settle(struct vssd_map *map);
+void vio_vssd_map_settle(struct vssd_map *map);
 /* It won't be: next becomes what now is. */
-void vssd_map_forget(struct vssd_map *map);
+void vio_vssd_map_forget(struct vssd_map *map);
 
 /* Whether all `count` blocks from `first`, which exist, are live. */
-bool vssd_map_is_live(const struct vssd_map *map, uint64_t first, uint64_t count);
+bool vio_vssd_map_is_live(const struct vssd_map *map, uint64_t first, uint64_t count);
 /* Whether one of them is not what it will be. */
-bool vssd_map_changes(const struct vssd_map *map, uint64_t first, uint64_t count);
+bool vio_vssd_map_changes(const struct vssd_map *map, uint64_t first, uint64_t count);
 /* Changes next, where all of them have to be the opposite; false and nothing changed otherwise. */
-bool vssd_map_mark(struct vssd_map *map, uint64_t first, uint64_t count, bool provisioned);
+bool vio_vssd_map_mark(struct vssd_map *map, uint64_t first, uint64_t count, bool provisioned);
 
 /*
  * The first run of blocks from *first on that change or, with `absent`, that aren't live; *count
  * blocks, false when there is none.
  */
-bool vssd_map_run(const struct vssd_map *map, bool absent, uint64_t *first, uint64_t *count);
+bool vio_vssd_map_run(const struct vssd_map *map, bool absent, uint64_t *first, uint64_t *count);
 
 /* Behind the last live block. */
-uint64_t vssd_map_end(const struct vssd_map *map);
+uint64_t vio_vssd_map_end(const struct vssd_map *map);
 
 /* Eight blocks from `first`, a multiple of 8, as bits. */
-uint8_t vssd_map_eight(const struct vssd_map *map, uint64_t first);
+uint8_t vio_vssd_map_eight(const struct vssd_map *map, uint64_t first);
 
 #endif

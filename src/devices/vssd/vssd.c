@@ -38,7 +38,7 @@ static bool vssd_serves(const struct vio_device *dev, uint64_t sector, uint64_t 
 	uint64_t first = sector / unit_sectors(vssd);
 	uint64_t last = (sector + sectors - 1) / unit_sectors(vssd);
 
-	return vssd_map_is_live(&vssd->map, first, last - first + 1);
+	return vio_vssd_map_is_live(&vssd->map, first, last - first + 1);
 }
 
 static void vssd_get_features(struct vio_device *dev, struct vio_features *offer)
@@ -80,7 +80,7 @@ static void vssd_kick(struct vio_device *dev, struct vio_devq *q)
 	const struct vssd *vssd = vio_device_state(dev);
 
 	if (q->index == vssd->requests.num_queues)
-		vssd_control(dev, q);
+		vio_vssd_control(dev, q);
 	else
 		vio_block_requests_kick(dev, q);
 }
@@ -90,7 +90,7 @@ static void vssd_drain(struct vio_device *dev, struct vio_devq *q)
 	const struct vssd *vssd = vio_device_state(dev);
 
 	if (q->index == vssd->requests.num_queues)
-		vssd_control_drain(dev);
+		vio_vssd_control_drain(dev);
 	else
 		vio_block_requests_drain(dev, q);
 }
@@ -113,7 +113,7 @@ static void vssd_punch_absent(struct vssd *vssd)
 	struct vio_block *data = vssd->storage.data;
 	uint64_t first = 0, count;
 
-	for (; vssd_map_run(&vssd->map, true, &first, &count); first += count) {
+	for (; vio_vssd_map_run(&vssd->map, true, &first, &count); first += count) {
 		struct vssd_punch punch = {
 			.request = { .op = VIO_BLOCK_WRITE_ZEROES, .done = vssd_punched },
 			.result = -VIO_EIO,
@@ -138,9 +138,9 @@ static int vssd_open_map(struct vssd *vssd)
 	map->block = storage->map;
 	map->block_bytes = (uint32_t)vssd->unit;
 	map->total = storage->data->size_bytes / vssd->unit;
-	if (!map->total || storage->map->size_bytes < 2 * vssd_map_slot_bytes(map->total))
+	if (!map->total || storage->map->size_bytes < 2 * vio_vssd_map_slot_bytes(map->total))
 		return -VIO_ERANGE;
-	error = vssd_map_open(map, storage->memory);
+	error = vio_vssd_map_open(map, storage->memory);
 	if (error)
 		return error;
 	vssd->ticket = (uint32_t)map->sequence;
@@ -173,13 +173,13 @@ static int vssd_realize(struct vio_device *dev)
 	if (error)
 		vio_block_requests_unrealize(dev);
 	else
-		vssd->requests.capacity = vssd_map_end(&vssd->map) * unit_sectors(vssd);
+		vssd->requests.capacity = vio_vssd_map_end(&vssd->map) * unit_sectors(vssd);
 	return error;
 }
 
 static void vssd_unrealize(struct vio_device *dev)
 {
-	vssd_control_drain(dev);
+	vio_vssd_control_drain(dev);
 	vio_block_requests_unrealize(dev);
 }
 
@@ -195,7 +195,7 @@ uint64_t vio_vssd_map_bytes(const struct vio_device *dev, uint64_t data_bytes)
 
 uint64_t vio_vssd_memory_bytes(const struct vio_device *dev, uint64_t data_bytes)
 {
-	return 2 * vssd_map_slot_bytes(data_bytes / vssd_of(dev)->unit);
+	return 2 * vio_vssd_map_slot_bytes(data_bytes / vssd_of(dev)->unit);
 }
 
 int vio_vssd_attach(struct vio_device *dev, const struct vio_vssd_storage *storage)

@@ -63,8 +63,8 @@ static inline uint32_t vssd_state(const struct vssd *vssd)
 }
 
 /* The control queue was kicked. */
-void vssd_control(struct vio_device *dev, struct vio_devq *q);
+void vio_vssd_control(struct vio_device *dev, struct vio_devq *q);
 /* Returns when no change is being made. */
-void vssd_control_drain(struct vio_device *dev);
+void vio_vssd_control_drain(struct vio_device *dev);
 
 #endif
