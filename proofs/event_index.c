@@ -67,9 +67,9 @@ void packed_all_passed(void)
 	uint16_t steps = nondet_u16();
 
 	__CPROVER_assume(steps < m.count);
-	__CPROVER_assert(packed_event_passed(packed_advance(m.before, steps, m.size), m.now, m.before,
-					     m.size),
-			 "what lies behind is passed");
+	__CPROVER_assert(
+		packed_event_passed(packed_advance(m.before, steps, m.size), m.now, m.before, m.size),
+		"what lies behind is passed");
 }
 
 void packed_only_passed(void)

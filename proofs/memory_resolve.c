@@ -29,8 +29,8 @@ int main(void)
 
 	__CPROVER_assume(mem.count <= REGIONS && access >= 1 && access <= 3 && max <= SPANS);
 	for (i = 0; i < mem.count; i++) {
-		storage[i] = (struct vio_region){ { nondet_u64() }, nondet_u64(), host[i],
-						  nondet_unsigned() };
+		storage[i] =
+			(struct vio_region){ { nondet_u64() }, nondet_u64(), host[i], nondet_unsigned() };
 		__CPROVER_assume(storage[i].size >= 1 && storage[i].size <= BYTES && storage[i].rights <= 3);
 		__CPROVER_assume(storage[i].base.raw <= UINT64_MAX - storage[i].size);
 		if (i)

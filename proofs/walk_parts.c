@@ -29,11 +29,11 @@ static void places_any(struct walk *walk)
 	walk->truncated = nondet_bool();
 }
 
-#define SLOWLY_LOOP(n)                                                        \
-	LOOP_ROUND(n,                                                         \
-		   (at = nondet_u64(), left = nondet_u64(), places_any(walk), \
-		    q->mem_hint = nondet_unsigned()),                         \
-		   left >= 1 && left <= len && walk_legal(walk), left)
+#define SLOWLY_LOOP(n)                                                                                       \
+	LOOP_ROUND(                                                                                          \
+		n,                                                                                           \
+		(at = nondet_u64(), left = nondet_u64(), places_any(walk), q->mem_hint = nondet_unsigned()), \
+		left >= 1 && left <= len && walk_legal(walk), left)
 
 /* Memory that spans lie in. */
 static uint8_t *host;
