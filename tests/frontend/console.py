@@ -120,7 +120,8 @@ def signals():
         with Server(), Terminal() as terminal:
             terminal.expect(b"hello\r\n")
             terminal.process.send_signal(number)
-            assert terminal.end() == -number
+            status = terminal.end()
+            assert status == -number, (status, number, terminal.process.stderr.read())
 
 
 def hang_up():
