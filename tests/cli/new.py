@@ -54,7 +54,8 @@ def check_device(where):
     made = run(VIREO, "new", "device", "my-adder", where=where).split()
     assert len(made) == 4 and all(os.path.exists(os.path.join(where, name)) for name in made), made
     folder = os.path.join(where, "my-adder")
-    run("meson", "setup", "-Dwerror=true", f"-Db_sanitize={sys.argv[3]}", "-Db_lundef=false", "build", where=folder, env=environment)
+    run("meson", "setup", "-Dwerror=true", f"-Db_sanitize={sys.argv[3]}", "-Db_lundef=false", "build",
+        where=folder, env=environment)
     run("ninja", "-C", "build", where=folder, env=environment)
     run("meson", "test", "-C", "build", "--print-errorlogs", where=folder, env=environment)
     with open(os.path.join(folder, "my-adder.c"), "w", encoding="utf-8") as file:
