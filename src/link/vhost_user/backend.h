@@ -64,6 +64,23 @@ static inline bool vu_has_protocol(const struct vio_vhost_user *backend, unsigne
 }
 
 /*
+ * FEATURES_OK without DRIVER is no status of a driver: the front end made it up. QEMU 7.2 does with
+ * rng, i2c and gpio, and never says DRIVER_OK after it, though it negotiated STATUS.
+ */
+static inline bool vu_status_made_up(const struct vio_vhost_user *backend)
+{
+	const uint8_t both = VIRTIO_CONFIG_S_DRIVER | VIRTIO_CONFIG_S_FEATURES_OK;
+
+	return (backend->dev->status & both) == VIRTIO_CONFIG_S_FEATURES_OK;
+}
+
+/* Whether the front end passes on what the driver writes into the status. */
+static inline bool vu_has_status(const struct vio_vhost_user *backend)
+{
+	return vu_has_protocol(backend, VHOST_USER_PROTOCOL_F_STATUS) && !vu_status_made_up(backend);
+}
+
+/*
  * Handles the message that is complete in the receiver; a reply is left in the
  * sender. A negative code ends the connection.
  */

@@ -60,8 +60,10 @@ static int get_features(struct vio_vhost_user *backend, struct vu_message *messa
 /* A front end without STATUS says nothing of it: all of the negotiation, from reset on. */
 static int negotiate(struct vio_vhost_user *backend, const struct vio_features *features)
 {
-	const uint8_t begun = VIRTIO_CONFIG_S_ACKNOWLEDGE | VIRTIO_CONFIG_S_DRIVER;
 	struct vio_device *dev = backend->dev;
+	/* A status that was made up remains one: nobody will say DRIVER_OK. */
+	const uint8_t begun =
+		vu_status_made_up(backend) ? 0 : VIRTIO_CONFIG_S_ACKNOWLEDGE | VIRTIO_CONFIG_S_DRIVER;
 
 	if (dev->status)
 		vio_device_reset(dev);
@@ -92,7 +94,7 @@ static int set_features(struct vio_vhost_user *backend, struct vu_message *messa
 	}
 	if (!stands && vu_any_runs(backend)) /* hostile: C20 */
 		return -VIO_EBUSY;
-	if (vu_has_protocol(backend, VHOST_USER_PROTOCOL_F_STATUS)) {
+	if (vu_has_status(backend)) {
 		vio_device_write_features(dev, &features);
 	} else if (!stands) {
 		error = negotiate(backend, &features);
@@ -318,7 +320,7 @@ static int set_vring_base(struct vio_vhost_user *backend, struct vu_message *mes
 	 * driver begin anew, while those of one that only paused go on.
 	 */
 	if (first && vring->base.avail != (uint16_t)base && dev->status & VIRTIO_CONFIG_S_DRIVER_OK &&
-	    !vu_any_runs(backend) && !vu_has_protocol(backend, VHOST_USER_PROTOCOL_F_STATUS)) {
+	    !vu_any_runs(backend) && !vu_has_status(backend)) {
 		struct vio_features features = dev->features_accepted;
 
 		error = negotiate(backend, &features);

@@ -176,7 +176,7 @@ static int start_if_ready(struct vu_vring *vring)
 		return error;
 	}
 	/* Without STATUS a front end doesn't say DRIVER_OK; that it starts a queue says as much. */
-	if (!vu_has_protocol(vring->backend, VHOST_USER_PROTOCOL_F_STATUS))
+	if (!vu_has_status(vring->backend))
 		vio_device_write_status(dev, dev->status | VIRTIO_CONFIG_S_DRIVER_OK);
 	return 0;
 }
