@@ -5,7 +5,7 @@
 #include <vireo/vhost_user.h>
 
 #include "link/vhost_user/memory.h"
-#include "link/vhost_user/signal.h"
+#include "link/signal.h"
 #include "link/vhost_user/wire.h"
 
 /*

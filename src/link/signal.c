@@ -12,7 +12,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "link/vhost_user/signal.h"
+#include "link/signal.h"
 
 /*
  * Other files without a type (timers, performance counters) may be readable for

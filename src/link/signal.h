@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-#ifndef VIO_LINK_VHOST_USER_SIGNAL_H
-#define VIO_LINK_VHOST_USER_SIGNAL_H
+#ifndef VIO_LINK_SIGNAL_H
+#define VIO_LINK_SIGNAL_H
 
 #include <vireo/base.h>
 
 /*
- * File descriptors from the front end by which the two sides wake each other.
+ * File descriptors from a front end or client by which the two sides wake each other.
  * They share their open file with the front end, which can change it or its flags
  * at any time. Nothing here waits, raises SIGPIPE or changes a flag.
  */
