@@ -89,9 +89,6 @@ int vu_front_fail(struct vu_front *front, int error, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 
 uint64_t vu_front_now_ns(void);
-/* Closes all file descriptors that came with a message; true when there were any. */
-struct msghdr;
-bool vu_front_close_fds(struct msghdr *msg);
 
 /* frontend_channel.c */
 

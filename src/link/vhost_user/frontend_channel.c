@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "link/vhost_user/frontend.h"
+#include "link/vhost_user/wire.h"
 
 /* hostile: D12, messages heard at a time: who floods the channel gets no more of our time than that. */
 #define MESSAGES_MAX 64u
@@ -43,6 +44,7 @@ static int receive(struct vu_front_channel *channel)
 				      .msg_iovlen = 1,
 				      .msg_control = control.bytes,
 				      .msg_controllen = sizeof(control.bytes) };
+		unsigned kept = 0;
 		ssize_t got;
 
 		if (channel->received < header)
@@ -52,7 +54,7 @@ static int receive(struct vu_front_channel *channel)
 			continue;
 		if (got < 0)
 			return errno == EAGAIN ? 0 : -1;
-		(void)vu_front_close_fds(&msg); /* hostile: D11, what comes along isn't wanted */
+		(void)vu_take_fds(&msg, NULL, &kept, 0); /* hostile: D11, what comes along isn't wanted */
 		if (!got)
 			return -1;
 		channel->received += (size_t)got;

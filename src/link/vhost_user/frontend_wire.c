@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "link/vhost_user/frontend.h"
+#include "link/vhost_user/wire.h"
 
 #define NS_PER_MS UINT64_C(1000000)
 /* A process can't be sent more with one message; less room would make the kernel guess which to drop. */
@@ -139,28 +140,6 @@ static int send_request(const struct exchange *exchange, const struct vu_front_r
 	return 0;
 }
 
-bool vu_front_close_fds(struct msghdr *msg)
-{
-	bool any = msg->msg_flags & MSG_CTRUNC;
-	struct cmsghdr *cmsg;
-
-	for (cmsg = CMSG_FIRSTHDR(msg); cmsg; cmsg = CMSG_NXTHDR(msg, cmsg)) {
-		size_t count, i;
-
-		if (cmsg->cmsg_level != SOL_SOCKET || cmsg->cmsg_type != SCM_RIGHTS)
-			continue;
-		count = (cmsg->cmsg_len - CMSG_LEN(0)) / sizeof(int);
-		for (i = 0; i < count; i++) {
-			int fd;
-
-			memcpy(&fd, CMSG_DATA(cmsg) + i * sizeof(fd), sizeof(fd));
-			close(fd);
-			any = true;
-		}
-	}
-	return any;
-}
-
 /* Exactly `length` bytes, and no descriptors: hostile: D4, there is no reply that has one. */
 static int receive(const struct exchange *exchange, void *to, size_t length)
 {
@@ -173,6 +152,7 @@ static int receive(const struct exchange *exchange, void *to, size_t length)
 			struct cmsghdr align;
 		} control;
 		struct iovec iov = { (uint8_t *)to + received, length - received };
+		unsigned kept = 0;
 		struct msghdr msg = { .msg_iov = &iov,
 				      .msg_iovlen = 1,
 				      .msg_control = control.bytes,
@@ -187,7 +167,7 @@ static int receive(const struct exchange *exchange, void *to, size_t length)
 			continue;
 		if (got < 0)
 			return socket_error(exchange);
-		if (vu_front_close_fds(&msg))
+		if (vu_take_fds(&msg, NULL, &kept, 0))
 			return vu_front_fail(front, -VIO_EPROTO,
 					     "message %u: the reply came with file descriptors",
 					     exchange->request);

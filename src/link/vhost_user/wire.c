@@ -7,31 +7,30 @@
 
 #include "link/vhost_user/wire.h"
 
-static void keep_fds(struct vu_receiver *receiver, struct msghdr *msg)
+bool vu_take_fds(struct msghdr *msg, int *fds, unsigned *count, unsigned max)
 {
-	struct vu_message *message = &receiver->message;
+	bool lost = msg->msg_flags & MSG_CTRUNC;
 	struct cmsghdr *cmsg;
 
 	for (cmsg = CMSG_FIRSTHDR(msg); cmsg; cmsg = CMSG_NXTHDR(msg, cmsg)) {
-		size_t count, i;
+		size_t came, i;
 
 		if (cmsg->cmsg_level != SOL_SOCKET || cmsg->cmsg_type != SCM_RIGHTS)
 			continue;
-		count = (cmsg->cmsg_len - CMSG_LEN(0)) / sizeof(int);
-		for (i = 0; i < count; i++) {
+		came = (cmsg->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+		for (i = 0; i < came; i++) {
 			int fd;
 
 			memcpy(&fd, CMSG_DATA(cmsg) + i * sizeof(fd), sizeof(fd));
-			if (message->fd_count < VHOST_USER_FDS_MAX) {
-				message->fds[message->fd_count++] = fd;
+			if (*count < max) {
+				fds[(*count)++] = fd;
 			} else {
 				close(fd);
-				receiver->fds_lost = true;
+				lost = true;
 			}
 		}
 	}
-	if (msg->msg_flags & MSG_CTRUNC)
-		receiver->fds_lost = true;
+	return lost;
 }
 
 /* How many bytes the message has, as far as it is known. */
@@ -87,7 +86,8 @@ static int receive_some(struct vu_receiver *receiver, int socket_fd)
 	while (got < 0 && errno == EINTR);
 	if (got < 0)
 		return errno == EAGAIN ? 0 : errno == ECONNRESET ? -VIO_EHANGUP : -VIO_ESYS;
-	keep_fds(receiver, &msg);
+	if (vu_take_fds(&msg, message->fds, &message->fd_count, VHOST_USER_FDS_MAX))
+		receiver->fds_lost = true;
 	if (!got)
 		return -VIO_EHANGUP;
 	receiver->received += (size_t)got;

@@ -45,6 +45,13 @@ struct vu_sender {
 };
 
 /*
+ * Takes the file descriptors that came with what recvmsg() received: *count grows to `max` at most, and
+ * what is more is closed. True when some were closed, or cut off by the kernel.
+ */
+struct msghdr;
+bool vu_take_fds(struct msghdr *msg, int *fds, unsigned *count, unsigned max);
+
+/*
  * Goes on receiving. 1: a message is complete (and stays until vu_receiver_next());
  * 0: more has to come; -VIO_EHANGUP: end of stream; -VIO_EPROTO: a header that
  * can't be right or descriptors that didn't fit; -VIO_ESYS.
