@@ -56,6 +56,7 @@ static int connect_to(struct client *client, uint32_t id)
 	const struct vio_vhost_user_frontend_options options = {
 		.id = id,
 		.flags = id == VIRTIO_ID_NET ? VIO_VHOST_USER_PAIRS : 0,
+		.queues_unsaid = id == VIRTIO_ID_BLOCK ? 1 : 0,
 	};
 	struct vio_vhost_user_mistake mistake;
 	struct stat status;

@@ -177,6 +177,7 @@ static int drive(struct client *client, uint32_t queues)
 int main(int argc, char **argv)
 {
 	const struct vio_vhost_user_frontend_options options = { .id = VIRTIO_ID_BLOCK,
+								 .queues_unsaid = 1,
 								 .arena_bytes = ARENA_BYTES };
 	struct client *client = calloc(1, sizeof(*client));
 	struct vio_vhost_user_mistake mistake;

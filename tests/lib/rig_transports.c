@@ -198,6 +198,7 @@ static void vhost_user_join_without(struct rig *rig, uint64_t withhold)
 	};
 	const struct vio_vhost_user_frontend_options options = {
 		.id = rig->device.id,
+		.queues_unsaid = rig->device.id == VIRTIO_ID_BLOCK ? 1 : 0,
 		.withhold = withhold,
 		.queue_size = rig->device.queue_size,
 		.memory = &memory,

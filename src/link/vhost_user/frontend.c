@@ -442,9 +442,8 @@ static int count_queues(struct vu_front *front)
 
 	front->queue_limit = VU_FRONT_QUEUES_MAX;
 	if (!vu_front_has(front, VHOST_USER_PROTOCOL_F_MQ)) {
-		/* As many as the type has at least: all others are there by their nature, a disk's aren't. */
-		if (front->options.id == VIRTIO_ID_BLOCK)
-			front->queue_limit = 1;
+		if (front->options.queues_unsaid && front->options.queues_unsaid < front->queue_limit)
+			front->queue_limit = front->options.queues_unsaid;
 		return 0;
 	}
 	error = ask_u64(front, VHOST_USER_GET_QUEUE_NUM, &count);
