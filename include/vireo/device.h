@@ -83,7 +83,10 @@ struct vio_device_class {
 	/* A property with VIO_PROPERTY_RUNTIME was changed from outside. */
 	void (*property_changed)(struct vio_device *dev, const struct vio_property *property);
 
-	/* What of the state isn't in the properties. Load may refuse with a negative code. */
+	/*
+	 * What of the state isn't in the properties. Load judges all before it changes anything, and
+	 * refuses with vio_state_refuse() or, where the world failed, another negative code.
+	 */
 	void (*save)(struct vio_device *dev, struct vio_state_writer *writer);
 	int (*load)(struct vio_device *dev, struct vio_state_reader *reader, unsigned version);
 	unsigned version; /* of that state, raised when its layout changes */
@@ -98,7 +101,7 @@ enum vio_device_phase {
 };
 
 #define VIO_DEVICE_SPANS_DEFAULT 16u
-#define VIO_DEVICE_KICK_BUDGET 1024u /* buffers a queue may pop in one kick */
+#define VIO_DEVICE_KICK_BUDGET   1024u /* buffers a queue may pop in one kick */
 
 /* What a link or transport is told. All are called in the attachment's thread. */
 struct vio_device_events {
@@ -134,11 +137,12 @@ struct vio_device {
 	struct vio_features features_driver;   /* as written by the driver */
 	struct vio_features features_carried;  /* what the attachment can carry */
 	uint8_t status;
-	uint8_t phase; /* enum vio_device_phase */
+	uint8_t phase;    /* enum vio_device_phase */
 	bool config_read; /* since the generation was raised */
 	uint32_t config_generation;
 	uint64_t fault_count;
-	struct vio_fault fault; /* the last one */
+	struct vio_fault fault;           /* the last one */
+	struct vio_state_refusal refusal; /* of the last load */
 
 	struct vio_devq *queues;               /* queue_count of them, in the storage */
 	struct vio_devq_config *queue_configs; /* as last started, for save */
@@ -200,7 +204,7 @@ VIO_API int vio_device_set_property(struct vio_device *dev, const char *name, si
 
 /* The property of that name and in *structure (may be NULL) what it is a member of; NULL if none. */
 VIO_API const struct vio_property *vio_device_find_property(struct vio_device *dev, const char *name,
-							     size_t length, void **structure);
+							    size_t length, void **structure);
 
 /* Checks everything, fixes queue_count, features. -VIO_EPHASE when done already, or as the class says. */
 VIO_API int vio_device_realize(struct vio_device *dev);
@@ -261,8 +265,9 @@ VIO_API void vio_device_kick(struct vio_device *dev, uint16_t queue);
  * Saves a device that is attached with its queues stopped or drained, or loads it
  * into one of the same type and properties that is attached and reset.
  * save returns the size of the blob, which was written when it is <= size.
- * load: -VIO_ESTATE for a damaged, foreign or newer blob (nothing changed),
- * -VIO_EPHASE when the device isn't in reset, or what queue_start says.
+ * load: -VIO_ESTATE for a damaged, foreign or newer blob, -VIO_EPHASE when the device isn't
+ * in reset, or what queue_start says. Then dev->refusal names what was wrong, and the device
+ * is in reset as before.
  */
 VIO_API size_t vio_device_save(struct vio_device *dev, void *to, size_t size);
 VIO_API int vio_device_load(struct vio_device *dev, const void *from, size_t size);

@@ -16,11 +16,18 @@ struct vio_state_writer {
 	bool failed;
 };
 
+/* Why a saved state wasn't taken: "queue size" of 3. `what` is a constant text, NULL when nothing was refused. */
+struct vio_state_refusal {
+	const char *what;
+	uint64_t value;
+};
+
 struct vio_state_reader {
 	const uint8_t *from;
 	size_t size;
 	size_t used;
 	bool failed;
+	struct vio_state_refusal refusal;
 };
 
 /* Appends one value; sets failed when it doesn't fit. */
@@ -36,6 +43,11 @@ VIO_API uint8_t vio_state_get_u8(struct vio_state_reader *reader);
 VIO_API uint16_t vio_state_get_u16(struct vio_state_reader *reader);
 VIO_API uint32_t vio_state_get_u32(struct vio_state_reader *reader);
 VIO_API uint64_t vio_state_get_u64(struct vio_state_reader *reader);
+/*
+ * What was read can't be: notes why, unless something was noted before, sets failed and returns
+ * -VIO_ESTATE, which is what a class's load() returns then. `what` has to outlive the reader.
+ */
+VIO_API int vio_state_refuse(struct vio_state_reader *reader, const char *what, uint64_t value);
 /* Takes the next `length` bytes; zeros and failed set when there are fewer. */
 VIO_API void vio_state_get_bytes(struct vio_state_reader *reader, void *to, size_t length);
 

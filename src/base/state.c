@@ -83,3 +83,11 @@ uint64_t vio_state_get_u64(struct vio_state_reader *reader)
 	vio_state_get_bytes(reader, &wire, sizeof(wire));
 	return vio_le64_get(wire);
 }
+
+int vio_state_refuse(struct vio_state_reader *reader, const char *what, uint64_t value)
+{
+	if (!reader->refusal.what)
+		reader->refusal = (struct vio_state_refusal){ what, value };
+	reader->failed = true;
+	return -VIO_ESTATE;
+}

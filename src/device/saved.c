@@ -11,7 +11,7 @@
  *
  *	header	u32 magic, u16 format, u16 zero, u32 body bytes, u32 CRC-32 of the body
  *	body	char name[16] of the class, u32 device id, u32 class version,
- *		u64 features[2], u8 status, u32 config generation,
+ *		u64 features[2] that the driver wrote, u8 status, u32 config generation,
  *		u16 queues, for each: u8 runs, and if it does u16 size, u16 next
  *		to take, in format 2 u16 next to fill, u64 descriptor, driver
  *		and device area,
@@ -38,6 +38,11 @@ static uint32_t checksum(const uint8_t *from, size_t length)
 			crc = crc >> 1 ^ (crc & 1 ? 0xedb88320u : 0);
 	}
 	return ~crc;
+}
+
+static uint16_t saved_format(const struct vio_features *features)
+{
+	return vio_features_has(features, VIRTIO_F_RING_PACKED) ? SAVED_PACKED : SAVED_FORMAT;
 }
 
 static void class_name(const struct vio_device *dev, char name[SAVED_NAME_BYTES])
@@ -76,8 +81,9 @@ static void save_body(struct vio_device *dev, struct vio_state_writer *writer)
 	vio_state_put_bytes(writer, name, sizeof(name));
 	vio_state_put_u32(writer, dev->id);
 	vio_state_put_u32(writer, dev->class->version);
-	vio_state_put_u64(writer, dev->features_accepted.word[0]);
-	vio_state_put_u64(writer, dev->features_accepted.word[1]);
+	/* The same as were accepted, if any were yet. */
+	vio_state_put_u64(writer, dev->features_driver.word[0]);
+	vio_state_put_u64(writer, dev->features_driver.word[1]);
 	vio_state_put_u8(writer, dev->status);
 	vio_state_put_u32(writer, dev->config_generation);
 	vio_state_put_u16(writer, dev->queue_count);
@@ -107,28 +113,11 @@ size_t vio_device_save(struct vio_device *dev, void *to, size_t size)
 					  false };
 	save_body(dev, &body);
 	vio_state_put_u32(&header, SAVED_MAGIC);
-	vio_state_put_u16(&header,
-			  vio_device_has_feature(dev, VIRTIO_F_RING_PACKED) ? SAVED_PACKED : SAVED_FORMAT);
+	vio_state_put_u16(&header, saved_format(&dev->features_driver));
 	vio_state_put_u16(&header, 0);
 	vio_state_put_u32(&header, (uint32_t)body.used);
 	vio_state_put_u32(&header, checksum(body.to, body.used));
 	return SAVED_HEADER_BYTES + body.used;
-}
-
-static bool header_valid(struct vio_state_reader *reader, uint16_t *format)
-{
-	uint32_t magic = vio_state_get_u32(reader);
-	uint16_t zero;
-	uint32_t bytes, crc;
-
-	*format = vio_state_get_u16(reader);
-	zero = vio_state_get_u16(reader);
-	bytes = vio_state_get_u32(reader);
-	crc = vio_state_get_u32(reader);
-	return !reader->failed && magic == SAVED_MAGIC &&
-	       (*format == SAVED_FORMAT || *format == SAVED_PACKED) && !zero &&
-	       bytes == reader->size - SAVED_HEADER_BYTES &&
-	       crc == checksum(reader->from + SAVED_HEADER_BYTES, bytes);
 }
 
 /* What is judged before anything changes; queues go to dev->queue_configs, with size 0 if they don't run. */
@@ -141,31 +130,82 @@ struct saved {
 	struct vio_state_reader own;
 };
 
-static bool parse_queues(struct vio_device *dev, struct vio_state_reader *reader, bool packed)
+/* hostile: G1 G16 */
+static int parse_header(struct vio_state_reader *reader, struct saved *saved)
 {
-	uint16_t queue;
+	uint32_t magic = vio_state_get_u32(reader), bytes, crc, found;
+	uint16_t zero;
 
-	if (vio_state_get_u16(reader) != dev->queue_count) /* hostile: G4 */
-		return false;
-	for (queue = 0; queue < dev->queue_count; queue++) {
+	saved->format = vio_state_get_u16(reader);
+	zero = vio_state_get_u16(reader);
+	bytes = vio_state_get_u32(reader);
+	crc = vio_state_get_u32(reader);
+	if (reader->failed)
+		return vio_state_refuse(reader, "length", reader->size);
+	if (magic != SAVED_MAGIC)
+		return vio_state_refuse(reader, "magic number", magic);
+	if ((saved->format != SAVED_FORMAT && saved->format != SAVED_PACKED) || zero) /* hostile: G14 */
+		return vio_state_refuse(reader, "format", (uint32_t)zero << 16 | saved->format);
+	if (bytes != reader->size - SAVED_HEADER_BYTES) /* hostile: G9 G10 */
+		return vio_state_refuse(reader, "length", bytes);
+	found = checksum(reader->from + SAVED_HEADER_BYTES, bytes);
+	return crc == found ? 0 : vio_state_refuse(reader, "checksum", crc);
+}
+
+/* Split: the ring knows the rest, see restore_queue(). */
+static bool position_valid(const struct vio_devq_config *config, bool packed)
+{
+	const uint16_t offset = (uint16_t)~PVIRTQ_WRAP;
+
+	return !packed ||
+	       ((config->at.avail & offset) < config->size && (config->at.used & offset) < config->size);
+}
+
+static int parse_queue(const struct vio_device *dev, struct vio_state_reader *reader, bool packed,
+		       struct vio_devq_config *config)
+{
+	uint8_t runs = vio_state_get_u8(reader);
+
+	if (runs > 1)
+		return vio_state_refuse(reader, "running of a queue", runs);
+	if (!runs)
+		return 0;
+	config->size = vio_state_get_u16(reader);
+	config->at.avail = vio_state_get_u16(reader);
+	if (packed)
+		config->at.used = vio_state_get_u16(reader);
+	config->descriptor_area = vio_addr_make(vio_state_get_u64(reader));
+	config->driver_area = vio_addr_make(vio_state_get_u64(reader));
+	config->device_area = vio_addr_make(vio_state_get_u64(reader));
+	if (reader->failed)
+		return vio_state_refuse(reader, "length", reader->size);
+	if (!config->size || config->size > dev->queue_size_max ||
+	    (!packed && !vio_is_power_of_two(config->size)))
+		return vio_state_refuse(reader, "queue size", config->size);
+	if (!position_valid(config, packed))
+		return vio_state_refuse(reader, "position of a queue",
+					(uint32_t)config->at.used << 16 | config->at.avail);
+	return 0;
+}
+
+static int parse_queues(struct vio_device *dev, struct vio_state_reader *reader, const struct saved *saved)
+{
+	uint16_t count = vio_state_get_u16(reader), queue;
+	int error;
+
+	if (count != dev->queue_count) /* hostile: G4 */
+		return vio_state_refuse(reader, "queue count", count);
+	for (queue = 0; queue < count; queue++) {
 		struct vio_devq_config config = { .size = 0 };
-		uint8_t runs = vio_state_get_u8(reader);
 
-		if (runs) {
-			config.size = vio_state_get_u16(reader);
-			config.at.avail = vio_state_get_u16(reader);
-			if (packed)
-				config.at.used = vio_state_get_u16(reader);
-			config.descriptor_area = vio_addr_make(vio_state_get_u64(reader));
-			config.driver_area = vio_addr_make(vio_state_get_u64(reader));
-			config.device_area = vio_addr_make(vio_state_get_u64(reader));
-		}
-		if (runs > 1 || (runs && (!config.size || config.size > dev->queue_size_max ||
-					  (!packed && !vio_is_power_of_two(config.size)))))
-			return false;
+		error = parse_queue(dev, reader, saved->format == SAVED_PACKED, &config);
+		if (error)
+			return error;
+		if (config.size && !(saved->status & VIRTIO_CONFIG_S_FEATURES_OK))
+			return vio_state_refuse(reader, "queue that runs before FEATURES_OK", queue);
 		dev->queue_configs[queue] = config;
 	}
-	return !reader->failed;
+	return 0;
 }
 
 /* A status that a driver and this device can have come to; judged first: DRIVER_OK would serve requests. */
@@ -180,58 +220,111 @@ static bool status_valid(uint8_t status)
 	return !(status & VIRTIO_CONFIG_S_DRIVER_OK) || (status & VIRTIO_CONFIG_S_FEATURES_OK);
 }
 
-static bool parse_body(struct vio_device *dev, struct vio_state_reader *reader, struct saved *saved)
+/* Is it of a device of this type, and one that isn't newer? */
+static int parse_type(const struct vio_device *dev, struct vio_state_reader *reader, struct saved *saved)
 {
 	char name[SAVED_NAME_BYTES], saved_name[SAVED_NAME_BYTES];
-	uint32_t own;
+	uint32_t id;
 
 	class_name(dev, name);
 	vio_state_get_bytes(reader, saved_name, sizeof(saved_name));
-	if (memcmp(name, saved_name, sizeof(name)) || vio_state_get_u32(reader) != dev->id)
-		return false;
+	id = vio_state_get_u32(reader);
 	saved->class_version = vio_state_get_u32(reader);
+	if (memcmp(name, saved_name, sizeof(name)))
+		return vio_state_refuse(reader, "type of the device", id);
+	if (id != dev->id)
+		return vio_state_refuse(reader, "device id", id);
+	if (saved->class_version > dev->class->version) /* hostile: G14 */
+		return vio_state_refuse(reader, "version", saved->class_version);
+	return 0;
+}
+
+static int parse_body(struct vio_device *dev, struct vio_state_reader *reader, struct saved *saved)
+{
+	int error = parse_type(dev, reader, saved);
+	uint32_t own;
+
+	if (error)
+		return error;
 	saved->features.word[0] = vio_state_get_u64(reader);
 	saved->features.word[1] = vio_state_get_u64(reader);
 	saved->status = vio_state_get_u8(reader);
 	saved->config_generation = vio_state_get_u32(reader);
-	if (saved->class_version > dev->class->version || !status_valid(saved->status) ||
-	    vio_features_has(&saved->features, VIRTIO_F_RING_PACKED) != (saved->format == SAVED_PACKED) ||
-	    !parse_queues(dev, reader, saved->format == SAVED_PACKED))
-		return false;
+	if (!status_valid(saved->status))
+		return vio_state_refuse(reader, "status", saved->status);
+	if (saved_format(&saved->features) != saved->format)
+		return vio_state_refuse(reader, "format for these features", saved->format);
+	error = parse_queues(dev, reader, saved);
+	if (error)
+		return error;
 	own = vio_state_get_u32(reader);
 	if (reader->failed || own != reader->size - reader->used) /* hostile: G9 G10 */
-		return false;
-	saved->own = (struct vio_state_reader){ reader->from + reader->used, own, 0, false };
-	return true;
+		return vio_state_refuse(reader, "length of the type's own state", own);
+	saved->own = (struct vio_state_reader){ .from = reader->from + reader->used, .size = own };
+	return 0;
+}
+
+static int restore_features(struct vio_device *dev, struct saved *saved, uint8_t status)
+{
+	const uint8_t negotiated =
+		VIRTIO_CONFIG_S_ACKNOWLEDGE | VIRTIO_CONFIG_S_DRIVER | VIRTIO_CONFIG_S_FEATURES_OK;
+	struct vio_features more = vio_features_minus(saved->features, vio_device_features(dev));
+
+	vio_device_write_features(dev, &saved->features);
+	if (!(status & VIRTIO_CONFIG_S_FEATURES_OK) ||
+	    vio_device_write_status(dev, status & negotiated) & VIRTIO_CONFIG_S_FEATURES_OK)
+		return 0;
+	if (vio_features_empty(more))
+		return vio_state_refuse(&saved->own, "features", saved->features.word[0]);
+	return vio_state_refuse(&saved->own, "features that aren't offered",
+				more.word[0] ? more.word[0] : more.word[1]);
+}
+
+static int restore_class(struct vio_device *dev, struct saved *saved)
+{
+	struct vio_state_reader *own = &saved->own;
+	int error = dev->class->load ? dev->class->load(dev, own, saved->class_version) : 0;
+
+	if (own->failed || own->used != own->size) { /* hostile: G7 */
+		vio_state_refuse(own, "length of the type's own state", own->size);
+		return error ? error : -VIO_ESTATE;
+	}
+	if (error)
+		vio_state_refuse(own, "the type's own state", saved->class_version);
+	return error;
+}
+
+static int restore_queue(struct vio_device *dev, struct saved *saved, uint16_t queue)
+{
+	struct vio_devq_config config = dev->queue_configs[queue];
+	const struct vio_devq *q = &dev->queues[queue];
+	int error = config.size ? vio_device_queue_start(dev, queue, &config) : 0;
+
+	if (error == -VIO_EINVAL) /* hostile: G6 */
+		vio_state_refuse(&saved->own, "position of a queue",
+				 (uint32_t)config.at.used << 16 | config.at.avail);
+	else if (error)
+		vio_state_refuse(&saved->own, "rings of a queue", queue);
+	if (error)
+		return error;
+	/* Split: no device has taken more than there is, whatever became of it. hostile: G6 G15 */
+	if (q->running && !q->packed && (uint16_t)(q->avail_next - q->used_next) > q->size)
+		return vio_state_refuse(&saved->own, "position of a queue", q->avail_next);
+	return 0;
 }
 
 static int restore(struct vio_device *dev, struct saved *saved)
 {
-	const uint8_t negotiated =
-		VIRTIO_CONFIG_S_ACKNOWLEDGE | VIRTIO_CONFIG_S_DRIVER | VIRTIO_CONFIG_S_FEATURES_OK;
 	uint8_t status = saved->status & (uint8_t)~VIRTIO_CONFIG_S_NEEDS_RESET;
+	int error = restore_features(dev, saved, status);
 	uint16_t queue;
-	int error;
 
-	if (status & VIRTIO_CONFIG_S_FEATURES_OK) {
-		vio_device_write_features(dev, &saved->features);
-		if (!(vio_device_write_status(dev, status & negotiated) & VIRTIO_CONFIG_S_FEATURES_OK))
-			return -VIO_ESTATE;
-	}
-	if (dev->class->load) {
-		error = dev->class->load(dev, &saved->own, saved->class_version);
-		if (error)
-			return error;
-	}
-	if (saved->own.failed || saved->own.used != saved->own.size)
-		return -VIO_ESTATE;
-	for (queue = 0; queue < dev->queue_count; queue++) {
-		struct vio_devq_config config = dev->queue_configs[queue];
-
-		error = config.size ? vio_device_queue_start(dev, queue, &config) : 0;
-		if (error)
-			return error;
-	}
+	if (!error)
+		error = restore_class(dev, saved);
+	for (queue = 0; !error && queue < dev->queue_count; queue++)
+		error = restore_queue(dev, saved, queue);
+	if (error)
+		return error;
 	dev->config_generation = saved->config_generation + 1; /* whoever read halfway before reads again */
 	if (saved->status & VIRTIO_CONFIG_S_NEEDS_RESET) {
 		dev->status = saved->status;
@@ -244,16 +337,23 @@ static int restore(struct vio_device *dev, struct saved *saved)
 
 int vio_device_load(struct vio_device *dev, const void *from, size_t size)
 {
-	struct vio_state_reader reader = { from, size, 0, false };
+	struct vio_state_reader reader = { .from = from, .size = size };
 	struct saved saved;
 	int error;
 
-	if (dev->phase != VIO_DEVICE_ATTACHED || dev->status) /* hostile: G11 G12 */
+	if (dev->phase != VIO_DEVICE_ATTACHED || dev->status) { /* hostile: G11 G12 */
+		dev->refusal = (struct vio_state_refusal){ "device that isn't in reset", dev->status };
 		return -VIO_EPHASE;
-	if (!header_valid(&reader, &saved.format) ||
-	    !parse_body(dev, &reader, &saved)) /* hostile: G1 G2 G16 */
-		return -VIO_ESTATE;
+	}
+	memset(&saved, 0, sizeof(saved));
+	error = parse_header(&reader, &saved);
+	if (!error)
+		error = parse_body(dev, &reader, &saved); /* hostile: G2 */
+	dev->refusal = reader.refusal;
+	if (error)
+		return error;
 	error = restore(dev, &saved);
+	dev->refusal = saved.own.refusal;
 	if (error)
 		vio_device_reset(dev);
 	return error;

@@ -559,15 +559,27 @@ void vio_block_requests_save(struct vio_device *dev, struct vio_state_writer *wr
 	const struct vio_block_requests *blk = vio_device_state(dev);
 
 	vio_state_put_u8(writer, blk->writeback);
+	vio_state_put_u64(writer, blk->capacity);
+	vio_state_put_u32(writer, blk->block->block_bytes);
 }
 
 int vio_block_requests_load(struct vio_device *dev, struct vio_state_reader *reader, unsigned version)
 {
 	struct vio_block_requests *blk = vio_device_state(dev);
 	uint8_t writeback = vio_state_get_u8(reader);
+	uint64_t capacity = vio_state_get_u64(reader);
+	uint32_t block_bytes = vio_state_get_u32(reader);
 
-	if (reader->failed || writeback > 1)
+	(void)version;
+	if (writeback > 1)
+		return vio_state_refuse(reader, "writeback", writeback);
+	if (reader->failed)
 		return -VIO_ESTATE;
+	/* The driver doesn't look again by itself: hostile: G7 */
+	if (capacity != blk->capacity)
+		return vio_state_refuse(reader, "capacity in sectors", capacity);
+	if (block_bytes != blk->block->block_bytes)
+		return vio_state_refuse(reader, "block size", block_bytes);
 	blk->writeback = writeback;
 	return 0;
 }

@@ -3,9 +3,9 @@
 
 #include <string.h>
 
-#define CAESAR_SPANS_MAX 256u /* beyond this many pieces a text isn't served */
+#define CAESAR_SPANS_MAX   256u /* beyond this many pieces a text isn't served */
 #define CAESAR_CHUNK_BYTES 512u
-#define CAESAR_LETTERS 26u
+#define CAESAR_LETTERS     26u
 
 struct caesar {
 	/* Properties: how the device starts. */
@@ -143,7 +143,11 @@ static int caesar_load(struct vio_device *dev, struct vio_state_reader *reader, 
 	uint8_t shift = vio_state_get_u8(reader);
 	uint8_t mode = vio_state_get_u8(reader);
 
-	if (reader->failed || shift > VIRTIO_CAESAR_SHIFT_MAX || mode > VIRTIO_CAESAR_MODE_DECIPHER)
+	if (shift > VIRTIO_CAESAR_SHIFT_MAX)
+		return vio_state_refuse(reader, "shift", shift);
+	if (mode > VIRTIO_CAESAR_MODE_DECIPHER)
+		return vio_state_refuse(reader, "mode", mode);
+	if (reader->failed)
 		return -VIO_ESTATE;
 	caesar->shift = shift;
 	caesar->mode = mode;

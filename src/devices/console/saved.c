@@ -27,7 +27,8 @@ void vio_condev_save(struct vio_device *dev, struct vio_state_writer *writer)
 	}
 }
 
-static bool get_driver(struct vio_state_reader *reader, struct console_driver *driver)
+/* 0, or refused. */
+static int get_driver(struct vio_state_reader *reader, struct console_driver *driver)
 {
 	uint8_t flags = vio_state_get_u8(reader);
 
@@ -39,8 +40,11 @@ static bool get_driver(struct vio_state_reader *reader, struct console_driver *d
 	driver->sent_index = vio_state_get_u16(reader);
 	driver->sent = vio_state_get_u32(reader);
 	/* Nothing that a driver couldn't have come to: what wasn't added is neither ready nor open. */
-	return !(flags & ~PORT_FLAGS) && !(driver->due & ~CONSOLE_DUE_ALL) &&
-	       (driver->told || !(flags || driver->due)) && (driver->ready || !driver->due);
+	if (flags & ~PORT_FLAGS || (flags && !driver->told))
+		return vio_state_refuse(reader, "port", flags);
+	if (driver->due & ~CONSOLE_DUE_ALL || (driver->due && !driver->ready))
+		return vio_state_refuse(reader, "port messages", driver->due);
+	return 0;
 }
 
 int vio_condev_load(struct vio_device *dev, struct vio_state_reader *reader, unsigned version)
@@ -48,13 +52,18 @@ int vio_condev_load(struct vio_device *dev, struct vio_state_reader *reader, uns
 	struct console *console = vio_device_state(dev);
 	struct console_driver drivers[VIO_CONSOLE_PORTS_MAX] = { { 0 } };
 	uint8_t device_ready = vio_state_get_u8(reader);
+	uint32_t ports = vio_state_get_u32(reader);
 
 	(void)version;
-	if (device_ready > 1 || vio_state_get_u32(reader) != console->max_ports)
-		return -VIO_ESTATE;
-	for (unsigned i = 0; i < console->max_ports; i++) {
-		if (!get_driver(reader, &drivers[i]) || (drivers[i].told && !device_ready))
+	if (device_ready > 1)
+		return vio_state_refuse(reader, "readiness of the driver", device_ready);
+	if (!reader->failed && ports != console->max_ports) /* hostile: G7 */
+		return vio_state_refuse(reader, "port count", ports);
+	for (unsigned i = 0; !reader->failed && i < ports; i++) {
+		if (get_driver(reader, &drivers[i]))
 			return -VIO_ESTATE;
+		if (drivers[i].told && !device_ready)
+			return vio_state_refuse(reader, "port of a driver that isn't ready", i);
 	}
 	if (reader->failed)
 		return -VIO_ESTATE;

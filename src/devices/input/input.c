@@ -199,16 +199,24 @@ static void input_kick(struct vio_device *dev, struct vio_devq *q)
 		kick_statuses(input, q);
 }
 
+bool vio_inputdev_has(const struct input *input, const struct vio_event *event)
+{
+	if (event->type == INPUT_EV_SYN) /* 1 is of an older interface, 2 ends a touch */
+		return event->code == INPUT_SYN_REPORT || event->code == 2 ||
+		       event->code == INPUT_SYN_DROPPED;
+	return has_code(&input->description, event->type, event->code) &&
+	       !(event->type == INPUT_EV_ABS && event->code >= VIO_EVENT_AXES);
+}
+
 static int input_deliver(void *context, const struct vio_event *event)
 {
 	struct vio_device *dev = context;
 	struct input *input = vio_device_state(dev);
 	bool running = vio_device_running(dev);
-	bool ends = event->type == INPUT_EV_SYN && event->code <= 2 && event->code != 1;
 
-	if (!ends &&
-	    (event->type == INPUT_EV_SYN || !has_code(&input->description, event->type, event->code) ||
-	     (event->type == INPUT_EV_ABS && event->code >= VIO_EVENT_AXES))) {
+	/* A loss is for the device to tell, and it knows when. */
+	if (!vio_inputdev_has(input, event) ||
+	    (event->type == INPUT_EV_SYN && event->code == INPUT_SYN_DROPPED)) {
 		input->unknown++;
 		return 0;
 	}

@@ -65,6 +65,11 @@ struct input {
 	bool kicking;                /* what is delivered goes to the driver by itself */
 };
 
+/* input.c */
+
+/* Is it one that this device sends? */
+bool vio_inputdev_has(const struct input *input, const struct vio_event *event);
+
 /* kinds.c */
 
 void vio_inputdev_describe(struct vio_event_description *description, enum input_kind kind);

@@ -184,31 +184,33 @@ void vio_inputdev_save(struct vio_device *dev, struct vio_state_writer *writer)
 		vio_state_put_u32(writer, input->told.axes[axis]);
 }
 
-/* false when there is nothing like that in a queue of ours. */
-static bool get_queue(struct vio_state_reader *reader, struct input *input)
+/* 0, or refused: there is nothing like that in a queue of ours. */
+static int get_queue(struct vio_state_reader *reader, struct input *input)
 {
 	struct input_queue *queue = &input->queue;
 	uint8_t flags = vio_state_get_u8(reader);
 	uint32_t complete_count = vio_state_get_u32(reader), count = vio_state_get_u32(reader);
 
-	if (flags > 3 || flags == 1 || complete_count > count || count > VIO_INPUT_QUEUE)
-		return false;
+	if (flags > 3 || flags == 1)
+		return vio_state_refuse(reader, "loss of events", flags);
+	if (count > VIO_INPUT_QUEUE || complete_count > count)
+		return vio_state_refuse(reader, "event count",
+					count > VIO_INPUT_QUEUE ? count : complete_count);
 	for (uint32_t i = 0; i < count; i++) {
 		struct vio_event *event = &queue->events[i];
 
 		event->type = vio_state_get_u16(reader);
 		event->code = vio_state_get_u16(reader);
 		event->value = vio_state_get_u32(reader);
-		if (event->type >= VIO_EVENT_TYPES || event->code >= 8 * VIO_EVENT_BYTES ||
-		    (event->type == INPUT_EV_ABS && event->code >= VIO_EVENT_AXES))
-			return false;
+		if (!vio_inputdev_has(input, event))
+			return vio_state_refuse(reader, "event", (uint32_t)event->type << 16 | event->code);
 	}
 	queue->first = 0;
 	queue->count = count;
 	queue->complete = complete_count;
 	queue->dropping = flags & 1;
 	queue->dropped = flags >> 1;
-	return !reader->failed;
+	return reader->failed ? -VIO_ESTATE : 0;
 }
 
 int vio_inputdev_load(struct vio_device *dev, struct vio_state_reader *reader, unsigned version)
@@ -220,9 +222,13 @@ int vio_inputdev_load(struct vio_device *dev, struct vio_state_reader *reader, u
 	input->select = vio_state_get_u8(reader);
 	input->subsel = vio_state_get_u8(reader);
 	input->leds = vio_state_get_u32(reader);
-	if (!get_queue(reader, input))
+	if (get_queue(reader, input))
 		return -VIO_ESTATE;
 	vio_state_get_bytes(reader, input->told.keys, sizeof(input->told.keys));
+	for (unsigned i = 0; i < VIO_EVENT_BYTES; i++) {
+		if (input->told.keys[i] & ~input->description.codes[INPUT_EV_KEY][i])
+			return vio_state_refuse(reader, "keys held, of eight", i);
+	}
 	vio_state_get_bytes(reader, input->told.switches, sizeof(input->told.switches));
 	for (unsigned axis = 0; axis < INPUT_ABS_MT_FIRST; axis++)
 		input->told.axes[axis] = vio_state_get_u32(reader);

@@ -8,11 +8,6 @@
  * changes, and answered after everything did: spec: DEV-NET-088 DEV-NET-089.
  */
 
-#define NET_OFFLOAD_BITS                                                                   \
-	(UINT64_C(1) << VIRTIO_NET_F_GUEST_CSUM | UINT64_C(1) << VIRTIO_NET_F_GUEST_TSO4 | \
-	 UINT64_C(1) << VIRTIO_NET_F_GUEST_TSO6 | UINT64_C(1) << VIRTIO_NET_F_GUEST_ECN |  \
-	 UINT64_C(1) << VIRTIO_NET_F_GUEST_USO4 | UINT64_C(1) << VIRTIO_NET_F_GUEST_USO6)
-
 /* Reads exactly what is left of the command; false when it is another size. */
 static bool net_read_all(struct vio_buf *buf, void *to, size_t length)
 {

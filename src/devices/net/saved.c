@@ -54,7 +54,7 @@ static void net_get_table(struct vio_state_reader *reader, struct net_table *tab
 	table->overflow = vio_state_get_u8(reader) & 1;
 	table->count = vio_state_get_u8(reader);
 	if (table->count > NET_MACS_MAX)
-		reader->failed = true;
+		vio_state_refuse(reader, "address count", table->count);
 	else
 		vio_state_get_bytes(reader, table->macs, (size_t)table->count * NET_MAC_BYTES);
 }
@@ -77,17 +77,41 @@ static void net_take_modes(struct net_driver *driver, unsigned modes)
 	driver->rss = modes >> 7 & 1;
 }
 
-/* Nothing that a driver couldn't have set. */
-static bool net_is_possible(const struct net *net, const struct net_driver *driver)
+static int net_judge_rss(struct vio_device *dev, const struct net_driver *driver,
+			 struct vio_state_reader *reader)
 {
-	if (!driver->pairs || driver->pairs > net->pairs_max || driver->hash_types & ~NET_HASH_TYPES ||
-	    driver->rss_mask >= NET_RSS_TABLE || driver->rss_unclassified >= net->pairs_max)
-		return false;
+	const struct net *net = vio_device_state(dev);
+	bool rss = vio_device_has_feature(dev, VIRTIO_NET_F_RSS);
+
+	if (driver->rss && !rss)
+		return vio_state_refuse(reader, "receive-side scaling", driver->rss);
+	if (driver->hash_types & ~NET_HASH_TYPES ||
+	    (driver->hash_types && !rss && !vio_device_has_feature(dev, VIRTIO_NET_F_HASH_REPORT)))
+		return vio_state_refuse(reader, "hash types", driver->hash_types);
+	if (driver->rss_mask >= NET_RSS_TABLE || !vio_is_power_of_two((uint64_t)driver->rss_mask + 1))
+		return vio_state_refuse(reader, "indirection mask", driver->rss_mask);
+	if (driver->rss_unclassified >= net->pairs_max)
+		return vio_state_refuse(reader, "queue pair", driver->rss_unclassified);
 	for (unsigned i = 0; i < NET_RSS_TABLE; i++) {
 		if (driver->rss_table[i] >= net->pairs_max)
-			return false;
+			return vio_state_refuse(reader, "queue pair", driver->rss_table[i]);
 	}
-	return vio_is_power_of_two((uint64_t)driver->rss_mask + 1);
+	return 0;
+}
+
+/* Nothing that a driver couldn't have set. hostile: G2 */
+static int net_judge(struct vio_device *dev, const struct net_driver *driver, struct vio_state_reader *reader)
+{
+	const struct net *net = vio_device_state(dev);
+	bool many =
+		vio_device_has_feature(dev, VIRTIO_NET_F_MQ) || vio_device_has_feature(dev, VIRTIO_NET_F_RSS);
+
+	if (driver->offloads & ~dev->features_accepted.word[0] ||
+	    (driver->offloads & NET_OFFLOAD_BITS && !(driver->offloads >> VIRTIO_NET_F_GUEST_CSUM & 1)))
+		return vio_state_refuse(reader, "offloads", driver->offloads);
+	if (!driver->pairs || driver->pairs > (many ? net->pairs_max : 1))
+		return vio_state_refuse(reader, "queue pair count", driver->pairs);
+	return net_judge_rss(dev, driver, reader);
 }
 
 int vio_netdev_load(struct vio_device *dev, struct vio_state_reader *reader, unsigned version)
@@ -95,6 +119,7 @@ int vio_netdev_load(struct vio_device *dev, struct vio_state_reader *reader, uns
 	struct net *net = vio_device_state(dev);
 	struct net_driver driver = { 0 };
 	struct net_queue queues[NET_QUEUES_MAX] = { 0 };
+	uint16_t count;
 
 	(void)version;
 	vio_state_get_bytes(reader, driver.mac, sizeof(driver.mac));
@@ -112,13 +137,15 @@ int vio_netdev_load(struct vio_device *dev, struct vio_state_reader *reader, uns
 		driver.rss_table[i] = vio_state_get_u16(reader);
 	net_get_coal(reader, &driver.receive_coal);
 	net_get_coal(reader, &driver.transmit_coal);
-	if (vio_state_get_u16(reader) != dev->queue_count)
-		return -VIO_ESTATE;
-	for (unsigned i = 0; i < dev->queue_count; i++)
+	count = vio_state_get_u16(reader);
+	if (!reader->failed && count != dev->queue_count)
+		return vio_state_refuse(reader, "queue count", count);
+	for (unsigned i = 0; i < dev->queue_count; i++) {
 		net_get_coal(reader, &queues[i].coal);
-	for (unsigned i = 0; i < dev->queue_count; i++)
-		queues[i].generation = dev->queues[i].generation + 1; /* it is started next */
-	if (reader->failed || !net_is_possible(net, &driver))
+		/* One that runs is started next, and goes on; another one begins when it is. */
+		queues[i].generation = dev->queues[i].generation + (dev->queue_configs[i].size != 0);
+	}
+	if (reader->failed || net_judge(dev, &driver, reader))
 		return -VIO_ESTATE;
 	net->driver = driver;
 	memcpy(net->queues, queues, sizeof(queues));

@@ -113,6 +113,7 @@ static void vssd_punch_absent(struct vssd *vssd)
 	struct vio_block *data = vssd->storage.data;
 	uint64_t first = 0, count;
 
+	vssd->unpunched = 0;
 	for (; vio_vssd_map_run(&vssd->map, true, &first, &count); first += count) {
 		struct vssd_punch punch = {
 			.request = { .op = VIO_BLOCK_WRITE_ZEROES, .done = vssd_punched },
@@ -129,7 +130,7 @@ static void vssd_punch_absent(struct vssd *vssd)
 	}
 }
 
-static int vssd_open_map(struct vssd *vssd)
+int vio_vssd_open_map(struct vssd *vssd)
 {
 	const struct vio_vssd_storage *storage = &vssd->storage;
 	struct vssd_map *map = &vssd->map;
@@ -144,6 +145,7 @@ static int vssd_open_map(struct vssd *vssd)
 	if (error)
 		return error;
 	vssd->ticket = (uint32_t)map->sequence;
+	vssd->requests.capacity = vio_vssd_map_end(map) * unit_sectors(vssd);
 	if (!storage->data->read_only)
 		vssd_punch_absent(vssd);
 	return 0;
@@ -169,11 +171,9 @@ static int vssd_realize(struct vio_device *dev)
 	vssd->storage.data->changed = NULL;
 	vssd->dev = dev;
 	vssd->change = VSSD_REST;
-	error = vssd_open_map(vssd);
+	error = vio_vssd_open_map(vssd);
 	if (error)
 		vio_block_requests_unrealize(dev);
-	else
-		vssd->requests.capacity = vio_vssd_map_end(&vssd->map) * unit_sectors(vssd);
 	return error;
 }
 
@@ -259,7 +259,7 @@ const struct vio_device_class vio_vssd_class = {
 	.reset = vio_block_requests_reset,
 	.kick = vssd_kick,
 	.drain = vssd_drain,
-	.save = vio_block_requests_save,
-	.load = vio_block_requests_load,
+	.save = vio_vssd_save,
+	.load = vio_vssd_load,
 	.version = 1,
 };

@@ -7,7 +7,7 @@
 
 /*
  * What the files of this device type share: map.c keeps which blocks are provisioned, control.c deals
- * with lists and resizes, vssd.c is the class.
+ * with lists and resizes, saved.c saves and loads, vssd.c is the class.
  */
 
 /* A change of the map, one at a time. */
@@ -61,6 +61,14 @@ static inline uint32_t vssd_state(const struct vssd *vssd)
 {
 	return vssd_state_towards(&vssd->map, vssd->map.target);
 }
+
+/* Reads the map, as it is now, and punches what isn't provisioned. */
+int vio_vssd_open_map(struct vssd *vssd);
+
+/* saved.c */
+
+void vio_vssd_save(struct vio_device *dev, struct vio_state_writer *writer);
+int vio_vssd_load(struct vio_device *dev, struct vio_state_reader *reader, unsigned version);
 
 /* The control queue was kicked. */
 void vio_vssd_control(struct vio_device *dev, struct vio_devq *q);
