@@ -40,8 +40,7 @@ struct vio_pci_messages {
 
 /* A structure of the device in one of its BARs. */
 struct vio_pci_place {
-	uint64_t
-		base; /* for memory_read or port_read; by the window: offset in the BAR + 1; 0: none */
+	uint64_t base; /* for memory_read or port_read; by the window: offset in the BAR + 1; 0: none */
 	uint32_t length;
 	uint8_t bar; /* by the window */
 	bool io;
@@ -93,6 +92,7 @@ enum vio_pci_kind {
 #define VIO_PCI_BAR_64     1u /* the memory BAR has 64 bits */
 #define VIO_PCI_NOTIFY_ONE 2u /* one notification address for all queues */
 #define VIO_PCI_NO_LINE    4u /* no interrupt pin */
+#define VIO_PCI_NO_DECODER 8u /* whoever forwards accesses has seen to it that BARs decode */
 
 #define VIO_PCI_MEMORY_BAR 4u /* what isn't legacy, and the MSI-X table */
 
@@ -154,6 +154,12 @@ struct vio_pci_device_config {
 	void (*interrupt)(void *context, unsigned level);
 	/* Writes `data` to `address`. May be NULL without vectors. Calls no model. */
 	void (*message)(void *context, uint64_t address, uint32_t data);
+	/*
+	 * In place of `message`, for owners that keep the MSI-X table themselves, as VFIO has it: vector
+	 * `vector` is to be raised. What is in the model's table doesn't count. An owner that can't
+	 * raise it now may set `pending` in vector_states for the driver to see. May be NULL.
+	 */
+	void (*vector)(void *context, unsigned vector);
 	/* vio_pci_device_run() is due. May be NULL: then call it now and then. */
 	void (*work)(void *context);
 	/* BARs have moved, appeared or gone: ask vio_pci_device_bar(). May be NULL. */

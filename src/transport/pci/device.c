@@ -251,7 +251,9 @@ void vio_pci_model_trace(struct vio_pci_device *model, struct vio_pci_trace *acc
 
 static bool decoded(const struct vio_pci_device *model, unsigned bar, uint64_t offset)
 {
-	return vio_pci_device_bar(model, bar).address && offset < vio_pci_model_bar_bytes(model, bar);
+	bool on = (model->config.flags & VIO_PCI_NO_DECODER) || vio_pci_device_bar(model, bar).address;
+
+	return on && offset < vio_pci_model_bar_bytes(model, bar);
 }
 
 uint64_t vio_pci_device_bar_read(struct vio_pci_device *model, unsigned bar, uint64_t offset, unsigned width)

@@ -37,11 +37,17 @@ static bool may_send(const struct vio_pci_device *model)
 
 static void send(struct vio_pci_device *model, struct vio_pci_vector *vector)
 {
-	vector->pending = !may_send(model) || (vector->control & PCI_MSIX_ENTRY_MASKED);
-	if (!vector->pending)
-		model->config.message(model->config.context,
-				      (uint64_t)vector->address_high << 32 | vector->address_low,
-				      vector->data);
+	const struct vio_pci_device_config *config = &model->config;
+	bool masked = !config->vector && (vector->control & PCI_MSIX_ENTRY_MASKED);
+
+	vector->pending = !may_send(model) || masked;
+	if (vector->pending)
+		return;
+	if (config->vector)
+		config->vector(config->context, (unsigned)(vector - config->vector_states));
+	else
+		config->message(config->context, (uint64_t)vector->address_high << 32 | vector->address_low,
+				vector->data);
 }
 
 /* spec: DEV-PCI-071 DEV-PCI-072, nobody is told who isn't mapped to a vector. */
