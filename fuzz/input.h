@@ -75,6 +75,23 @@ static inline void fuzz_note_bytes(struct fuzz_input *input, const uint8_t *byte
 #define FUZZ_UNSEEN
 #endif
 
+struct world; /* of a target whose program is a list of steps */
+
+/* Runs at most `rounds` of the `count` steps that the input names; 255 is a restart. */
+static inline void fuzz_walk(struct fuzz_input *input, struct world *w,
+			     void (*const steps[])(struct world *w), unsigned count,
+			     void (*restart)(struct world *w), unsigned rounds)
+{
+	for (unsigned i = 0; i < rounds && input->left; i++) {
+		uint8_t what = fuzz_u8(input);
+
+		if (what == 255)
+			restart(w);
+		else
+			steps[what % count](w);
+	}
+}
+
 /* The target. */
 void fuzz_run(struct fuzz_input *input);
 

@@ -1,12 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-#include "opinion.h"
+#include "device.h"
 
 /*
  * The device's side of a packed ring against a second opinion (opinion.h), which says of each pop
  * what has to come of it, and of each notification what has to stand in the ring afterwards.
  */
-#define DRIVER_AT   0x100u /* in the ring's page */
-#define DEVICE_AT   0x200u
 #define STATE_FLAGS (VIRTQ_DESC_F_AVAIL | VIRTQ_DESC_F_USED)
 
 /* A buffer that was taken, in the order in which it was. */
@@ -17,67 +15,52 @@ struct taken {
 };
 
 struct world {
-	struct fuzz_input *input;
-	struct shared s;
-	struct vio_devq q;
+	struct device_side d;
 	/* The walker's own account: places on a track of two laps, the first of which has wrap counter 1. */
 	unsigned next, used, offered;
 	unsigned entries; /* taken and not given back */
-	bool indirect, in_order, broken;
-	bool busy[SIZE_MAX_ENTRIES];
+	bool in_order;
 	struct taken taken[SIZE_MAX_ENTRIES]; /* in order: not shown yet; otherwise: pushed and not shown */
 	unsigned taken_count;
-	struct vio_buf held[HELD_MAX];
-	unsigned held_entries[HELD_MAX];
-	unsigned held_count, interrupts;
 };
 
 FUZZ_UNSEEN static unsigned further(const struct world *w, unsigned place, unsigned count)
 {
-	return (place + count) % (2u * w->s.size);
+	return (place + count) % (2u * w->d.s.size);
 }
 
 FUZZ_UNSEEN static uint64_t desc_at(const struct world *w, unsigned place)
 {
-	return RING + 16u * (place % w->s.size);
+	return RING + 16u * (place % w->d.s.size);
 }
 
 FUZZ_UNSEEN static unsigned avail_state(const struct world *w, unsigned place)
 {
-	return place < w->s.size ? VIRTQ_DESC_F_AVAIL : VIRTQ_DESC_F_USED;
+	return place < w->d.s.size ? VIRTQ_DESC_F_AVAIL : VIRTQ_DESC_F_USED;
 }
 
 FUZZ_UNSEEN static unsigned used_state(const struct world *w, unsigned place)
 {
-	return place < w->s.size ? STATE_FLAGS : 0;
+	return place < w->d.s.size ? STATE_FLAGS : 0;
 }
 
 FUZZ_UNSEEN static bool available(struct world *w, unsigned place)
 {
-	return (load(&w->s, desc_at(w, place) + 14, 2) & STATE_FLAGS) == avail_state(w, place);
-}
-
-static bool judge_element(struct world *w, struct opinion *o, uint64_t desc, uint32_t index)
-{
-	uint64_t flags = load(&w->s, desc + 14, 2);
-	const struct element e = { load(&w->s, desc, 8), (uint32_t)load(&w->s, desc + 8, 4),
-				   flags & VIRTQ_DESC_F_WRITE };
-
-	return judge_memory(&w->s, o, &e, flags, index);
+	return (load(&w->d.s, desc_at(w, place) + 14, 2) & STATE_FLAGS) == avail_state(w, place);
 }
 
 static bool judge_table(struct world *w, struct opinion *o, uint64_t desc, uint32_t index)
 {
-	uint64_t addr = load(&w->s, desc, 8), len = load(&w->s, desc + 8, 4);
+	uint64_t addr = load(&w->d.s, desc, 8), len = load(&w->d.s, desc + 8, 4);
 
-	if (!judge_table_itself(&w->s, o, w->indirect, addr, len, load(&w->s, desc + 14, 2), index))
+	if (!judge_table_itself(&w->d.s, o, w->d.indirect, addr, len, load(&w->d.s, desc + 14, 2), index))
 		return false;
 	for (uint32_t at = 0; at < len / 16; at++) {
-		uint64_t flags = load(&w->s, addr + 16u * at + 14, 2);
+		uint64_t flags = load(&w->d.s, addr + 16u * at + 14, 2);
 
 		if (flags & VIRTQ_DESC_F_INDIRECT)
 			return say(o, VIO_FAULT_INDIRECT_NESTED, at, flags);
-		if (!judge_element(w, o, addr + 16u * at, at))
+		if (!judge_descriptor(&w->d, o, addr + 16u * at, 14, at))
 			return false;
 	}
 	return true;
@@ -87,19 +70,19 @@ static bool judge_table(struct world *w, struct opinion *o, uint64_t desc, uint3
 static bool judge_list(struct world *w, struct opinion *o, unsigned *entries)
 {
 	for (unsigned place = w->next, count = 0;; place = further(w, place, 1)) {
-		uint64_t desc = desc_at(w, place), flags = load(&w->s, desc + 14, 2);
-		uint32_t at = place % w->s.size;
+		uint64_t desc = desc_at(w, place), flags = load(&w->d.s, desc + 14, 2);
+		uint32_t at = place % w->d.s.size;
 
 		if (count && !available(w, place))
 			return say(o, VIO_FAULT_CHAIN_PART, at, flags);
-		if (w->entries + count >= w->s.size)
+		if (w->entries + count >= w->d.s.size)
 			return say(o, w->entries ? VIO_FAULT_AVAIL_IDX : VIO_FAULT_CHAIN_LOOP, at,
 				   w->entries + count + 1);
 		*entries = ++count;
 		if (flags & VIRTQ_DESC_F_INDIRECT)
 			return count > 1 ? say(o, VIO_FAULT_INDIRECT_NEXT, at, flags)
 					 : judge_table(w, o, desc, at);
-		if (!judge_element(w, o, desc, at))
+		if (!judge_descriptor(&w->d, o, desc, 14, at))
 			return false;
 		if (!(flags & VIRTQ_DESC_F_NEXT))
 			return true;
@@ -108,16 +91,16 @@ static bool judge_list(struct world *w, struct opinion *o, unsigned *entries)
 
 static struct opinion judge(struct world *w, uint16_t *id, unsigned *entries)
 {
-	struct opinion o = { .buffer = false, .fault = w->q.fault };
-	uint32_t at = w->next % w->s.size;
+	struct opinion o = { .buffer = false, .fault = w->d.q.fault };
+	uint32_t at = w->next % w->d.s.size;
 
 	*entries = 0;
-	if (w->broken || !available(w, w->next) || !judge_list(w, &o, entries))
+	if (w->d.broken || !available(w, w->next) || !judge_list(w, &o, entries))
 		return o;
-	*id = (uint16_t)load(&w->s, desc_at(w, further(w, w->next, *entries - 1)) + 12, 2);
-	if (*id >= w->s.size)
+	*id = (uint16_t)load(&w->d.s, desc_at(w, further(w, w->next, *entries - 1)) + 12, 2);
+	if (*id >= w->d.s.size)
 		say(&o, VIO_FAULT_HEAD_RANGE, at, *id);
-	else if (w->busy[*id])
+	else if (w->d.busy[*id])
 		say(&o, VIO_FAULT_HEAD_BUSY, at, *id);
 	else
 		o.buffer = true;
@@ -127,33 +110,22 @@ static struct opinion judge(struct world *w, uint16_t *id, unsigned *entries)
 static void pop(struct world *w)
 {
 	unsigned entries;
-	struct vio_buf buf;
+	struct vio_buf *buf;
 	uint16_t id = 0;
 	struct opinion o;
-	bool popped;
 
-	if (w->held_count == HELD_MAX)
+	if (w->d.held_count == HELD_MAX)
 		return;
 	o = judge(w, &id, &entries);
-	popped = vio_devq_pop(&w->q, &buf);
-	FUZZ_CHECK(popped == o.buffer);
-	FUZZ_CHECK(w->q.fault.kind == o.fault.kind && w->q.fault.queue == 3);
-	FUZZ_CHECK(w->q.fault.index == o.fault.index && w->q.fault.value == o.fault.value);
-	fuzz_note(w->input, o.fault.kind);
-	w->broken = o.fault.kind != VIO_FAULT_NONE;
-	if (!popped)
+	if (!pop_as_judged(&w->d, &o, id))
 		return;
-	FUZZ_CHECK(buf.head == id && buf.readable_bytes == o.bytes[0] && buf.writable_bytes == o.bytes[1]);
-	compare_bytes(&w->s, &o, &buf);
-	fuzz_note(w->input, buf.readable_bytes ^ buf.writable_bytes << 32);
-	w->busy[id] = true;
 	w->next = further(w, w->next, entries);
 	w->entries += entries;
-	w->held_entries[w->held_count] = entries;
-	w->held[w->held_count++] = buf;
+	w->d.held[w->d.held_count - 1].entries = entries;
+	buf = &w->d.held[w->d.held_count - 1].buf;
 	if (w->in_order)
 		w->taken[w->taken_count++] =
-			(struct taken){ id, (uint16_t)entries, buf.writable_limit, 0, false };
+			(struct taken){ id, (uint16_t)entries, buf->writable_limit, 0, false };
 }
 
 /* One used descriptor at the place where the driver looks; stands for `count` of those taken. */
@@ -162,8 +134,8 @@ FUZZ_UNSEEN static void check_used(struct world *w, unsigned count)
 	const struct taken *last = &w->taken[count - 1];
 	uint64_t desc = desc_at(w, w->used);
 
-	FUZZ_CHECK(load(&w->s, desc + 12, 2) == last->id && load(&w->s, desc + 8, 4) == last->written);
-	FUZZ_CHECK(load(&w->s, desc + 14, 2) ==
+	FUZZ_CHECK(load(&w->d.s, desc + 12, 2) == last->id && load(&w->d.s, desc + 8, 4) == last->written);
+	FUZZ_CHECK(load(&w->d.s, desc + 14, 2) ==
 		   (used_state(w, w->used) | (last->written ? VIRTQ_DESC_F_WRITE : 0u)));
 	for (unsigned i = 0; i < count; i++) {
 		/* Whoever is only implied was filled to its end. */
@@ -171,7 +143,7 @@ FUZZ_UNSEEN static void check_used(struct world *w, unsigned count)
 			   (i == count - 1 || w->taken[i].written == w->taken[i].limit));
 		w->used = further(w, w->used, w->taken[i].entries);
 		w->entries -= w->taken[i].entries;
-		w->busy[w->taken[i].id] = false;
+		w->d.busy[w->taken[i].id] = false;
 	}
 	w->taken_count -= count;
 	memmove(w->taken, w->taken + count, w->taken_count * sizeof(w->taken[0]));
@@ -181,7 +153,7 @@ FUZZ_UNSEEN static void check_used(struct world *w, unsigned count)
 FUZZ_UNSEEN static void check_shown(struct world *w)
 {
 	while (w->taken_count && w->taken[0].pushed) {
-		uint64_t id = load(&w->s, desc_at(w, w->used) + 12, 2);
+		uint64_t id = load(&w->d.s, desc_at(w, w->used) + 12, 2);
 		unsigned count = 1;
 
 		while (w->in_order && w->taken[count - 1].id != id) {
@@ -194,28 +166,25 @@ FUZZ_UNSEEN static void check_shown(struct world *w)
 
 static void push(struct world *w)
 {
-	unsigned which = fuzz_u8(w->input), entries;
-	uint8_t what = fuzz_u8(w->input);
+	unsigned which = fuzz_u8(w->d.input);
+	uint8_t what = fuzz_u8(w->d.input);
+	struct held held;
 	struct vio_buf buf;
 	uint32_t written;
 
-	if (!w->held_count)
+	if (!w->d.held_count)
 		return;
-	which %= w->held_count;
-	buf = w->held[which];
-	entries = w->held_entries[which];
-	w->held_count--;
-	w->held[which] = w->held[w->held_count];
-	w->held_entries[which] = w->held_entries[w->held_count];
+	held = take_held(&w->d, which);
+	buf = held.buf;
 	written = what & 1 ? buf.writable_limit : what & 2 ? buf.writable_limit / 2 : 0;
-	vio_devq_push(&w->q, &buf, what & 4 ? UINT32_MAX : written);
+	vio_devq_push(&w->d.q, &buf, what & 4 ? UINT32_MAX : written);
 	if (what & 4)
 		written = buf.writable_limit;
-	if (w->broken)
+	if (w->d.broken)
 		return;
 	if (!w->in_order) {
 		w->taken[w->taken_count++] =
-			(struct taken){ buf.head, (uint16_t)entries, buf.writable_limit, written, true };
+			(struct taken){ buf.head, (uint16_t)held.entries, buf.writable_limit, written, true };
 	} else {
 		for (unsigned i = 0; i < w->taken_count; i++) {
 			if (w->taken[i].id == buf.head) {
@@ -225,65 +194,56 @@ static void push(struct world *w)
 		}
 	}
 	/* The id is free again with the push, or in order when it is shown; so show it at once. */
-	vio_devq_notify(&w->q);
+	vio_devq_notify(&w->d.q);
 	check_shown(w);
 }
 
 static void write_descriptor(struct world *w)
 {
-	static const uint64_t addresses[] = {
-		LOW,      NEXT - 8, APART - 8,        APART - 24,     LOW + 16, ROM,
-		ROM - 1,  LOW - 1,  APART + PAGE - 1, APART + PAGE,   0,        TOP,
-		TOP + 16, LOW + 5,  UINT64_MAX,       UINT64_MAX - 15
-	};
-	static const uint64_t lengths[] = { 16,   32,   0,      1,      48,         24, 17,
-					    4096, 8192, 0x3000, 0x3001, UINT32_MAX, 128 };
-	static const uint64_t tables[] = { RING, RING, LOW, NEXT - 8, APART - 24, LOW + 5, ROM };
-	uint64_t at = tables[fuzz_u8(w->input) % VIO_ARRAY_SIZE(tables)];
-	uint8_t flags = fuzz_u8(w->input), id = fuzz_u8(w->input);
+	uint64_t at = choose_place(&w->d);
+	uint8_t flags = fuzz_u8(w->d.input), id = fuzz_u8(w->d.input);
 	unsigned state;
 
 	at += 16u * (id / 16 % SIZE_MAX_ENTRIES);
-	state = (unsigned)load(&w->s, at + 14, 2) & STATE_FLAGS;
-	store(&w->s, at, fuzz_choose(w->input, addresses, VIO_ARRAY_SIZE(addresses)), 8);
-	store(&w->s, at + 8, fuzz_choose(w->input, lengths, VIO_ARRAY_SIZE(lengths)), 4);
-	store(&w->s, at + 12, id % (SIZE_MAX_ENTRIES + 1), 2);
-	store(&w->s, at + 14, flags < 240 ? (flags & 7) | state : fuzz_u64(w->input, 2), 2);
+	state = (unsigned)load(&w->d.s, at + 14, 2) & STATE_FLAGS;
+	write_element(&w->d, at);
+	store(&w->d.s, at + 12, id % (SIZE_MAX_ENTRIES + 1), 2);
+	store(&w->d.s, at + 14, flags < 240 ? (flags & 7) | state : fuzz_u64(w->d.input, 2), 2);
 }
 
 /* A table's worth of good elements where offer() finds it. */
 static void write_table(struct world *w)
 {
-	uint8_t what = fuzz_u8(w->input), readable = fuzz_u8(w->input) % SIZE_MAX_ENTRIES;
+	uint8_t what = fuzz_u8(w->d.input), readable = fuzz_u8(w->d.input) % SIZE_MAX_ENTRIES;
 
 	for (unsigned i = 0; i < SIZE_MAX_ENTRIES; i++) {
 		uint64_t at = LOW + PAGE / 2 + 16 * i;
 
-		store(&w->s, at, (what & 0x80 ? APART : LOW) + PAGE - 16 * i - 4, 8);
-		store(&w->s, at + 8, 8, 4);
-		store(&w->s, at + 14, i >= readable ? VIRTQ_DESC_F_WRITE : 0, 2);
+		store(&w->d.s, at, (what & 0x80 ? APART : LOW) + PAGE - 16 * i - 4, 8);
+		store(&w->d.s, at + 8, 8, 4);
+		store(&w->d.s, at + 14, i >= readable ? VIRTQ_DESC_F_WRITE : 0, 2);
 	}
 }
 
 /* The driver as it should be, or almost: a list or a table behind what it offered last. */
 static void offer(struct world *w)
 {
-	uint8_t what = fuzz_u8(w->input), how = fuzz_u8(w->input);
+	uint8_t what = fuzz_u8(w->d.input), how = fuzz_u8(w->d.input);
 	unsigned count = what & 8 ? 1 : 1 + (what & 3), readable = how % 4, id = how / 16, tries;
 
-	for (tries = 0; id < w->s.size && w->busy[id] && tries < SIZE_MAX_ENTRIES; tries++)
-		id = (id + 1) % w->s.size;
+	for (tries = 0; id < w->d.s.size && w->d.busy[id] && tries < SIZE_MAX_ENTRIES; tries++)
+		id = (id + 1) % w->d.s.size;
 	for (unsigned i = 0; i < count; i++) {
 		uint64_t desc = desc_at(w, further(w, w->offered, i));
 		unsigned flags =
 			(i + 1 < count ? VIRTQ_DESC_F_NEXT : 0u) | (i >= readable ? VIRTQ_DESC_F_WRITE : 0u);
 
-		store(&w->s, desc, what & 8 ? LOW + PAGE / 2 : LOW + 0x100 * i + what, 8);
-		store(&w->s, desc + 8, what & 8 ? 16u * (1 + (how & 3)) : 1u + what, 4);
-		store(&w->s, desc + 12, id, 2);
+		store(&w->d.s, desc, what & 8 ? LOW + PAGE / 2 : LOW + 0x100 * i + what, 8);
+		store(&w->d.s, desc + 8, what & 8 ? 16u * (1 + (how & 3)) : 1u + what, 4);
+		store(&w->d.s, desc + 12, id, 2);
 		if (what & 8)
 			flags = VIRTQ_DESC_F_INDIRECT;
-		store(&w->s, desc + 14, flags | avail_state(w, further(w, w->offered, i)), 2);
+		store(&w->d.s, desc + 14, flags | avail_state(w, further(w, w->offered, i)), 2);
 	}
 	if (what < 0xe0)
 		w->offered = further(w, w->offered, count);
@@ -291,52 +251,33 @@ static void offer(struct world *w)
 
 static uint16_t position(const struct world *w, unsigned place)
 {
-	return (uint16_t)(place % w->s.size | (place < w->s.size ? PVIRTQ_WRAP : 0));
-}
-
-static void interrupted(void *context, struct vio_devq *q)
-{
-	struct world *w = context;
-
-	FUZZ_CHECK(q == &w->q);
-	w->interrupts++;
+	return (uint16_t)(place % w->d.s.size | (place < w->d.s.size ? PVIRTQ_WRAP : 0));
 }
 
 static void restart(struct world *w)
 {
-	uint8_t what = fuzz_u8(w->input), more = fuzz_u8(w->input);
-	struct vio_devq_config config = {
-		.size = (uint16_t)(1 + (what & 7)),
-		.descriptor_area = vio_addr_make(RING),
-		.driver_area = vio_addr_make(RING + DRIVER_AT),
-		.device_area = vio_addr_make(RING + DEVICE_AT),
-	};
+	uint8_t what = fuzz_u8(w->d.input), more = fuzz_u8(w->d.input);
+	struct vio_devq_config config = stop_side(&w->d, (uint16_t)(1 + (what & 7)));
 
-	if (w->q.running)
-		vio_devq_stop(&w->q);
-	w->s.size = config.size;
-	w->next = w->used = w->offered = more % (2u * w->s.size);
-	w->entries = w->taken_count = w->held_count = 0;
-	w->broken = false;
-	w->indirect = what & 16;
+	w->next = w->used = w->offered = more % (2u * w->d.s.size);
+	w->entries = w->taken_count = 0;
 	w->in_order = what & 32;
-	memset(w->busy, 0, sizeof(w->busy));
 	vio_features_set(&config.features, VIRTIO_F_RING_PACKED);
 	if (what & 8)
 		vio_features_set(&config.features, VIRTIO_F_EVENT_IDX);
-	if (w->indirect)
+	if (what & 16)
 		vio_features_set(&config.features, VIRTIO_F_INDIRECT_DESC);
 	if (w->in_order)
 		vio_features_set(&config.features, VIRTIO_F_IN_ORDER);
 	config.at.avail = config.at.used = position(w, w->next);
-	FUZZ_CHECK(vio_devq_start(&w->q, &w->s.mem, &config) == 0);
+	start_side(&w->d, &config);
 }
 
 /* What the driver says of interrupts, anything at all. */
 static void suppress(struct world *w)
 {
-	store(&w->s, RING + DRIVER_AT, fuzz_u64(w->input, 2), 2);
-	store(&w->s, RING + DRIVER_AT + 2, fuzz_u8(w->input), 2);
+	store(&w->d.s, RING + DRIVER_AT, fuzz_u64(w->d.input, 2), 2);
+	store(&w->d.s, RING + DRIVER_AT + 2, fuzz_u8(w->d.input), 2);
 }
 
 void fuzz_run(struct fuzz_input *input)
@@ -344,21 +285,11 @@ void fuzz_run(struct fuzz_input *input)
 	static void (*const steps[])(struct world * w) = {
 		offer, pop, push, offer, pop, pop, push, offer, write_descriptor, write_table, suppress
 	};
-	static _Alignas(16) uint8_t storage[STORAGE_BYTES];
-	struct world w = { .input = input };
+	struct world w = { .next = 0 };
 
-	FUZZ_CHECK(vio_devq_storage_bytes(SIZE_MAX_ENTRIES, SPANS, 0) <= STORAGE_BYTES);
-	open_shared(&w.s);
-	vio_devq_init(&w.q, 3, SIZE_MAX_ENTRIES, SPANS, 0, storage, &w, interrupted);
+	open_side(&w.d, input);
 	restart(&w);
-	for (unsigned i = 0; i < 300 && input->left; i++) {
-		uint8_t what = fuzz_u8(input);
-
-		if (what == 255)
-			restart(&w);
-		else
-			steps[what % VIO_ARRAY_SIZE(steps)](&w);
-	}
+	fuzz_walk(input, &w, steps, VIO_ARRAY_SIZE(steps), restart, 300);
 	pop(&w);
-	vio_devq_stop(&w.q);
+	vio_devq_stop(&w.d.q);
 }
