@@ -107,47 +107,39 @@ static int config_range(const struct vdpa *vdpa, uint32_t offset, uint32_t lengt
 	return 0;
 }
 
-/* What the kernel says to a range that it has no bytes for. */
-static int config_error(int error)
+/* One of `to` and `from` is NULL and says which way the bytes go. */
+static int config_pieces(struct vdpa *vdpa, uint32_t offset, uint8_t *to, const uint8_t *from,
+			 uint32_t length)
 {
-	return error == -VIO_EINVAL ? -VIO_ERANGE : error;
+	int error = config_range(vdpa, offset, length);
+	uint32_t done, now;
+	union config config;
+
+	for (done = 0; !error && done < length; done += now) {
+		now = length - done < CONFIG_PIECE ? length - done : CONFIG_PIECE;
+		memset(&config, 0, sizeof(config));
+		config.head.off = offset + done;
+		config.head.len = now;
+		if (from)
+			memcpy(config.bytes + CONFIG_BYTES_HEAD, from + done, now);
+		error = from ? kernel_call(&vdpa->kernel, VHOST_VDPA_SET_CONFIG, &config,
+					   "VHOST_VDPA_SET_CONFIG")
+			     : kernel_call(&vdpa->kernel, VHOST_VDPA_GET_CONFIG, &config,
+					   "VHOST_VDPA_GET_CONFIG");
+		if (!error && to)
+			memcpy(to + done, config.bytes + CONFIG_BYTES_HEAD, now);
+	}
+	return error == -VIO_EINVAL ? -VIO_ERANGE : error; /* it has no bytes there */
 }
 
 static int read_config(struct vio_dev *dev, uint32_t offset, void *to, uint32_t length)
 {
-	struct vdpa *vdpa = vdpa_of(dev);
-	int error = config_range(vdpa, offset, length);
-	uint32_t done, now;
-	union config config;
-
-	for (done = 0; !error && done < length; done += now) {
-		now = length - done < CONFIG_PIECE ? length - done : CONFIG_PIECE;
-		memset(&config, 0, sizeof(config));
-		config.head.off = offset + done;
-		config.head.len = now;
-		error = kernel_call(&vdpa->kernel, VHOST_VDPA_GET_CONFIG, &config, "VHOST_VDPA_GET_CONFIG");
-		if (!error)
-			memcpy((uint8_t *)to + done, config.bytes + CONFIG_BYTES_HEAD, now);
-	}
-	return config_error(error);
+	return config_pieces(vdpa_of(dev), offset, to, NULL, length);
 }
 
 static int write_config(struct vio_dev *dev, uint32_t offset, const void *from, uint32_t length)
 {
-	struct vdpa *vdpa = vdpa_of(dev);
-	int error = config_range(vdpa, offset, length);
-	uint32_t done, now;
-	union config config;
-
-	for (done = 0; !error && done < length; done += now) {
-		now = length - done < CONFIG_PIECE ? length - done : CONFIG_PIECE;
-		memset(&config, 0, sizeof(config));
-		config.head.off = offset + done;
-		config.head.len = now;
-		memcpy(config.bytes + CONFIG_BYTES_HEAD, (const uint8_t *)from + done, now);
-		error = kernel_call(&vdpa->kernel, VHOST_VDPA_SET_CONFIG, &config, "VHOST_VDPA_SET_CONFIG");
-	}
-	return config_error(error);
+	return config_pieces(vdpa_of(dev), offset, NULL, from, length);
 }
 
 /* hostile: B42, the core cuts it. Where nobody counts queues, one that isn't there has no place to begin. */
