@@ -5,28 +5,6 @@
 
 /* The driver core against a transport that is made up: every step, and every way in which it goes wrong. */
 
-static int setup(void **state)
-{
-	static struct fake fake;
-
-	fake_make(&fake);
-	*state = &fake;
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	struct fake *fake = *state;
-
-	fake->steps_until_gone = FAKE_NEVER;
-	fake->steps_until_needs_reset = FAKE_NEVER;
-	fake->looks = 0;
-	fake->dev.platform = &fake->platform.platform;
-	assert_int_equal(vio_dev_end(&fake->dev), 0);
-	fake_free(fake);
-	return 0;
-}
-
 /* Puts a device into any phase. */
 static void put_into(struct fake *fake, enum vio_dev_phase phase)
 {
@@ -144,8 +122,8 @@ static void verbs_out_of_phase_change_nothing(void **state)
 				assert_int_equal(result, -VIO_EPHASE);
 				assert_memory_equal(&before, fake, sizeof(before));
 			}
-			teardown(state);
-			setup(state);
+			fake_teardown(state);
+			fake_setup(state);
 		}
 	}
 }
@@ -451,8 +429,8 @@ static void may_be_pulled_out_at_every_step(void **state)
 	for (uint32_t at = 0; at < steps; at++) {
 		struct fake *fake = *state;
 
-		teardown(state);
-		setup(state);
+		fake_teardown(state);
+		fake_setup(state);
 		fake->steps_until_gone = at;
 		live(fake);
 		/* But for the last access, which wants no answer, it was noticed. */
@@ -468,8 +446,8 @@ static void may_need_a_reset_at_every_step(void **state)
 	for (uint32_t at = 0; at < steps; at++) {
 		struct fake *fake = *state;
 
-		teardown(state);
-		setup(state);
+		fake_teardown(state);
+		fake_setup(state);
 		fake->steps_until_needs_reset = at;
 		live(fake);
 		assert_int_equal(fake->dev.phase, VIO_DEV_FOUND);
@@ -655,7 +633,7 @@ static void removal_has_a_second_chance(void **state)
 	}
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, fake_setup, fake_teardown)
 
 int main(void)
 {

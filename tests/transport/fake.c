@@ -239,3 +239,25 @@ int fake_advance(struct fake *fake, enum vio_dev_phase phase)
 	}
 	return error;
 }
+
+int fake_setup(void **state)
+{
+	static struct fake fake;
+
+	fake_make(&fake);
+	*state = &fake;
+	return 0;
+}
+
+int fake_teardown(void **state)
+{
+	struct fake *fake = *state;
+
+	fake->steps_until_gone = FAKE_NEVER;
+	fake->steps_until_needs_reset = FAKE_NEVER;
+	fake->looks = 0;
+	fake->dev.platform = &fake->platform.platform;
+	assert_int_equal(vio_dev_end(&fake->dev), 0);
+	fake_free(fake);
+	return 0;
+}

@@ -52,6 +52,10 @@ void fake_make(struct fake *fake);
 /* Fails the test when memory wasn't given back. */
 void fake_free(struct fake *fake);
 
+/* For cmocka: a fake as the state, ended whatever the test has left of it. */
+int fake_setup(void **state);
+int fake_teardown(void **state);
+
 /* The verbs, with two queues, everything wanted, and indirect tables. */
 int fake_begin(struct fake *fake);
 int fake_accept(struct fake *fake);

@@ -7,28 +7,6 @@
 
 #define BIT(bit) (UINT64_C(1) << (bit))
 
-static int setup(void **state)
-{
-	static struct fake fake;
-
-	fake_make(&fake);
-	*state = &fake;
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	struct fake *fake = *state;
-
-	fake->steps_until_gone = FAKE_NEVER;
-	fake->steps_until_needs_reset = FAKE_NEVER;
-	fake->looks = 0;
-	fake->dev.platform = &fake->platform.platform;
-	assert_int_equal(vio_dev_end(&fake->dev), 0);
-	fake_free(fake);
-	return 0;
-}
-
 /*
  * spec: DRV-BASIC-005 DRV-BASIC-008 DRV-BASIC-009 DRV-BASIC-012 DRV-BASIC-036 DRV-BASIC-040
  * DRV-BASIC-041 DRV-BASIC-043; hostile: B41
@@ -201,7 +179,7 @@ static void dependent_features_are_dropped(void **state)
 	assert_true(vio_features_has(&set, 7));
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, fake_setup, fake_teardown)
 
 int main(void)
 {

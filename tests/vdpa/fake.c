@@ -550,3 +550,25 @@ int fake_close(struct fake *fake)
 {
 	return vio_dev_close(&fake->dev);
 }
+
+void fake_close_any(struct fake *fake, void (*hang_up)(struct vio_dev *dev))
+{
+	if (!fake_close(fake))
+		return;
+	assert_int_equal(fake->dev.phase, VIO_DEV_STUCK);
+	hang_up(&fake->dev);
+	assert_int_equal(fake_close(fake), 0);
+}
+
+void fake_fail_each_call(bool (*live)(enum fake_kind kind, unsigned steps, int failure), enum fake_kind kind,
+			 unsigned least)
+{
+	static const int failures[] = { EIO, EINVAL, ENODEV, ENOTTY, ENOMEM };
+	unsigned steps;
+
+	for (unsigned i = 0; i < VIO_ARRAY_SIZE(failures); i++) {
+		for (steps = 0; steps < 500 && !live(kind, steps, failures[i]); steps++)
+			;
+		assert_in_range(steps, least, 499);
+	}
+}

@@ -96,5 +96,14 @@ int fake_open_vsock(struct fake *fake, uint32_t cid);
 int fake_bind(struct fake *fake, const struct vio_driver *driver);
 /* vio_dev_close(). */
 int fake_close(struct fake *fake);
+/* Closes what may be stuck in a reset that failed: then nothing is given back before `hang_up` closed the file. */
+void fake_close_any(struct fake *fake, void (*hang_up)(struct vio_dev *dev));
+
+/*
+ * Runs live() with each failure that a kernel has and the call that fails further back each time, until
+ * none does; that has to take `least` calls.
+ */
+void fake_fail_each_call(bool (*live)(enum fake_kind kind, unsigned steps, int failure), enum fake_kind kind,
+			 unsigned least);
 
 #endif
