@@ -1,0 +1,288 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/epoll.h>
+#include <unistd.h>
+
+#include "link/vfio_user/server.h"
+
+/* So that a peer with a lot to say doesn't keep other connections of the loop waiting. */
+#define MESSAGES_A_TURN 64
+/* So that nobody fills a disk by mistakes. */
+#define LOG_LINES_MAX   64u
+
+static void log_arguments(struct vio_vfio_user *server, const char *format, va_list arguments)
+{
+	char line[256];
+
+	if (!server->events->log || server->log_lines > LOG_LINES_MAX)
+		return;
+	vsnprintf(line, sizeof(line), format, arguments);
+	if (server->log_lines++ < LOG_LINES_MAX)
+		server->events->log(server->context, line);
+	else
+		server->events->log(server->context, "and more of it; this connection logs no further");
+}
+
+void vfu_log(struct vio_vfio_user *server, const char *format, ...)
+{
+	va_list arguments;
+
+	va_start(arguments, format);
+	log_arguments(server, format, arguments);
+	va_end(arguments);
+}
+
+int vfu_refuse(struct vio_vfio_user *server, int error, const char *format, ...)
+{
+	va_list arguments;
+
+	va_start(arguments, format);
+	log_arguments(server, format, arguments);
+	va_end(arguments);
+	return error;
+}
+
+/* What the model tells its owner. */
+
+static void on_work(void *context)
+{
+	struct vio_vfio_user *server = context;
+
+	server->watcher.defer(server->watcher.context, &server->work);
+}
+
+static void work(struct vio_task *task)
+{
+	struct vio_vfio_user *server = VIO_CONTAINER_OF(task, struct vio_vfio_user, work);
+
+	vio_pci_device_run(&server->model); /* asks for more by on_work() */
+}
+
+static void on_fault(void *context, const struct vio_fault *fault)
+{
+	struct vio_vfio_user *server = context;
+
+	vfu_log(server, "queue %u: %s (descriptor %u, value %#llx)", fault->queue,
+		vio_fault_name(fault->kind), fault->index, (unsigned long long)fault->value);
+}
+
+/* Memory changes between them. */
+
+void vfu_hold_queues(struct vio_vfio_user *server)
+{
+	uint16_t i;
+
+	for (i = 0; i < server->dev->queue_count; i++) {
+		struct vfu_queue *queue = &server->queues[i];
+
+		queue->held = server->dev->queues[i].running;
+		if (queue->held)
+			queue->base = vio_device_queue_stop(server->dev, i);
+	}
+}
+
+void vfu_release_queues(struct vio_vfio_user *server)
+{
+	uint16_t i;
+
+	for (i = 0; i < server->dev->queue_count; i++) {
+		struct vfu_queue *queue = &server->queues[i];
+		struct vio_devq_config config = server->dev->queue_configs[i];
+
+		if (!queue->held)
+			continue;
+		queue->held = false;
+		config.at = queue->base;
+		/* Its rings may have gone, which is the driver's fault: the model says so. hostile: A108 */
+		if (vio_device_queue_start(server->dev, i, &config))
+			vio_device_needs_reset(server->dev);
+	}
+}
+
+/* The connection. */
+
+/* Listens to the socket, or to its having room. */
+static int listen_to(struct vio_vfio_user *server, struct vio_watch *watch)
+{
+	int error = server->watcher.add(server->watcher.context, watch);
+
+	server->listening = error ? NULL : watch;
+	return error;
+}
+
+static void listen_to_nobody(struct vio_vfio_user *server)
+{
+	if (server->listening)
+		server->watcher.remove(server->watcher.context, server->listening);
+	server->listening = NULL;
+	if (server->room.fd >= 0)
+		close(server->room.fd);
+	server->room.fd = -1;
+}
+
+void vio_vfio_user_stop(struct vio_vfio_user *server)
+{
+	if (server->socket.fd < 0)
+		return;
+	listen_to_nobody(server);
+	vfu_kicks_close(server);
+	vio_pci_device_end(&server->model);
+	server->watcher.cancel(server->watcher.context, &server->work);
+	vfu_interrupts_close(server);
+	vfu_memory_clear(&server->memory);
+	vfu_receiver_next(&server->receiver);
+	server->receiver.mistake = NULL;
+	server->sender.length = server->sender.sent = 0;
+	close(server->socket.fd);
+	server->socket.fd = -1;
+	server->negotiated = false;
+}
+
+/* Nothing of the server may be touched after it: `closed` may start anew. */
+static void end_connection(struct vio_vfio_user *server, int reason)
+{
+	if (server->receiver.mistake)
+		vfu_log(server, "%s", server->receiver.mistake);
+	vio_vfio_user_stop(server);
+	server->events->closed(server->context, reason);
+}
+
+static int wait_for_room(struct vio_vfio_user *server)
+{
+	struct epoll_event event = { .events = EPOLLOUT };
+
+	listen_to_nobody(server);
+	server->room.fd = epoll_create1(EPOLL_CLOEXEC);
+	if (server->room.fd < 0 || epoll_ctl(server->room.fd, EPOLL_CTL_ADD, server->socket.fd, &event) < 0)
+		return -VIO_ESYS;
+	return listen_to(server, &server->room);
+}
+
+static void room_ready(struct vio_watch *watch)
+{
+	struct vio_vfio_user *server = VIO_CONTAINER_OF(watch, struct vio_vfio_user, room);
+	int result = vfu_send(&server->sender, server->socket.fd);
+
+	if (result > 0) {
+		listen_to_nobody(server);
+		result = listen_to(server, &server->socket);
+	}
+	if (result < 0)
+		end_connection(server, result);
+}
+
+/* 1: go on; 0: nothing to do for now; a negative code ends the connection. */
+static int one_message(struct vio_vfio_user *server)
+{
+	int result = vfu_receive(&server->receiver, server->socket.fd);
+
+	if (result <= 0)
+		return result;
+	result = vfu_handle_message(server);
+	vfu_receiver_next(&server->receiver);
+	if (result < 0)
+		return result;
+	result = vfu_send(&server->sender, server->socket.fd);
+	return result ? result : wait_for_room(server);
+}
+
+static void socket_ready(struct vio_watch *watch)
+{
+	struct vio_vfio_user *server = VIO_CONTAINER_OF(watch, struct vio_vfio_user, socket);
+	int result = 1, turn;
+
+	for (turn = 0; turn < MESSAGES_A_TURN && result > 0; turn++)
+		result = one_message(server);
+	if (result < 0)
+		end_connection(server, result);
+}
+
+static int attach(struct vio_vfio_user *server)
+{
+	const struct vio_pci_device_config config = {
+		.device = server->dev,
+		.mem = &server->memory.mem,
+		.kind = VIO_PCI_MODERN,
+		.flags = VIO_PCI_BAR_64 | VIO_PCI_NO_DECODER,
+		.vectors = server->vector_count,
+		.queues = server->model_queues,
+		.vector_states = server->vectors,
+		.context = server,
+		.interrupt = vfu_line,
+		.vector = vfu_vector,
+		.work = on_work,
+		.fault = on_fault,
+	};
+
+	return vio_pci_device_init(&server->model, &config);
+}
+
+int vio_vfio_user_start(struct vio_vfio_user *server, int socket_fd)
+{
+	int error = -VIO_EBUSY;
+
+	if (server->socket.fd < 0) {
+		server->log_lines = 0;
+		error = attach(server);
+		if (!error) {
+			server->socket.fd = socket_fd;
+			error = listen_to(server, &server->socket);
+			if (!error)
+				return 0;
+			server->socket.fd = -1;
+			vio_pci_device_end(&server->model);
+		}
+	}
+	close(socket_fd);
+	return error;
+}
+
+struct vio_vfio_user *vio_vfio_user_create(struct vio_device *dev, const struct vio_watcher *watcher,
+					   const struct vio_vfio_user_events *events, void *context)
+{
+	/* One for the configuration, one for each queue. */
+	unsigned vectors =
+		dev->queue_count < PCI_MSIX_VECTORS_MAX ? dev->queue_count + 1u : PCI_MSIX_VECTORS_MAX;
+	struct vio_vfio_user *server = calloc(1, sizeof(*server));
+	uint16_t i;
+
+	if (!server)
+		return NULL;
+	server->dev = dev;
+	server->watcher = *watcher;
+	server->events = events;
+	server->context = context;
+	server->vector_count = (uint16_t)vectors;
+	server->socket = (struct vio_watch){ .fd = -1, .ready = socket_ready };
+	server->room = (struct vio_watch){ .fd = -1, .ready = room_ready };
+	server->work.run = work;
+	vfu_memory_init(&server->memory);
+	server->msix = calloc(vectors, sizeof(*server->msix));
+	server->vectors = calloc(vectors, sizeof(*server->vectors));
+	server->queues = calloc(dev->queue_count + 1u, sizeof(*server->queues));
+	server->model_queues = calloc(dev->queue_count + 1u, sizeof(*server->model_queues));
+	if (!server->msix || !server->vectors || !server->queues || !server->model_queues) {
+		vio_vfio_user_destroy(server);
+		return NULL;
+	}
+	for (i = 0; i < dev->queue_count; i++) {
+		server->queues[i].server = server;
+		server->queues[i].kick.fd = -1;
+		server->queues[i].index = i;
+	}
+	return server;
+}
+
+void vio_vfio_user_destroy(struct vio_vfio_user *server)
+{
+	if (!server)
+		return;
+	vio_vfio_user_stop(server);
+	free(server->model_queues);
+	free(server->queues);
+	free(server->vectors);
+	free(server->msix);
+	free(server);
+}

@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#ifndef VIO_LINK_VFIO_USER_SERVER_H
+#define VIO_LINK_VFIO_USER_SERVER_H
+
+#include <vireo/pci.h>
+#include <vireo/vfio_user.h>
+
+#include "link/signal.h"
+#include "link/vfio_user/memory.h"
+#include "link/vfio_user/wire.h"
+
+/* One interrupt: what to raise, and whether it may be. */
+struct vfu_irq {
+	struct vu_signal signal;
+	bool masked;
+};
+
+/* What a queue has beside the model's part of it. */
+struct vfu_queue {
+	struct vio_vfio_user *server;
+	struct vio_watch kick;         /* its ioeventfd, -1: not asked for yet */
+	struct vio_devq_position base; /* where it stands while it is held */
+	uint16_t index;
+	bool held; /* stopped for a change of memory */
+};
+
+struct vio_vfio_user {
+	struct vio_device *dev;
+	struct vio_watcher watcher;
+	const struct vio_vfio_user_events *events;
+	void *context;
+	unsigned log_lines; /* of this connection */
+
+	struct vio_watch socket; /* fd -1: no connection */
+	/*
+	 * While a reply waits for room in the socket, no further message is read: this is watched
+	 * in place of the socket. A watcher knows no "writable", but an epoll instance that waits
+	 * for it is readable when it comes to pass, in any loop. fd -1: no reply waits.
+	 */
+	struct vio_watch room;
+	struct vio_watch *listening; /* which of the two is watched; NULL: neither */
+
+	bool negotiated;
+	unsigned client_fds;  /* what the client takes with one message */
+	uint32_t client_data; /* bytes of data, likewise */
+
+	struct vio_pci_device model;
+	struct vio_task work; /* what one kick left undone */
+	uint16_t vector_count;
+	bool line; /* the level that the model wants */
+	struct vfu_irq intx;
+	struct vfu_irq *msix; /* vector_count of them */
+	struct vio_pci_vector *vectors;
+	struct vfu_queue *queues; /* dev->queue_count of them */
+	struct vio_pci_queue *model_queues;
+
+	struct vfu_memory memory;
+	struct vfu_receiver receiver;
+	struct vfu_sender sender;
+};
+
+/* One line to the owner's log. */
+void vfu_log(struct vio_vfio_user *server, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* The same for a request that isn't granted; returns `error`. */
+int vfu_refuse(struct vio_vfio_user *server, int error, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
+
+/*
+ * Handles the message that is complete in the receiver; a reply is left in the sender. A
+ * negative code ends the connection.
+ */
+int vfu_handle_message(struct vio_vfio_user *server);
+
+/*
+ * Handlers of commands: the payload is in the receiver and has the command's least size. They
+ * return the size of the payload that they left in the sender, or a negative code, for the client.
+ */
+int vfu_version(struct vio_vfio_user *server);
+int vfu_device_info(struct vio_vfio_user *server);
+int vfu_region_info(struct vio_vfio_user *server);
+int vfu_region_io_fds(struct vio_vfio_user *server);
+int vfu_region_read(struct vio_vfio_user *server);
+int vfu_region_write(struct vio_vfio_user *server);
+int vfu_region_write_multi(struct vio_vfio_user *server);
+int vfu_irq_info(struct vio_vfio_user *server);
+int vfu_set_irqs(struct vio_vfio_user *server);
+
+/* interrupts.c: what the model calls. */
+void vfu_line(void *context, unsigned level);
+void vfu_vector(void *context, unsigned vector);
+/* Masks and what waited are forgotten; the descriptors stay. */
+void vfu_interrupts_reset(struct vio_vfio_user *server);
+void vfu_interrupts_close(struct vio_vfio_user *server);
+
+/* regions.c */
+void vfu_kicks_close(struct vio_vfio_user *server);
+
+/* server.c: stops all queues that run, and lets those go on, for a change of memory in between. */
+void vfu_hold_queues(struct vio_vfio_user *server);
+void vfu_release_queues(struct vio_vfio_user *server);
+
+#endif
