@@ -16,7 +16,7 @@ struct vio_state_writer {
 	bool failed;
 };
 
-/* Why a saved state wasn't taken: "queue size" of 3. `what` is a constant text, NULL when nothing was refused. */
+/* Why a saved state wasn't taken: "queue size", 3. `what` is a constant text; NULL: nothing was refused. */
 struct vio_state_refusal {
 	const char *what;
 	uint64_t value;

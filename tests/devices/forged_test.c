@@ -249,7 +249,7 @@ static void fields(void **state)
 		{ AT_ID, 4, UINT32_MAX, "device id", false },
 		{ AT_VERSION, 4, 9, "version", false },
 		{ AT_VERSION, 4, UINT32_MAX, "version", false },
-		{ AT_FEATURES + 7, 1, 0x80, "features that aren't offered", false },
+		{ AT_FEATURES + 12, 4, 1, "features that aren't offered", false },
 		{ AT_FEATURES + 8, 8, 1, "features that aren't offered", false },
 		{ AT_STATUS, 1, 7, "status", false },
 		{ AT_STATUS, 1, 0xff, "status", false },
