@@ -74,7 +74,7 @@ static void daemon_connect(struct vio_daemon *daemon, int fd)
 	daemon->connected = true;
 	daemon->faults_before = daemon->device.fault_count;
 	vio_log_line(&daemon->log, "connection %llu begins", (unsigned long long)daemon->connections);
-	error = vio_vhost_user_start(daemon->link, fd);
+	error = vio_daemon_link_start(daemon, fd);
 	if (!error)
 		return;
 	vio_log_line(&daemon->log, "connection %llu failed: %s", (unsigned long long)daemon->connections,
@@ -102,9 +102,8 @@ static void daemon_accept(struct vio_watch *watch)
 	daemon_connect(daemon, fd);
 }
 
-static void daemon_closed(void *context, int reason)
+void vio_daemon_link_closed(struct vio_daemon *daemon, int reason)
 {
-	struct vio_daemon *daemon = context;
 	uint64_t faults = daemon->device.fault_count - daemon->faults_before;
 
 	vio_log_line(&daemon->log, "connection %llu ends: %s, %llu faults",
@@ -119,18 +118,6 @@ static void daemon_closed(void *context, int reason)
 		daemon_listen_resume(daemon);
 	}
 }
-
-static void daemon_link_log(void *context, const char *line)
-{
-	struct vio_daemon *daemon = context;
-
-	vio_log_line(&daemon->log, "connection %llu: %s", (unsigned long long)daemon->connections, line);
-}
-
-static const struct vio_vhost_user_events daemon_link_events = {
-	.closed = daemon_closed,
-	.log = daemon_link_log,
-};
 
 static void daemon_signal(struct vio_watch *watch)
 {
@@ -242,10 +229,8 @@ static int daemon_join(struct vio_daemon *daemon, struct vio_message *message)
 	if (!daemon->storage)
 		return vio_fail(message, -VIO_ENOMEM, "out of memory");
 	vio_device_provide(device, daemon->storage);
-	daemon->link = vio_vhost_user_create(device, &daemon->watcher, &daemon_link_events, daemon);
-	if (!daemon->link)
-		return vio_fail(message, -VIO_ENOMEM, "out of memory");
-	return 0;
+	error = vio_daemon_link_make(daemon);
+	return error ? vio_fail(message, error, "out of memory") : 0;
 }
 
 static int daemon_realize(struct vio_daemon *daemon, struct vio_message *message)
@@ -363,8 +348,7 @@ static void daemon_end(struct vio_daemon *daemon)
 		vio_control_close(&daemon->control);
 		vio_socket_close(&daemon->socket);
 	}
-	if (daemon->link)
-		vio_vhost_user_destroy(daemon->link);
+	vio_daemon_link_end(daemon);
 	if (daemon->realized)
 		vio_device_unrealize(&daemon->device);
 	if (daemon->opened && daemon->type->close)
@@ -420,8 +404,7 @@ void vio_daemon_close_port(struct vio_daemon *port)
 	daemon_listen_pause(port);
 	vio_control_close(&port->control);
 	vio_socket_close(&port->socket);
-	if (port->link)
-		vio_vhost_user_destroy(port->link);
+	vio_daemon_link_end(port);
 	if (port->realized)
 		vio_device_unrealize(&port->device);
 	free(port->storage);
@@ -451,6 +434,23 @@ static int daemon_inform(const struct vio_daemon *daemon)
 	return fflush(stdout) ? EXIT_WORLD : 0;
 }
 
+/* There is one place where peers come from. */
+static int daemon_choose_socket(struct vio_daemon_settings *settings, struct vio_message *message)
+{
+	if (settings->vfio_user_path && (settings->socket_path || settings->fd != NO_FD))
+		return vio_fail(message, -VIO_EINVAL, "--vfio-user and %s exclude each other",
+				settings->socket_path ? "--socket-path" : "--fd");
+	if (settings->vfio_user_path)
+		settings->socket_path = settings->vfio_user_path;
+	if (!settings->socket_path && settings->fd == NO_FD)
+		return vio_fail(message, -VIO_EINVAL,
+				"where do front ends come from? Give --socket-path PATH or --fd N, or, for a "
+				"client of vfio-user, --vfio-user PATH");
+	if (settings->socket_path && settings->fd != NO_FD)
+		return vio_fail(message, -VIO_EINVAL, "--socket-path and --fd exclude each other");
+	return 0;
+}
+
 /* Everything that the command line alone decides. */
 static int daemon_read_arguments(struct vio_daemon *daemon, int argc, char **argv,
 				 struct vio_message *message)
@@ -465,12 +465,9 @@ static int daemon_read_arguments(struct vio_daemon *daemon, int argc, char **arg
 	if (daemon->settings.help || daemon->settings.version || daemon->settings.print_capabilities ||
 	    daemon->settings.print_manual)
 		return 0;
-	if (!daemon->settings.socket_path && daemon->settings.fd == NO_FD)
-		return vio_fail(message, -VIO_EINVAL,
-				"where do front ends come from? Give --socket-path PATH or --fd N");
-	if (daemon->settings.socket_path && daemon->settings.fd != NO_FD)
-		return vio_fail(message, -VIO_EINVAL, "--socket-path and --fd exclude each other");
-	error = daemon_make_device(daemon, message);
+	error = daemon_choose_socket(&daemon->settings, message);
+	if (!error)
+		error = daemon_make_device(daemon, message);
 	if (!error)
 		error = daemon_set_properties(daemon, argc - first, argv + first, message);
 	return error;

@@ -7,11 +7,12 @@
 #include <sys/un.h>
 
 #include <vireo/daemon.h>
-#include <vireo/vhost_user.h>
+#include <vireo/watch.h>
 
 /*
  * The parts of a daemon and what they share. options.c reads the command line,
- * properties.c gives the device its settings, socket.c owns the sockets, control.c
+ * properties.c gives the device its settings, socket.c owns the sockets, link.c what is
+ * spoken there, control.c
  * answers on the control socket, log.c writes lines, document.c prints what the
  * daemon says about itself, and daemon.c leads it through its life.
  */
@@ -36,8 +37,9 @@ struct vio_socket {
 };
 
 struct vio_daemon_settings {
-	const char *socket_path;
-	uint64_t fd; /* UINT64_MAX: not given */
+	const char *socket_path;    /* whichever protocol is spoken there */
+	const char *vfio_user_path; /* the same path when it is vfio-user; else NULL */
+	uint64_t fd;                /* UINT64_MAX: not given */
 	const char *control_path;
 	const char *log_path;
 	bool once;
@@ -87,7 +89,9 @@ struct vio_daemon {
 
 	struct vio_loop *loop;
 	struct vio_watcher watcher;
-	struct vio_vhost_user *link;
+	/* The link: one of them. */
+	struct vio_vhost_user *vhost_user;
+	struct vio_vfio_user *vfio_user;
 	struct vio_socket socket;
 	struct vio_watch listen_watch;
 	struct vio_watch signal_watch;
@@ -100,6 +104,15 @@ struct vio_daemon {
 	uint64_t faults_before; /* this connection */
 	int exit_status;
 };
+
+/* link.c */
+
+/* Makes the link that the settings ask for; -VIO_ENOMEM. */
+int vio_daemon_link_make(struct vio_daemon *daemon);
+/* Takes over a connected socket (also on failure). */
+int vio_daemon_link_start(struct vio_daemon *daemon, int fd);
+/* Also when there is none. */
+void vio_daemon_link_end(struct vio_daemon *daemon);
 
 /* log.c */
 
@@ -136,6 +149,9 @@ void vio_control_resume(struct vio_control *control);
 void vio_control_pause(struct vio_control *control);
 
 /* daemon.c */
+
+/* The connection is over; `reason` as vhost-user's and vfio-user's events have it. */
+void vio_daemon_link_closed(struct vio_daemon *daemon, int reason);
 
 /* Accepting failed: stops it for a second when the system lacks something. */
 void vio_daemon_accept_failed(struct vio_daemon *daemon, int errno_value);

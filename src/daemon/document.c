@@ -15,6 +15,11 @@ static const struct vio_option daemon_options[] = {
 	  .argument = "PATH",
 	  SETTING(socket_path),
 	  .help = "listen for front ends on a Unix socket at PATH" },
+	{ .name = "vfio-user",
+	  .kind = VIO_OPTION_TEXT,
+	  .argument = "PATH",
+	  SETTING(vfio_user_path),
+	  .help = "listen for clients of vfio-user on a Unix socket at PATH, and be a whole PCI device" },
 	{ .name = "fd",
 	  .kind = VIO_OPTION_NUMBER,
 	  .argument = "N",
@@ -138,7 +143,9 @@ void vio_daemon_print_help(const struct vio_daemon_type *type, const char *progr
 	struct vio_option_table table = vio_daemon_type_options(type, options);
 	const struct vio_property *property;
 
-	fprintf(out, "usage: %s --socket-path PATH | --fd N [OPTION...] [PROPERTY=VALUE...]\n\n", program);
+	fprintf(out,
+		"usage: %s --socket-path PATH | --vfio-user PATH | --fd N [OPTION...] [PROPERTY=VALUE...]\n\n",
+		program);
 	if (type->class->summary)
 		fprintf(out, "%s: %s\n\n", type->class->name, type->class->summary);
 	fputs("options:\n", out);
@@ -209,9 +216,9 @@ void vio_daemon_print_manual(const struct vio_daemon_type *type, const char *pro
 	vio_manual_text(type->class->summary ? type->class->summary : "a virtio device", out);
 	fputs("\n.SH SYNOPSIS\n\\fB", out);
 	vio_manual_text(program, out);
-	fputs("\\fR \\fB\\-\\-socket\\-path\\fR \\fIPATH\\fR | \\fB\\-\\-fd\\fR \\fIN\\fR "
+	fputs("\\fR \\fB\\-\\-socket\\-path\\fR \\fIPATH\\fR | \\fB\\-\\-vfio\\-user\\fR \\fIPATH\\fR | \\fB\\-\\-fd\\fR \\fIN\\fR "
 	      "[\\fIOPTION\\fR...] [\\fIPROPERTY\\fR=\\fIVALUE\\fR...]\n.SH DESCRIPTION\n"
-	      "Serves the device to a virtual machine monitor over vhost\\-user.\n.SH OPTIONS\n",
+	      "Serves the device to a virtual machine monitor over vhost\\-user or vfio\\-user.\n.SH OPTIONS\n",
 	      out);
 	vio_options_manual(&table, out);
 	fputs(".SH PROPERTIES\n", out);
