@@ -32,6 +32,10 @@
 #define VSSD_DEPTH 128
 #define VSSD_SEGMENTS 64
 
+static unsigned int id = VIRTIO_ID_VSSD;
+module_param(id, uint, 0444);
+MODULE_PARM_DESC(id, "virtio device id to drive (default 54)");
+
 static DEFINE_IDA(vssd_ida);
 
 struct vssd_request {
@@ -172,6 +176,9 @@ static blk_status_t vssd_queue_rq(struct blk_mq_hw_ctx *hctx, const struct blk_m
 
 	if (!vssd_prepare(vssd, rq, vr, &ranges))
 		return BLK_STS_NOTSUPP;
+	/* The device didn't come back from sleep. */
+	if (unlikely(!queue->vq))
+		return BLK_STS_IOERR;
 	blk_mq_start_request(rq);
 	sg_init_one(&header, &vr->header, sizeof(vr->header));
 	sgs[out++] = &header;
@@ -213,6 +220,8 @@ static void vssd_commit_rqs(struct blk_mq_hw_ctx *hctx)
 	unsigned long flags;
 	bool kick;
 
+	if (unlikely(!queue->vq))
+		return;
 	spin_lock_irqsave(&queue->lock, flags);
 	kick = virtqueue_kick_prepare(queue->vq);
 	spin_unlock_irqrestore(&queue->lock, flags);
@@ -507,7 +516,61 @@ static void vssd_remove(struct virtio_device *vdev)
 	kref_put(&vssd->ref, vssd_free);
 }
 
-static const struct virtio_device_id vssd_ids[] = {
+#ifdef CONFIG_PM_SLEEP
+/* Requests in flight end first; what is asked for later waits. Programs sleep already. */
+static int vssd_freeze(struct virtio_device *vdev)
+{
+	struct vssd *vssd = vdev->priv;
+	unsigned int i;
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 14, 0)
+	unsigned int flags = blk_mq_freeze_queue(vssd->disk->queue);
+
+	blk_mq_quiesce_queue_nowait(vssd->disk->queue);
+	blk_mq_unfreeze_queue(vssd->disk->queue, flags);
+#else
+	blk_mq_freeze_queue(vssd->disk->queue);
+	blk_mq_quiesce_queue_nowait(vssd->disk->queue);
+	blk_mq_unfreeze_queue(vssd->disk->queue);
+#endif
+	/* No more of it is scheduled: changes of the configuration are held back meanwhile. */
+	cancel_work_sync(&vssd->config_work);
+	virtio_reset_device(vdev);
+	vdev->config->del_vqs(vdev);
+	for (i = 0; i < vssd->queue_count; i++)
+		vssd->queues[i].vq = NULL;
+	return 0;
+}
+
+static int vssd_restore(struct virtio_device *vdev)
+{
+	struct vssd *vssd = vdev->priv;
+	unsigned int queues = vssd->queue_count;
+	u32 block_bytes = 0;
+	u64 total = 0;
+	int err;
+
+	virtio_cread_le(vdev, struct virtio_vssd_config, block_bytes, &block_bytes);
+	virtio_cread_le(vdev, struct virtio_vssd_config, total, &total);
+	err = block_bytes == vssd->block_bytes && total == vssd->total ? vssd_find_queues(vssd) : -EIO;
+	if (!err && vssd->queue_count != queues) {
+		vdev->config->del_vqs(vdev);
+		err = -EIO;
+	}
+	if (err) {
+		dev_err(&vdev->dev, "the disk that was put to sleep isn't there any more\n");
+		vssd->queue_count = queues;
+		memset(vssd->queues, 0, sizeof(vssd->queues));
+		vssd_set_gone(vssd);
+	} else {
+		virtio_device_ready(vdev);
+		schedule_work(&vssd->config_work);
+	}
+	blk_mq_unquiesce_queue(vssd->disk->queue);
+	return err;
+}
+#endif
+
+static struct virtio_device_id vssd_ids[] = {
 	{ VIRTIO_ID_VSSD, VIRTIO_DEV_ANY_ID },
 	{ 0 },
 };
@@ -527,9 +590,28 @@ static struct virtio_driver vssd_driver = {
 	.probe = vssd_probe,
 	.remove = vssd_remove,
 	.config_changed = vssd_config_changed,
+#ifdef CONFIG_PM_SLEEP
+	.freeze = vssd_freeze,
+	.restore = vssd_restore,
+#endif
 };
 
-module_virtio_driver(vssd_driver);
+static int __init vssd_init(void)
+{
+	if (!id) {
+		pr_err("%s: id=0 is no virtio device id\n", KBUILD_MODNAME);
+		return -EINVAL;
+	}
+	vssd_ids[0].device = id;
+	return register_virtio_driver(&vssd_driver);
+}
+module_init(vssd_init);
+
+static void __exit vssd_exit(void)
+{
+	unregister_virtio_driver(&vssd_driver);
+}
+module_exit(vssd_exit);
 
 MODULE_DESCRIPTION("VSSD: a virtio disk whose blocks the host can ask back");
 MODULE_LICENSE("Dual BSD/GPL");

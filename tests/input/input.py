@@ -3,11 +3,13 @@
 """The input device in the hands of Linux: events of scripts, in order, and lights.
 
   tests/input/input.py VIREO - CASE
+  tests/input/input.py VIREO EVDEV_IN_GUEST evdev VIREO_IN_GUEST
 
 Exits 0, 1, or 77 with a line that names what is absent.
 """
 
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -185,6 +187,14 @@ def case_pipe(guest):
             pipe.write("EV_KEY KEY_NONE_SUCH 1\nEV_KEY KEY_A\nwait 3000\nEV_KEY KEY_A 1\nEV_SYN 0 0\n"
                        "EV_KEY KEY_A 0\nEV_SYN 0 0\n")
         assert events(boot(guest, "30")) == [(1, 30, 1), (0, 0, 0), (1, 30, 0)]
+
+
+def case_evdev(guest):
+    """A device of uinput's behind our daemon, both in the guest: events out, lights back, overflow, removal."""
+    for program, name in ((sys.argv[4], "vireo"), (sys.argv[2], "evdev")):
+        shutil.copy(program, guest.path(name))
+    out = guest.boot("./evdev ./vireo /tmp/i.sock\n")
+    assert out.endswith("good\n") and "4200 events in order" in out, out
 
 
 def refuses(*words, why):

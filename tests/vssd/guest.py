@@ -21,7 +21,7 @@ import time
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 VIREO, EVICT = (os.path.abspath(path) for path in sys.argv[1:3])
 ROUNDS = int(sys.argv[4]) if len(sys.argv) > 4 else 2
-TIMEOUT_S = 120 + 5 * ROUNDS
+TIMEOUT_S = 180 + 20 * ROUNDS  # on a busy machine
 MIB = 1 << 20
 UNIT = 1 << 16
 
@@ -153,7 +153,7 @@ def resize_under_load(guest):
         assert int(guest.resize("--to", str(large))) == large
         seen = os.path.exists(guest.path("worked")) and open(guest.path("worked"), encoding="utf-8").read()
         until(lambda seen=seen: os.path.exists(guest.path("worked")) and
-              open(guest.path("worked"), encoding="utf-8").read() != seen, f"fio in round {number}")
+              open(guest.path("worked"), encoding="utf-8").read() != seen, f"fio in round {number}", 120)
     guest.tell("stop")
 
 
