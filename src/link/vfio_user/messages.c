@@ -48,8 +48,6 @@ static int dma_map(struct vio_vfio_user *server)
 	if (fd >= 0)
 		vfu_hold_queues(server);
 	error = vfu_memory_add(&server->memory, &map, fd);
-	if (fd >= 0)
-		vfu_release_queues(server);
 	if (error)
 		return vfu_refuse(server, error, "DMA_MAP: %#llx bytes at %#llx, from %#llx of a file: %s",
 				  (unsigned long long)map.size, (unsigned long long)map.address,
@@ -67,7 +65,6 @@ static int dma_unmap(struct vio_vfio_user *server)
 {
 	struct vfio_user_dma_unmap unmap;
 	struct vfu_region *region;
-	bool reachable;
 
 	memcpy(&unmap, server->receiver.payload.bytes, sizeof(unmap));
 	if (unmap.argsz < sizeof(unmap) || unmap.flags)
@@ -77,12 +74,9 @@ static int dma_unmap(struct vio_vfio_user *server)
 	if (!region)
 		return vfu_refuse(server, -VIO_ENOENT, "DMA_UNMAP: no region of %#llx bytes at %#llx",
 				  (unsigned long long)unmap.size, (unsigned long long)unmap.address);
-	reachable = region->map != NULL;
-	if (reachable)
+	if (region->map)
 		vfu_hold_queues(server);
 	vfu_memory_remove(&server->memory, region);
-	if (reachable)
-		vfu_release_queues(server);
 	memcpy(vfu_reply(&server->sender), &unmap, sizeof(unmap));
 	return sizeof(unmap);
 }
@@ -100,6 +94,7 @@ struct command {
 	uint32_t least; /* bytes of payload */
 	uint32_t most;
 	unsigned fds; /* that may come with it */
+	bool memory;  /* part of a change of memory */
 };
 
 #define ANY           VFU_PAYLOAD_MAX
@@ -108,8 +103,8 @@ struct command {
 /* clang-format off */
 static const struct command commands[] = {
 	[VFIO_USER_VERSION] = { "VERSION", vfu_version, sizeof(struct vfio_user_version), ANY, 0 },
-	[VFIO_USER_DMA_MAP] = { "DMA_MAP", dma_map, EXACTLY(vfio_user_dma_map), 1 },
-	[VFIO_USER_DMA_UNMAP] = { "DMA_UNMAP", dma_unmap, EXACTLY(vfio_user_dma_unmap), 0 },
+	[VFIO_USER_DMA_MAP] = { "DMA_MAP", dma_map, EXACTLY(vfio_user_dma_map), 1, true },
+	[VFIO_USER_DMA_UNMAP] = { "DMA_UNMAP", dma_unmap, EXACTLY(vfio_user_dma_unmap), 0, true },
 	[VFIO_USER_DEVICE_GET_INFO] = { "GET_INFO", vfu_device_info, EXACTLY(vfio_user_device_info), 0 },
 	[VFIO_USER_DEVICE_GET_REGION_INFO] = {
 		"GET_REGION_INFO", vfu_region_info, sizeof(struct vfio_user_region_info), ANY, 0 },
@@ -142,6 +137,8 @@ static int run(struct vio_vfio_user *server)
 	if (server->receiver.fd_count > command->fds)
 		return vfu_refuse(server, -VIO_EINVAL, "%s: %u descriptors came with it", command->name,
 				  server->receiver.fd_count);
+	if (!command->memory)
+		vfu_release_queues(server);
 	return command->handle(server);
 }
 

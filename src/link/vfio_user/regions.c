@@ -102,11 +102,26 @@ static void read_region(struct vio_vfio_user *server, const struct vfio_user_reg
 	}
 }
 
+/* The queue that a write to the memory BAR kicks, or -1. */
+static int kicked_queue(const struct vio_vfio_user *server, const struct vfio_user_region_access *access)
+{
+	const struct vio_pci_layout *layout = &server->model.layout;
+	uint64_t inside = access->offset - layout->notify;
+
+	if (access->region != VIO_PCI_MEMORY_BAR || access->offset < layout->notify ||
+	    inside >= layout->notify_bytes)
+		return -1;
+	return (int)(inside / (layout->notify_bytes / server->dev->queue_count));
+}
+
 static void write_region(struct vio_vfio_user *server, const struct vfio_user_region_access *access,
 			 const uint8_t *from)
 {
+	int queue = kicked_queue(server, access);
 	uint32_t done = 0;
 
+	if (queue >= 0)
+		vfu_release_kicked(server, (uint16_t)queue);
 	while (done < access->count) {
 		uint64_t offset = access->offset + done, value = 0;
 		unsigned width = width_at(access->region, offset, access->count - done), i;
@@ -201,9 +216,12 @@ static void kicked(struct vio_watch *watch)
 	struct vio_vfio_user *server = queue->server;
 	unsigned width = vio_device_has_feature(server->dev, VIRTIO_F_NOTIFICATION_DATA) ? 4 : 2;
 
-	if (vu_signal_take(watch->fd) > 0)
-		vio_pci_device_bar_write(&server->model, VIO_PCI_MEMORY_BAR,
-					 notify_offset(server, queue->index), width, queue->index);
+	if (vu_signal_take(watch->fd) <= 0)
+		return;
+	vfu_release_queues(server);
+	vfu_release_kicked(server, queue->index);
+	vio_pci_device_bar_write(&server->model, VIO_PCI_MEMORY_BAR, notify_offset(server, queue->index),
+				 width, queue->index);
 }
 
 static int open_kick(struct vio_vfio_user *server, struct vfu_queue *queue)

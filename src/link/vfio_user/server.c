@@ -57,6 +57,7 @@ static void work(struct vio_task *task)
 {
 	struct vio_vfio_user *server = VIO_CONTAINER_OF(task, struct vio_vfio_user, work);
 
+	vfu_release_queues(server);
 	vio_pci_device_run(&server->model); /* asks for more by on_work() */
 }
 
@@ -66,39 +67,6 @@ static void on_fault(void *context, const struct vio_fault *fault)
 
 	vfu_log(server, "queue %u: %s (descriptor %u, value %#llx)", fault->queue,
 		vio_fault_name(fault->kind), fault->index, (unsigned long long)fault->value);
-}
-
-/* Memory changes between them. */
-
-void vfu_hold_queues(struct vio_vfio_user *server)
-{
-	uint16_t i;
-
-	for (i = 0; i < server->dev->queue_count; i++) {
-		struct vfu_queue *queue = &server->queues[i];
-
-		queue->held = server->dev->queues[i].running;
-		if (queue->held)
-			queue->base = vio_device_queue_stop(server->dev, i);
-	}
-}
-
-void vfu_release_queues(struct vio_vfio_user *server)
-{
-	uint16_t i;
-
-	for (i = 0; i < server->dev->queue_count; i++) {
-		struct vfu_queue *queue = &server->queues[i];
-		struct vio_devq_config config = server->dev->queue_configs[i];
-
-		if (!queue->held)
-			continue;
-		queue->held = false;
-		config.at = queue->base;
-		/* Its rings may have gone, which is the driver's fault: the model says so. hostile: A108 */
-		if (vio_device_queue_start(server->dev, i, &config))
-			vio_device_needs_reset(server->dev);
-	}
 }
 
 /* The connection. */
@@ -128,6 +96,7 @@ void vio_vfio_user_stop(struct vio_vfio_user *server)
 		return;
 	listen_to_nobody(server);
 	vfu_kicks_close(server);
+	vfu_forget_held(server);
 	vio_pci_device_end(&server->model);
 	server->watcher.cancel(server->watcher.context, &server->work);
 	vfu_interrupts_close(server);
@@ -257,6 +226,7 @@ struct vio_vfio_user *vio_vfio_user_create(struct vio_device *dev, const struct 
 	server->vector_count = (uint16_t)vectors;
 	server->socket = (struct vio_watch){ .fd = -1, .ready = socket_ready };
 	server->room = (struct vio_watch){ .fd = -1, .ready = room_ready };
+	server->rest.fd = -1;
 	server->work.run = work;
 	vfu_memory_init(&server->memory);
 	server->msix = calloc(vectors, sizeof(*server->msix));

@@ -21,7 +21,7 @@ struct vfu_queue {
 	struct vio_watch kick;         /* its ioeventfd, -1: not asked for yet */
 	struct vio_devq_position base; /* where it stands while it is held */
 	uint16_t index;
-	bool held; /* stopped for a change of memory */
+	bool held; /* stopped when memory changed, and not started since */
 };
 
 struct vio_vfio_user {
@@ -39,6 +39,8 @@ struct vio_vfio_user {
 	 */
 	struct vio_watch room;
 	struct vio_watch *listening; /* which of the two is watched; NULL: neither */
+	struct vio_watch rest;       /* a timer while queues are held; fd -1: none */
+	bool resting;                /* queues are held until memory seems to stand */
 
 	bool negotiated;
 	unsigned client_fds;  /* what the client takes with one message */
@@ -95,8 +97,13 @@ void vfu_interrupts_close(struct vio_vfio_user *server);
 /* regions.c */
 void vfu_kicks_close(struct vio_vfio_user *server);
 
-/* server.c: stops all queues that run, and lets those go on, for a change of memory in between. */
+/* hold.c: stops all queues that run, for a change of memory that follows. */
 void vfu_hold_queues(struct vio_vfio_user *server);
+/* It seems to be over: those that have their rings go on. */
 void vfu_release_queues(struct vio_vfio_user *server);
+/* The driver wants this one to run: without rings that is its fault. */
+void vfu_release_kicked(struct vio_vfio_user *server, uint16_t index);
+/* None is to go on. */
+void vfu_forget_held(struct vio_vfio_user *server);
 
 #endif

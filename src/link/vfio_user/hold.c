@@ -1,0 +1,126 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include <sys/timerfd.h>
+#include <unistd.h>
+
+#include "link/vfio_user/server.h"
+
+/*
+ * Queues rest while memory changes, and then for as long as it may still be changing: QEMU takes
+ * all of the memory away and gives it back in pieces, under queues that are in use, whenever
+ * firmware opens or closes a window in it. Nothing says which piece is the last. Any command that isn't
+ * about memory comes from a machine that runs again, and so does a kick; without either the rest is
+ * over after a while.
+ */
+#define REST_MS 100
+
+/* Whether all of its rings are in memory now. */
+static bool has_rings(const struct vio_vfio_user *server, const struct vio_devq_config *config)
+{
+	const struct vio_mem *mem = &server->memory.mem;
+	bool packed = vio_device_has_feature(server->dev, VIRTIO_F_RING_PACKED);
+	unsigned descriptors = packed ? VIO_MEM_READ | VIO_MEM_WRITE : VIO_MEM_READ;
+	uint64_t size = config->size;
+
+	return vio_mem_pointer(mem, config->descriptor_area, 16 * size, descriptors) &&
+	       vio_mem_pointer(mem, config->driver_area, packed ? 4 : 4 + 2 * size, VIO_MEM_READ) &&
+	       vio_mem_pointer(mem, config->device_area, packed ? 4 : 4 + 8 * size, VIO_MEM_WRITE);
+}
+
+/* hostile: A108 */
+static void go_on(struct vio_vfio_user *server, struct vfu_queue *queue)
+{
+	struct vio_devq_config config = server->dev->queue_configs[queue->index];
+
+	queue->held = false;
+	config.at = queue->base;
+	if (vio_device_queue_start(server->dev, queue->index, &config))
+		vio_device_needs_reset(server->dev);
+}
+
+static void rest_over(struct vio_watch *watch)
+{
+	struct vio_vfio_user *server = VIO_CONTAINER_OF(watch, struct vio_vfio_user, rest);
+
+	vfu_release_queues(server);
+}
+
+/* Without a timer they go on with the next command. */
+static void rest(struct vio_vfio_user *server)
+{
+	const struct itimerspec soon = { .it_value = { 0, REST_MS * 1000000 } };
+
+	if (server->rest.fd < 0) {
+		server->rest.ready = rest_over;
+		server->rest.fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+		if (server->rest.fd < 0)
+			return;
+		if (server->watcher.add(server->watcher.context, &server->rest)) {
+			close(server->rest.fd);
+			server->rest.fd = -1;
+			return;
+		}
+	}
+	timerfd_settime(server->rest.fd, 0, &soon, NULL);
+}
+
+static void rest_no_more(struct vio_vfio_user *server)
+{
+	server->resting = false;
+	if (server->rest.fd < 0)
+		return;
+	server->watcher.remove(server->watcher.context, &server->rest);
+	close(server->rest.fd);
+	server->rest.fd = -1;
+}
+
+void vfu_hold_queues(struct vio_vfio_user *server)
+{
+	uint16_t i;
+
+	for (i = 0; i < server->dev->queue_count; i++) {
+		struct vfu_queue *queue = &server->queues[i];
+
+		if (!server->dev->queues[i].running)
+			continue;
+		queue->held = true;
+		queue->base = vio_device_queue_stop(server->dev, i);
+		server->resting = true;
+	}
+	if (server->resting)
+		rest(server);
+}
+
+void vfu_release_queues(struct vio_vfio_user *server)
+{
+	uint16_t i;
+
+	if (!server->resting)
+		return;
+	rest_no_more(server);
+	for (i = 0; i < server->dev->queue_count; i++) {
+		struct vfu_queue *queue = &server->queues[i];
+
+		/* What the driver reset, or set up anew, since then is none of ours. */
+		if (!server->model_queues[i].enabled || server->dev->queues[i].running)
+			queue->held = false;
+		if (queue->held && has_rings(server, &server->dev->queue_configs[i]))
+			go_on(server, queue);
+	}
+}
+
+void vfu_release_kicked(struct vio_vfio_user *server, uint16_t index)
+{
+	struct vfu_queue *queue = &server->queues[index];
+
+	if (queue->held && server->model_queues[index].enabled && !server->dev->queues[index].running)
+		go_on(server, queue);
+}
+
+void vfu_forget_held(struct vio_vfio_user *server)
+{
+	uint16_t i;
+
+	rest_no_more(server);
+	for (i = 0; i < server->dev->queue_count; i++)
+		server->queues[i].held = false;
+}
