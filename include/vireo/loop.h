@@ -18,7 +18,8 @@
  */
 struct vio_loop;
 
-#define VIO_LOOP_NO_URING 1u /* don't even try io_uring */
+#define VIO_LOOP_NO_URING   1u /* don't even try io_uring */
+#define VIO_LOOP_ONE_THREAD 2u /* whatever thread uses it first is the only one that ever will: cheaper */
 
 /* NULL and *error set to a negative code on failure. */
 VIO_API struct vio_loop *vio_loop_create(unsigned flags, int *error);
@@ -38,7 +39,10 @@ VIO_API int vio_loop_run(struct vio_loop *loop);
  */
 VIO_API int vio_loop_step(struct vio_loop *loop, int timeout_ms);
 
-/* Readable when a step would find something to do; the same descriptor each time. Not to be closed. */
+/*
+ * Readable when a step would find something to do; the same descriptor each time. Not to be closed.
+ * -1 for a loop with VIO_LOOP_ONE_THREAD: nobody outside of its wait is told.
+ */
 VIO_API int vio_loop_fd(struct vio_loop *loop);
 
 /* Makes vio_loop_run() return soon. From any thread or a signal handler. */

@@ -13,6 +13,11 @@
 /* Embedded by its owner; must stay in place while added. */
 struct vio_watch {
 	int fd;
+	/*
+	 * Where the watcher knows edges: `ready` is called once when fd is found readable, and once
+	 * more after something was written to it, whether or not what came before was read.
+	 */
+	bool edge;
 	/* fd is readable, or at its end, or in error. Called again as long as it is (level-triggered). */
 	void (*ready)(struct vio_watch *watch);
 	uintptr_t loop_private[4]; /* for the loop */
@@ -35,6 +40,7 @@ struct vio_watcher {
 	void (*defer)(void *context, struct vio_task *task);
 	/* Takes a queued task back. */
 	void (*cancel)(void *context, struct vio_task *task);
+	bool knows_edges; /* obeys vio_watch.edge; otherwise it is without effect */
 };
 
 #endif

@@ -307,7 +307,8 @@ static int daemon_start(struct vio_daemon *daemon, struct vio_message *message)
 
 	if (error)
 		return error;
-	daemon->loop = vio_loop_create(daemon->settings.no_uring ? VIO_LOOP_NO_URING : 0, &error);
+	daemon->loop = vio_loop_create(
+		VIO_LOOP_ONE_THREAD | (daemon->settings.no_uring ? VIO_LOOP_NO_URING : 0), &error);
 	if (!daemon->loop)
 		return vio_fail(message, error, "can't make an event loop: %s", vio_strerror(error));
 	daemon->watcher = vio_loop_watcher(daemon->loop);

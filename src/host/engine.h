@@ -50,8 +50,8 @@ struct vio_engine {
 	struct vio_loop *loop;
 };
 
-/* NULL and *error set to a negative code when the system refuses. */
-struct vio_engine *vio_engine_uring_create(struct vio_loop *loop, int *error);
+/* NULL and *error set to a negative code when the system refuses; `flags` are those of the loop. */
+struct vio_engine *vio_engine_uring_create(struct vio_loop *loop, unsigned flags, int *error);
 struct vio_engine *vio_engine_epoll_create(struct vio_loop *loop, int *error);
 
 /* Reports; `result` is that of vio_io.done. */

@@ -34,16 +34,16 @@ static struct epoll *epoll_of(struct vio_engine *engine)
 }
 
 /* Events carry the address of their watch; that of the pool is told by carrying the engine's. */
-static int epoll_add(struct epoll *epoll, int fd, void *what)
+static int epoll_add(struct epoll *epoll, int fd, bool edge, void *what)
 {
-	struct epoll_event event = { .events = EPOLLIN, .data.ptr = what };
+	struct epoll_event event = { .events = EPOLLIN | (edge ? EPOLLET : 0), .data.ptr = what };
 
 	return epoll_ctl(epoll->fd, EPOLL_CTL_ADD, fd, &event) ? vio_error_from_errno(errno) : 0;
 }
 
 static int epoll_watch(struct vio_engine *engine, struct vio_watch *watch)
 {
-	return epoll_add(epoll_of(engine), watch->fd, watch);
+	return epoll_add(epoll_of(engine), watch->fd, watch->edge, watch);
 }
 
 static void epoll_unwatch(struct vio_engine *engine, struct vio_watch *watch)
@@ -145,7 +145,7 @@ static int epoll_build(struct epoll *epoll)
 	epoll->pool = vio_pool_create(&error);
 	if (!epoll->pool)
 		return error;
-	return epoll_add(epoll, vio_pool_fd(epoll->pool), epoll);
+	return epoll_add(epoll, vio_pool_fd(epoll->pool), false, epoll);
 }
 
 struct vio_engine *vio_engine_epoll_create(struct vio_loop *loop, int *error)

@@ -4,6 +4,8 @@
 #include <liburing.h>
 #include <poll.h>
 #include <stdlib.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include <vireo/host.h>
 
@@ -16,6 +18,7 @@
  *
  * A poll request reports once, and is made again after its callback has run; the
  * kernel looks at the descriptor then, which is what makes watches level-triggered.
+ * That of an edge-triggered watch stays with the kernel and reports again and again.
  * Between unwatch() and the completion of the request that it cancels the kernel
  * still names it, so what it names is not the watch but a struct uring_poll, which
  * lives until that completion.
@@ -24,12 +27,15 @@
 #define CQ_ENTRIES 4096u
 
 /* Completions carry the address of their vio_io or, with this bit, of their uring_poll; 0 tells nothing. */
-#define TAG_POLL UINT64_C(1)
+#define TAG_POLL  UINT64_C(1)
+#define TAG_AGAIN UINT64_C(2) /* of the uring_poll, too: an edge that was seen at the wrong time */
+#define TAG_ALL   (TAG_POLL | TAG_AGAIN)
 
 struct uring_poll {
 	struct vio_watch *watch; /* NULL: not wanted any more, goes when the kernel is done with it */
 	bool armed;              /* the kernel has the request */
 	bool waiting;            /* in uring.waiting */
+	bool missed;             /* edge-triggered: it was ready while nobody could be told */
 	struct uring_poll *next_waiting;
 	struct uring_poll *next, *previous; /* of all */
 };
@@ -37,6 +43,7 @@ struct uring_poll {
 struct uring {
 	struct vio_engine engine;
 	struct io_uring ring;
+	bool asleep; /* the ring waits for the thread that will use it */
 	struct uring_poll *polls;
 	/* To be armed, or if they aren't wanted any more cancelled or freed, before the next wait. */
 	struct uring_poll *waiting, *waiting_last;
@@ -53,6 +60,18 @@ static struct uring_poll *poll_of(const struct vio_watch *watch)
 	return (struct uring_poll *)watch->loop_private[VIO_ENGINE_PRIVATE];
 }
 
+/*
+ * A ring that knows whose it is has the kernel do its part of a completion when that thread looks,
+ * and wakes it for nothing else. It learns so from the first that uses it.
+ * (A system call of ours, because liburing 2.3 forgets to export its function.)
+ */
+static void ring_wake(struct uring *uring)
+{
+	if (uring->asleep)
+		syscall(__NR_io_uring_register, uring->ring.ring_fd, IORING_REGISTER_ENABLE_RINGS, NULL, 0);
+	uring->asleep = false;
+}
+
 /* An entry, after submitting those there are if it takes that; NULL when the kernel takes none now. */
 static struct io_uring_sqe *sqe_get(struct uring *uring)
 {
@@ -60,6 +79,7 @@ static struct io_uring_sqe *sqe_get(struct uring *uring)
 
 	if (sqe)
 		return sqe;
+	ring_wake(uring);
 	io_uring_submit(&uring->ring);
 	return io_uring_get_sqe(&uring->ring);
 }
@@ -107,9 +127,25 @@ static bool poll_arm(struct uring *uring, struct uring_poll *poll)
 
 	if (!sqe)
 		return false;
-	io_uring_prep_poll_add(sqe, poll->watch->fd, POLLIN);
+	if (poll->watch->edge)
+		io_uring_prep_poll_multishot(sqe, poll->watch->fd, POLLIN);
+	else
+		io_uring_prep_poll_add(sqe, poll->watch->fd, POLLIN);
 	io_uring_sqe_set_data64(sqe, (uint64_t)(uintptr_t)poll | TAG_POLL);
 	poll->armed = true;
+	return true;
+}
+
+/* Has the kernel tell us what it told before; nobody else will, as edges come once. */
+static bool poll_repeat(struct uring *uring, struct uring_poll *poll)
+{
+	struct io_uring_sqe *sqe = sqe_get(uring);
+
+	if (!sqe)
+		return false;
+	io_uring_prep_nop(sqe);
+	io_uring_sqe_set_data64(sqe, (uint64_t)(uintptr_t)poll | TAG_AGAIN);
+	poll->missed = false;
 	return true;
 }
 
@@ -156,20 +192,35 @@ static bool poll_goes_on(int result)
 	       result == -EINTR;
 }
 
-static void poll_complete(struct uring *uring, struct uring_poll *poll, int result, bool report)
+static void poll_complete(struct uring *uring, struct uring_poll *poll, int result, bool more, bool report)
 {
-	poll->armed = false;
+	poll->armed = more;
 	if (!poll->watch) {
-		if (!poll->waiting)
+		if (!poll->waiting && !more)
 			poll_free(uring, poll);
 		return;
 	}
-	if (!poll_goes_on(result))
+	if (!more && !poll_goes_on(result))
 		return;
-	poll_enqueue(uring, poll);
-	/* Where it isn't reported now, arming it again finds the same. The callback may unwatch it. */
+	/* Where it isn't reported now, arming it again finds the same. */
+	if (!report)
+		poll->missed = more;
+	if (!more || !report)
+		poll_enqueue(uring, poll);
+	/* The callback may unwatch it. */
 	if (report && result >= 0)
 		vio_engine_ready(&uring->engine, poll->watch);
+}
+
+static void poll_repeated(struct uring *uring, struct uring_poll *poll, bool report)
+{
+	if (!poll->watch)
+		return;
+	poll->missed = !report;
+	if (report)
+		vio_engine_ready(&uring->engine, poll->watch);
+	else
+		poll_enqueue(uring, poll);
 }
 
 /* Submission. */
@@ -213,6 +264,8 @@ static void fill_polls(struct uring *uring)
 			return;
 		if (!poll->watch && poll->armed && !poll_cancel(uring, poll))
 			return;
+		if (poll->watch && poll->missed && !poll_repeat(uring, poll))
+			return;
 		uring->waiting = poll->next_waiting;
 		poll->waiting = false;
 		if (!poll->watch && !poll->armed)
@@ -226,17 +279,23 @@ static void fill_polls(struct uring *uring)
 static bool reap_one(struct uring *uring, bool io_only)
 {
 	struct io_uring_cqe *cqe;
+	struct uring_poll *poll;
 	uint64_t data;
+	bool more;
 	int result;
 
 	if (io_uring_peek_cqe(&uring->ring, &cqe) || !cqe)
 		return false;
 	data = io_uring_cqe_get_data64(cqe);
 	result = cqe->res;
+	more = cqe->flags & IORING_CQE_F_MORE;
 	io_uring_cqe_seen(&uring->ring, cqe);
 	/* NOLINTBEGIN(performance-no-int-to-ptr) */
+	poll = (struct uring_poll *)(uintptr_t)(data & ~TAG_ALL);
 	if (data & TAG_POLL)
-		poll_complete(uring, (struct uring_poll *)(uintptr_t)(data & ~TAG_POLL), result, !io_only);
+		poll_complete(uring, poll, result, more, !io_only);
+	else if (data & TAG_AGAIN)
+		poll_repeated(uring, poll, !io_only);
 	else if (data)
 		vio_engine_done(&uring->engine, (struct vio_io *)(uintptr_t)data, result);
 	/* NOLINTEND(performance-no-int-to-ptr) */
@@ -265,6 +324,7 @@ static int uring_enter(struct uring *uring, int timeout_ms)
 	struct __kernel_timespec timeout;
 	struct io_uring_cqe *cqe;
 
+	ring_wake(uring);
 	timeout.tv_sec = timeout_ms / 1000;
 	timeout.tv_nsec = timeout_ms % 1000 * 1000000LL;
 	return enter_result(io_uring_submit_and_wait_timeout(&uring->ring, &cqe, 1,
@@ -298,6 +358,7 @@ static int uring_flush(struct vio_engine *engine, struct vio_io_queue *queue)
 {
 	struct uring *uring = uring_of(engine);
 
+	ring_wake(uring);
 	fill_polls(uring);
 	fill_io(uring, queue);
 	return io_uring_sq_ready(&uring->ring) ? enter_result(io_uring_submit(&uring->ring)) : 0;
@@ -346,10 +407,17 @@ static int ring_create(struct io_uring *ring, unsigned flags)
 	return -VIO_ENOTSUP;
 }
 
-struct vio_engine *vio_engine_uring_create(struct vio_loop *loop, int *error)
+/* What newer kernels do better, best first, of which the first is for a single thread. */
+static const unsigned wanted[] = {
+	IORING_SETUP_SUBMIT_ALL | IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN |
+		IORING_SETUP_R_DISABLED,
+	IORING_SETUP_SUBMIT_ALL | IORING_SETUP_COOP_TASKRUN,
+	0,
+};
+
+struct vio_engine *vio_engine_uring_create(struct vio_loop *loop, unsigned flags, int *error)
 {
-	/* What newer kernels do better: go on behind an entry that fails, and don't interrupt the thread. */
-	const unsigned wanted = IORING_SETUP_SUBMIT_ALL | IORING_SETUP_COOP_TASKRUN;
+	unsigned first = flags & VIO_LOOP_ONE_THREAD ? 0 : 1;
 	struct uring *uring = calloc(1, sizeof(*uring));
 
 	if (!uring) {
@@ -358,9 +426,11 @@ struct vio_engine *vio_engine_uring_create(struct vio_loop *loop, int *error)
 	}
 	uring->engine.ops = &uring_ops;
 	uring->engine.loop = loop;
-	*error = ring_create(&uring->ring, IORING_SETUP_CQSIZE | IORING_SETUP_CLAMP | wanted);
-	if (*error == -VIO_EINVAL)
-		*error = ring_create(&uring->ring, IORING_SETUP_CQSIZE | IORING_SETUP_CLAMP);
+	*error = -VIO_EINVAL;
+	for (unsigned i = first; i < VIO_ARRAY_SIZE(wanted) && *error == -VIO_EINVAL; i++) {
+		*error = ring_create(&uring->ring, IORING_SETUP_CQSIZE | IORING_SETUP_CLAMP | wanted[i]);
+		uring->asleep = wanted[i] & IORING_SETUP_R_DISABLED;
+	}
 	if (!*error)
 		return &uring->engine;
 	free(uring);

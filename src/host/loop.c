@@ -41,6 +41,7 @@ struct vio_loop {
 	unsigned handled; /* in this step */
 	bool inside;      /* in a step or run: what is queued will be seen without waking */
 	bool woken;       /* wake has been written to and not read */
+	bool one_thread;  /* VIO_LOOP_ONE_THREAD */
 	atomic_bool stopped;
 };
 
@@ -365,6 +366,8 @@ int vio_loop_step(struct vio_loop *loop, int timeout_ms)
 
 int vio_loop_fd(struct vio_loop *loop)
 {
+	if (loop->one_thread)
+		return -1;
 	/* The kernel may not have been told yet what to look at. */
 	if (!loop->inside)
 		loop->engine->ops->flush(loop->engine, &loop->submitted);
@@ -406,6 +409,7 @@ struct vio_watcher vio_loop_watcher(struct vio_loop *loop)
 		.remove = watcher_remove,
 		.defer = watcher_defer,
 		.cancel = watcher_cancel,
+		.knows_edges = true,
 	};
 }
 
@@ -424,7 +428,7 @@ static int engine_choose(struct vio_loop *loop, unsigned flags)
 	int error = 0;
 
 	if (uring_is_wanted(flags))
-		loop->engine = vio_engine_uring_create(loop, &error);
+		loop->engine = vio_engine_uring_create(loop, flags, &error);
 	if (!loop->engine)
 		loop->engine = vio_engine_epoll_create(loop, &error);
 	return loop->engine ? 0 : error;
@@ -460,6 +464,7 @@ struct vio_loop *vio_loop_create(unsigned flags, int *error)
 	}
 	loop->wake.fd = -1;
 	loop->clock.fd = -1;
+	loop->one_thread = flags & VIO_LOOP_ONE_THREAD;
 	*error = loop_build(loop, flags);
 	if (!*error)
 		return loop;

@@ -20,7 +20,8 @@ static int device;
 
 static int configure(int backing, uint32_t block_bytes, uint32_t flags)
 {
-	struct loop_config config = { .fd = (uint32_t)backing, .block_size = block_bytes,
+	struct loop_config config = { .fd = (uint32_t)backing,
+				      .block_size = block_bytes,
 				      .info.lo_flags = LO_FLAGS_AUTOCLEAR | flags };
 	int control = open("/dev/loop-control", O_RDWR | O_CLOEXEC);
 	int fd = -1;
@@ -151,10 +152,8 @@ static void direct(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		ON_BOTH_ENGINES(blocks_of_4096),
-		ON_BOTH_ENGINES(zeroes_and_discards),
-		ON_BOTH_ENGINES(in_use),
-		ON_BOTH_ENGINES(read_only_device),
+		ON_BOTH_ENGINES(blocks_of_4096), ON_BOTH_ENGINES(zeroes_and_discards),
+		ON_BOTH_ENGINES(in_use),         ON_BOTH_ENGINES(read_only_device),
 		ON_BOTH_ENGINES(direct),
 	};
 

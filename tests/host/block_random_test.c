@@ -65,7 +65,7 @@ static bool reserve(struct slot *slot)
 static void start(struct slot *slot)
 {
 	static const enum vio_block_op ops[] = {
-		VIO_BLOCK_READ, VIO_BLOCK_READ, VIO_BLOCK_READ, VIO_BLOCK_WRITE, VIO_BLOCK_WRITE,
+		VIO_BLOCK_READ,  VIO_BLOCK_READ,    VIO_BLOCK_READ,         VIO_BLOCK_WRITE, VIO_BLOCK_WRITE,
 		VIO_BLOCK_WRITE, VIO_BLOCK_DISCARD, VIO_BLOCK_WRITE_ZEROES, VIO_BLOCK_FLUSH,
 	};
 	struct vio_block_request *request = &slot->drive.request;

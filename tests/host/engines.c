@@ -46,6 +46,11 @@ int engine_setup_uring(void **state)
 	return setup(state, 0, "io_uring");
 }
 
+int engine_setup_one_thread(void **state)
+{
+	return setup(state, VIO_LOOP_ONE_THREAD, "io_uring");
+}
+
 int engine_setup_epoll(void **state)
 {
 	return setup(state, VIO_LOOP_NO_URING, "epoll");

@@ -8,14 +8,19 @@
 
 /*
  * A test for both engines of the loop: *state is a loop that stands on one or the
- * other. Where the system refuses io_uring its half is skipped.
+ * other, or on io_uring for a single thread. Where the system refuses io_uring its
+ * part is skipped.
  */
-#define ON_BOTH_ENGINES(test)                                                    \
+/* clang-format off */
+#define ON_BOTH_ENGINES(test) \
+	{ #test ": io_uring, one thread", test, engine_setup_one_thread, engine_teardown, NULL }, \
+	ON_ANY_THREAD(test)
+#define ON_ANY_THREAD(test) \
 	{ #test ": io_uring", test, engine_setup_uring, engine_teardown, NULL }, \
-	{                                                                        \
-#test ": epoll", test, engine_setup_epoll, engine_teardown, NULL \
-	}
+	{ #test ": epoll", test, engine_setup_epoll, engine_teardown, NULL }
+/* clang-format on */
 
+int engine_setup_one_thread(void **state);
 int engine_setup_uring(void **state);
 int engine_setup_epoll(void **state);
 /* Fails the test when a descriptor is open that wasn't at setup. */

@@ -185,6 +185,7 @@ static void wait_io_serves_nothing_else(void **state)
 	struct vio_loop *loop = engine_loop(state);
 	struct transfer *flood = calloc(FLOOD, sizeof(*flood));
 	struct bell *bell = bell_make(loop);
+	struct bell *edge = bell_make_edge(loop);
 	unsigned order = 0;
 	struct alarm alarm = alarm_make(loop, &order);
 	int fd = temporary_file();
@@ -193,6 +194,7 @@ static void wait_io_serves_nothing_else(void **state)
 	settle(loop);
 	vio_loop_arm(loop, &alarm.timer, 0);
 	bell_ring(bell);
+	bell_ring(edge);
 	for (unsigned i = 0; i < FLOOD; i++) {
 		flood[i] = transfer_make(VIO_IO_WRITE, fd, &c, 1, i);
 		flood[i].io.iov = &flood[i].iov;
@@ -201,10 +203,13 @@ static void wait_io_serves_nothing_else(void **state)
 	vio_loop_wait_io(loop, flood_is_done, flood);
 	assert_true(flood_is_done(flood));
 	assert_int_equal(bell->rung, 0);
+	assert_int_equal(edge->rung, 0);
 	assert_int_equal(alarm.expired, 0);
 	settle(loop);
 	assert_int_equal(bell->rung, 1);
+	assert_int_equal(edge->rung, 1);
 	assert_int_equal(alarm.expired, 1);
+	bell_free(edge);
 	bell_free(bell);
 	close(fd);
 	free(flood);

@@ -62,6 +62,30 @@ static void watch_is_level_triggered(void **state)
 	bell_free(bell);
 }
 
+/* Once when it is found ready, and once for each write after it, though nobody reads. */
+static void watch_is_edge_triggered(void **state)
+{
+	struct vio_loop *loop = engine_loop(state);
+	struct bell *bell = bell_make_edge(loop);
+
+	settle(loop);
+	assert_int_equal(bell->rung, 0);
+	for (unsigned turn = 1; turn <= 5; turn++) {
+		bell_ring(bell);
+		engine_step_until_set(loop, &bell->rung);
+		settle(loop);
+		assert_int_equal(bell->rung, 1);
+		bell->rung = 0;
+	}
+	assert_int_equal(vio_loop_step(loop, 0), 0);
+	/* One that rang before it is watched again. */
+	vio_loop_unwatch(loop, &bell->watch);
+	assert_int_equal(vio_loop_watch(loop, &bell->watch), 0);
+	settle(loop);
+	assert_int_equal(bell->rung, 1);
+	bell_free(bell);
+}
+
 static void watch_reports_the_end(void **state)
 {
 	struct vio_loop *loop = engine_loop(state);
@@ -596,6 +620,11 @@ static void environment_chooses(void **state)
 	assert_non_null(loop);
 	assert_string_equal(vio_loop_engine(loop), "epoll");
 	vio_loop_destroy(loop);
+	loop = vio_loop_create(VIO_LOOP_ONE_THREAD, &error);
+	assert_non_null(loop);
+	assert_string_equal(vio_loop_engine(loop), "epoll");
+	assert_int_equal(vio_loop_fd(loop), -1);
+	vio_loop_destroy(loop);
 	unsetenv("VIREO_NO_URING");
 	vio_loop_destroy(NULL);
 }
@@ -645,6 +674,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		ON_BOTH_ENGINES(watch_reports),
 		ON_BOTH_ENGINES(watch_is_level_triggered),
+		ON_BOTH_ENGINES(watch_is_edge_triggered),
 		ON_BOTH_ENGINES(watch_reports_the_end),
 		ON_BOTH_ENGINES(watch_refuses),
 		ON_BOTH_ENGINES(watch_removes_itself),
@@ -660,10 +690,10 @@ int main(void)
 		ON_BOTH_ENGINES(timer_moves_and_goes),
 		ON_BOTH_ENGINES(timer_callbacks_change_timers),
 		ON_BOTH_ENGINES(stop_from_another_thread),
-		ON_BOTH_ENGINES(run_in_another_thread),
+		ON_ANY_THREAD(run_in_another_thread),
 		ON_BOTH_ENGINES(stop_from_a_signal),
 		ON_BOTH_ENGINES(step_waits_as_told),
-		ON_BOTH_ENGINES(foreign_loop_drives),
+		ON_ANY_THREAD(foreign_loop_drives),
 		ON_BOTH_ENGINES(watcher_does_the_same),
 		cmocka_unit_test(environment_chooses),
 		cmocka_unit_test(refusal_chooses),

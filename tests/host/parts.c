@@ -24,17 +24,29 @@ void bell_ready(struct vio_watch *watch)
 	bell->other = NULL;
 }
 
-struct bell *bell_make(struct vio_loop *loop)
+static struct bell *bell_make_any(struct vio_loop *loop, bool edge)
 {
 	struct bell *bell = calloc(1, sizeof(*bell));
 
 	assert_non_null(bell);
 	bell->loop = loop;
 	bell->watch.ready = bell_ready;
+	bell->watch.edge = edge;
+	bell->keep = edge;
 	bell->watch.fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	assert_true(bell->watch.fd >= 0);
 	assert_int_equal(vio_loop_watch(loop, &bell->watch), 0);
 	return bell;
+}
+
+struct bell *bell_make(struct vio_loop *loop)
+{
+	return bell_make_any(loop, false);
+}
+
+struct bell *bell_make_edge(struct vio_loop *loop)
+{
+	return bell_make_any(loop, true);
 }
 
 void bell_free(struct bell *bell)

@@ -17,6 +17,8 @@ struct bell {
 
 /* Made and watched. */
 struct bell *bell_make(struct vio_loop *loop);
+/* Edge-triggered, and never read from. */
+struct bell *bell_make_edge(struct vio_loop *loop);
 void bell_free(struct bell *bell);
 void bell_ring(struct bell *bell);
 /* For bells that are made by hand. */

@@ -227,7 +227,13 @@ void bed_make(struct bed *bed)
 	memset(bed, 0, sizeof(*bed));
 	bed->fds_before = bed_count_fds();
 	bed->maps_before = bed_count_maps();
-	bed->watcher = (struct vio_watcher){ bed, watch_add, watch_remove, task_defer, task_cancel };
+	bed->watcher = (struct vio_watcher){
+		.context = bed,
+		.add = watch_add,
+		.remove = watch_remove,
+		.defer = task_defer,
+		.cancel = task_cancel,
+	};
 	bed->echo = calloc(1, sizeof(*bed->echo));
 	assert_non_null(bed->echo);
 	vio_device_init(&bed->dev, &echo_class, bed->echo);

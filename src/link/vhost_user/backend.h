@@ -99,7 +99,7 @@ int vu_vring_update(struct vu_vring *vring);
 /* Stops it in the device, keeping where it was. */
 void vu_vring_pause(struct vu_vring *vring);
 /* Takes over a new descriptor (or -1 for none) for kicks; on failure it is closed. */
-int vu_vring_set_kick(struct vu_vring *vring, int fd);
+int vu_vring_set_kick(struct vu_vring *vring, enum vu_signal_kind kind, int fd);
 /* Takes over what to raise for interrupts; one that is owed is raised. */
 void vu_vring_set_call(struct vu_vring *vring, enum vu_signal_kind kind, int fd);
 void vu_vring_interrupt(struct vu_vring *vring);

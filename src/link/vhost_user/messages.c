@@ -394,7 +394,7 @@ static int set_vring_kick(struct vio_vhost_user *backend, struct vu_message *mes
 		       vring->index);
 		return -VIO_ENOTSUP;
 	}
-	error = vu_vring_set_kick(vring, vu_message_take_fd(message, 0));
+	error = vu_vring_set_kick(vring, kind, vu_message_take_fd(message, 0));
 	if (error)
 		return error;
 	vring->held = false;

@@ -21,11 +21,14 @@ void vu_vring_interrupt(struct vu_vring *vring)
 		vu_signal_set(&vring->call, VU_SIGNAL_NONE, -1);
 }
 
-/* The count is of no interest, only that it goes away. */
+/*
+ * The count is of no interest, only that it goes away, and not even that where each write
+ * to the eventfd is an event: it would take centuries until it is full.
+ */
 static void kick_ready(struct vio_watch *watch)
 {
 	struct vu_vring *vring = VIO_CONTAINER_OF(watch, struct vu_vring, kick);
-	int taken = vu_signal_take(watch->fd);
+	int taken = watch->edge ? 1 : vu_signal_take(watch->fd);
 
 	if (taken < 0) {
 		/* Ready for ever and never a kick: the queue goes on without. */
@@ -55,7 +58,7 @@ void vu_vring_init(struct vu_vring *vring, struct vio_vhost_user *backend, uint1
 	};
 }
 
-int vu_vring_set_kick(struct vu_vring *vring, int fd)
+int vu_vring_set_kick(struct vu_vring *vring, enum vu_signal_kind kind, int fd)
 {
 	const struct vio_watcher *watcher = &vring->backend->watcher;
 	int error;
@@ -68,6 +71,7 @@ int vu_vring_set_kick(struct vu_vring *vring, int fd)
 	vring->kick.fd = fd;
 	if (fd < 0)
 		return 0;
+	vring->kick.edge = kind == VU_SIGNAL_EVENT && watcher->knows_edges;
 	error = watcher->add(watcher->context, &vring->kick);
 	vring->watched = !error;
 	if (error) {
@@ -85,7 +89,7 @@ void vu_vring_reset(struct vu_vring *vring)
 	struct vio_vhost_user *backend = vring->backend;
 
 	vu_vring_pause(vring);
-	vu_vring_set_kick(vring, -1);
+	vu_vring_set_kick(vring, VU_SIGNAL_NONE, -1);
 	backend->watcher.cancel(backend->watcher.context, &vring->again);
 	vring->num = 0;
 	vring->base = (struct vio_devq_position){ 0, 0 };
