@@ -35,6 +35,7 @@
 
 struct vio_devq;
 struct vio_devq_done;
+struct vio_devq_log;
 
 /*
  * A buffer that the device has taken. The spans lie in the queue's storage:
@@ -104,6 +105,40 @@ struct vio_devq_config {
 	struct vio_addr driver_area;     /* 2 bytes aligned, 6 + 2 * size bytes; packed: 4, 4 */
 	struct vio_addr device_area;     /* 4 bytes aligned, 6 + 8 * size bytes; packed: 4, 4 */
 	struct vio_features features;    /* as accepted by the driver */
+	struct vio_devq_log *log;        /* NULL: nobody keeps one */
+};
+
+/* A buffer that an earlier device had taken, to be taken once more. */
+struct vio_devq_again {
+	uint16_t name;                         /* vio_buf.head */
+	uint16_t entries;                      /* packed: of the ring */
+	const struct pvirtq_desc *descriptors; /* packed: so many of them, as the ring had them */
+};
+
+/*
+ * Keeps account of which buffers the device has, so that another one can go on when it dies. What
+ * it wants to know it is told in the queue's thread, in the order in which it has to be remembered,
+ * and before anybody else can know: a buffer is taken before pop returns it, what was pushed is about
+ * to be shown, and was shown, when the driver can see it.
+ *
+ * A queue that starts with `again` > 0 first takes these once more, in the order of again(), with
+ * config.at where the earlier device stood when all of them had been given back already.
+ */
+struct vio_devq_log_ops {
+	/* `count` buffers were taken; packed: the entries of the first begin at `position`. */
+	void (*taken)(struct vio_devq_log *log, const struct vio_devq *q, const struct vio_buf *buffers,
+		      unsigned count, uint16_t position);
+	void (*untaken)(struct vio_devq_log *log, const struct vio_buf *buf); /* vio_devq_unpop() */
+	void (*given)(struct vio_devq_log *log, uint16_t name);                /* can be shown from now on */
+	void (*showing)(struct vio_devq_log *log, const struct vio_devq *q);   /* all that was given */
+	void (*shown)(struct vio_devq_log *log, const struct vio_devq *q);
+	/* Fills in the next one, good until the next call; decrements log->again. */
+	void (*again)(struct vio_devq_log *log, struct vio_devq_again *next);
+};
+
+struct vio_devq_log {
+	const struct vio_devq_log_ops *ops;
+	uint16_t again; /* buffers that are still to be taken once more */
 };
 
 /* In order: what one used entry can say, the last of `buffers`, which take so many ring entries. */
@@ -127,6 +162,7 @@ struct vio_devq {
 
 	/* While it runs. */
 	const struct vio_mem *mem;
+	struct vio_devq_log *log; /* or NULL */
 	unsigned mem_hint;
 	uint16_t size;
 	bool running;

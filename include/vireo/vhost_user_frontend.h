@@ -46,8 +46,8 @@ struct vio_vhost_user_frontend_options {
 	unsigned timeout_ms; /* for a reply; 0: VIO_VHOST_USER_TIMEOUT_MS */
 	uint16_t queue_size; /* at most, a power of two; 0: VIO_VHOST_USER_QUEUE_SIZE */
 	/*
-	 * How many queues there are when the back end doesn't count them (it has no MQ): as many as every device
-	 * of the type has, 1 for disks. 0: as many as the driver asks for.
+	 * How many queues there are when the back end doesn't count them (it has no MQ): as many as every
+	 * device of the type has, 1 for disks. 0: as many as the driver asks for.
 	 */
 	uint16_t queues_unsaid;
 	uint64_t withhold;   /* protocol features (1 << bit) not to negotiate */

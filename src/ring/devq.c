@@ -187,6 +187,7 @@ int vio_devq_start(struct vio_devq *q, const struct vio_mem *mem, const struct v
 	if (error)
 		return error;
 	q->mem = mem;
+	q->log = config->log;
 	state_begin(q, config);
 	if (q->packed) {
 		q->used_next = config->at.used;
@@ -217,6 +218,7 @@ struct vio_devq_position vio_devq_stop(struct vio_devq *q)
 	q->driver_event = NULL;
 	q->device_event = NULL;
 	q->mem = NULL;
+	q->log = NULL;
 	return at;
 }
 
@@ -237,6 +239,8 @@ bool vio_devq_pop(struct vio_devq *q, struct vio_buf *buf)
 {
 	if (!is_live(q))
 		return false;
+	if (q->log)
+		return vio_devq_logged_pop_many(q, buf, 1) == 1;
 	return IS_PACKED(q) ? vio_packed_pop(q, buf) : vio_split_pop(q, buf);
 }
 
@@ -244,6 +248,8 @@ unsigned vio_devq_pop_many(struct vio_devq *q, struct vio_buf *buffers, unsigned
 {
 	if (!is_live(q))
 		return 0;
+	if (q->log)
+		return vio_devq_logged_pop_many(q, buffers, max);
 	return IS_PACKED(q) ? vio_packed_pop_many(q, buffers, max) : vio_split_pop_many(q, buffers, max);
 }
 
@@ -266,6 +272,8 @@ void vio_devq_push(struct vio_devq *q, const struct vio_buf *buf, uint32_t writt
 {
 	if (!may_push(q, buf))
 		return;
+	if (q->log)
+		vio_devq_logged_given(q, buf, 1);
 	if (IS_PACKED(q))
 		vio_packed_push(q, buf, written);
 	else
@@ -280,7 +288,11 @@ void vio_devq_push_many(struct vio_devq *q, const struct vio_buf *buffers, const
 	if (!is_live(q))
 		for (i = 0; i < count; i++)
 			may_push(q, &buffers[i]);
-	else if (IS_PACKED(q))
+	if (!is_live(q))
+		return;
+	if (q->log)
+		vio_devq_logged_given(q, buffers, count);
+	if (IS_PACKED(q))
 		vio_packed_push_many(q, buffers, written, count);
 	else
 		vio_split_push_many(q, buffers, written, count);
@@ -310,6 +322,8 @@ void vio_devq_unpop(struct vio_devq *q, const struct vio_buf *buf)
 {
 	if (!devq_holds(q, buf))
 		return;
+	if (q->log)
+		q->log->ops->untaken(q->log, buf);
 	if (q->in_order) {
 		q->busy[buf->head] = 0;
 		q->in_flight--;
@@ -385,6 +399,8 @@ bool vio_devq_order_next(struct vio_devq *q, struct vio_devq_run *run, bool all)
 		q->run.buffers++;
 		q->run.entries = (uint16_t)(q->run.entries + done->entries);
 		q->run.open = done->whole;
+		if (q->log)
+			q->log->ops->given(q->log, done->name);
 		q->busy[done->name] = 0;
 		q->in_flight--;
 		q->entries = (uint16_t)(q->entries - done->entries);

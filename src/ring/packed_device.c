@@ -146,6 +146,32 @@ static __attribute__((noinline)) bool packed_take_list(struct vio_devq *q, struc
 	return true;
 }
 
+/* The ring has something else there by now, so its descriptors come from who remembered them. */
+bool vio_packed_pop_again(struct vio_devq *q, const struct vio_devq_again *again, struct vio_buf *buf)
+{
+	const uint16_t slot = q->in_flight < q->size ? devq_slot_peek(q) : 0;
+	struct walk walk = walk_begin(q, slot);
+	unsigned i;
+
+	if (!again->entries || again->entries > q->size - q->entries)
+		return devq_fault(q, VIO_FAULT_AVAIL_IDX, packed_offset(q->avail_next), again->entries);
+	for (i = 0; i < again->entries; i++) {
+		const struct descriptor d = walk_load_packed(&again->descriptors[i]);
+
+		if (d.flags & VIRTQ_DESC_F_INDIRECT) {
+			if (again->entries > 1)
+				return devq_fault(q, VIO_FAULT_INDIRECT_NEXT, i, d.flags);
+			if (!packed_walk_table(q, &walk, &d, i))
+				return false;
+		} else if (!walk_element(q, &walk, &d, i)) {
+			return false;
+		}
+	}
+	q->avail_next = packed_advance(q->avail_next, again->entries, q->size);
+	devq_take_walked(q, buf, &walk, again->name, slot, again->entries);
+	return true;
+}
+
 /* Loads the descriptor at avail_next; true when it is available. */
 static inline bool packed_look(const struct vio_devq *q, struct descriptor *d)
 {
@@ -331,10 +357,12 @@ bool vio_packed_publish(struct vio_devq *q)
 		packed_show_runs(q, true);
 	if (before == q->used_next)
 		return false;
+	devq_log_showing(q);
 	/* Pairs with the acquire of the flags by the driver: later entries and payload before them. */
 	vio_store_release_fields64(&q->ring[packed_offset(before)].len,
 				   q->used_first); /* spec: DEV-PACKED-006 */
 	q->used_visible = q->used_next;
+	devq_log_shown(q);
 	return true;
 }
 

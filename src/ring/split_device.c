@@ -175,6 +175,15 @@ bool vio_split_pop(struct vio_devq *q, struct vio_buf *buf)
 	return true;
 }
 
+/* The table isn't a device's to write, so the chain is there still. */
+bool vio_split_pop_again(struct vio_devq *q, const struct vio_devq_again *again, struct vio_buf *buf)
+{
+	if (!split_take_chain(q, buf, walk_load_split(&q->desc[again->name]), again->name))
+		return false;
+	q->avail_seen = q->avail_next;
+	return true;
+}
+
 /* Out of line, where the way of single descriptors is to keep all registers. */
 static __attribute__((noinline)) bool split_walk_apart(struct vio_devq *q, struct walk *walk,
 						       struct descriptor d, uint16_t head)
@@ -347,9 +356,11 @@ bool vio_split_publish(struct vio_devq *q)
 		split_show_runs(q, true);
 	if (q->used_visible == q->used_next)
 		return false;
+	devq_log_showing(q);
 	/* Pairs with the acquire in split_used_idx() of the driver: entries and payload before idx. */
 	vio_store_release_le16(&q->used->idx, q->used_next); /* spec: DEV-SPLIT-014 */
 	q->used_visible = q->used_next;
+	devq_log_shown(q);
 	return true;
 }
 

@@ -351,6 +351,22 @@ void vio_devq_order_push(struct vio_devq *q, const struct vio_buf *buf, uint32_t
  */
 bool vio_devq_order_next(struct vio_devq *q, struct vio_devq_run *run, bool all);
 
+/* A queue with a log, running and not broken: logged.c. What was given in order is known later. */
+unsigned vio_devq_logged_pop_many(struct vio_devq *q, struct vio_buf *buffers, unsigned max);
+void vio_devq_logged_given(struct vio_devq *q, const struct vio_buf *buffers, unsigned count);
+
+static inline void devq_log_showing(struct vio_devq *q)
+{
+	if (__builtin_expect(q->log != NULL, 0))
+		q->log->ops->showing(q->log, q);
+}
+
+static inline void devq_log_shown(struct vio_devq *q)
+{
+	if (__builtin_expect(q->log != NULL, 0))
+		q->log->ops->shown(q->log, q);
+}
+
 /* Each format's part of vio_devq_*(), with the same contracts on a queue that runs and isn't broken. */
 
 bool vio_split_pop(struct vio_devq *q, struct vio_buf *buf);
@@ -363,6 +379,7 @@ void vio_split_notify(struct vio_devq *q);
 void vio_split_kicks_ask(struct vio_devq *q);
 void vio_split_kicks_refuse(struct vio_devq *q);
 bool vio_split_pending(struct vio_devq *q); /* there is one to take */
+bool vio_split_pop_again(struct vio_devq *q, const struct vio_devq_again *again, struct vio_buf *buf);
 
 bool vio_packed_pop(struct vio_devq *q, struct vio_buf *buf);
 unsigned vio_packed_pop_many(struct vio_devq *q, struct vio_buf *buffers, unsigned max);
@@ -374,5 +391,6 @@ void vio_packed_notify(struct vio_devq *q);
 void vio_packed_kicks_ask(struct vio_devq *q);
 void vio_packed_kicks_refuse(struct vio_devq *q);
 bool vio_packed_pending(struct vio_devq *q);
+bool vio_packed_pop_again(struct vio_devq *q, const struct vio_devq_again *again, struct vio_buf *buf);
 
 #endif

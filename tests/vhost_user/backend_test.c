@@ -19,7 +19,7 @@ static void offers_what_it_has(void **state)
 	/* Nobody tells us of a queue reset. */
 	assert_false(features & FEATURE(VIRTIO_F_RING_RESET));
 	protocol = frontend_get_u64(fe, VHOST_USER_GET_PROTOCOL_FEATURES);
-	assert_int_equal(protocol, USUAL_PROTOCOL | PROTOCOL(STATUS));
+	assert_int_equal(protocol, USUAL_PROTOCOL | PROTOCOL(STATUS) | PROTOCOL(INFLIGHT_SHMFD));
 	assert_int_equal(protocol, vio_vhost_user_protocol_features(f->bed.backend));
 }
 

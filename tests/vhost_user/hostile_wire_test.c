@@ -183,8 +183,8 @@ static void reads_replies_late(void **state)
 static void unknown_requests(void **state)
 {
 	struct frontend *fe = fixture_running(state);
-	static const uint32_t requests[] = { 0,  6,  7,  19, 20, 22, 23, 26, 27, 28,   29,
-					     30, 31, 32, 33, 35, 41, 42, 43, 44, 1000, UINT32_MAX };
+	static const uint32_t requests[] = { 0,  6,  7,  19, 20, 22, 23, 26, 27,   28,        29,
+					     30, 32, 33, 35, 41, 42, 43, 44, 1000, UINT32_MAX };
 	struct fixture *f = *state;
 	uint8_t payload[40] = { 0 };
 
@@ -204,7 +204,8 @@ static void requests_without_their_feature(void **state)
 {
 	struct fixture *f = *state;
 	struct frontend *fe = &f->fe;
-	static const uint32_t with_ack[] = { VHOST_USER_GET_QUEUE_NUM, VHOST_USER_RESET_DEVICE };
+	static const uint32_t with_ack[] = { VHOST_USER_GET_QUEUE_NUM, VHOST_USER_RESET_DEVICE,
+					     VHOST_USER_GET_INFLIGHT_FD };
 	const uint64_t status = 15;
 
 	for (unsigned i = 0; i < VIO_ARRAY_SIZE(with_ack); i++) {

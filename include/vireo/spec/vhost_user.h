@@ -137,6 +137,58 @@ struct vhost_user_config {
 	uint8_t payload[VHOST_USER_CONFIG_BYTES_MAX];
 };
 
+/* Some front ends leave the padding out. */
+struct vhost_user_inflight {
+	uint64_t mmap_size;
+	uint64_t mmap_offset;
+	uint16_t num_queues;
+	uint16_t queue_size;
+	uint32_t padding;
+};
+
+/* The file that it describes: a region for each queue, one after the other, in the machine's byte order. */
+#define VHOST_USER_INFLIGHT_VERSION 1u /* 0: nothing was written yet */
+
+struct vhost_user_inflight_desc_split {
+	uint8_t inflight;
+	uint8_t padding[5];
+	uint16_t next;
+	uint64_t counter;
+};
+
+struct vhost_user_inflight_split {
+	uint64_t features; /* 0 */
+	uint16_t version;
+	uint16_t desc_num;
+	uint16_t last_batch_head;
+	uint16_t used_idx;
+	struct vhost_user_inflight_desc_split desc[];
+};
+
+struct vhost_user_inflight_desc_packed {
+	uint8_t inflight;
+	uint8_t padding;
+	uint16_t next;
+	uint16_t last;
+	uint16_t num;
+	uint64_t counter;
+	uint16_t id;
+	uint16_t flags;
+	uint32_t len;
+	uint64_t addr;
+};
+
+struct vhost_user_inflight_packed {
+	uint64_t features; /* 0 */
+	uint16_t version;
+	uint16_t desc_num;
+	uint16_t free_head, old_free_head;
+	uint16_t used_idx, old_used_idx;
+	uint8_t used_wrap_counter, old_used_wrap_counter;
+	uint8_t padding[8];
+	struct vhost_user_inflight_desc_packed desc[];
+};
+
 #define VHOST_USER_CONFIG_FLAG_WRITABLE 0u
 #define VHOST_USER_CONFIG_FLAG_MIGRATION 1u
 

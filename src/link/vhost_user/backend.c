@@ -33,6 +33,7 @@ uint64_t vio_vhost_user_protocol_features(const struct vio_vhost_user *backend)
 	uint64_t features = UINT64_C(1) << VHOST_USER_PROTOCOL_F_MQ |
 			    UINT64_C(1) << VHOST_USER_PROTOCOL_F_REPLY_ACK |
 			    UINT64_C(1) << VHOST_USER_PROTOCOL_F_BACKEND_REQ |
+			    UINT64_C(1) << VHOST_USER_PROTOCOL_F_INFLIGHT_SHMFD |
 			    UINT64_C(1) << VHOST_USER_PROTOCOL_F_RESET_DEVICE |
 			    UINT64_C(1) << VHOST_USER_PROTOCOL_F_CONFIGURE_MEM_SLOTS |
 			    UINT64_C(1) << VHOST_USER_PROTOCOL_F_STATUS;
@@ -119,9 +120,10 @@ void vio_vhost_user_stop(struct vio_vhost_user *backend)
 	for (queue = 0; queue < backend->dev->queue_count; queue++)
 		vu_vring_close(&backend->vrings[queue]);
 	vu_memory_clear(&backend->memory);
+	vu_inflight_unmap(&backend->inflight);
 	vu_receiver_next(&backend->receiver);
 	backend->receiver.mistake = NULL;
-	backend->sender.length = backend->sender.sent = 0;
+	vu_sender_clear(&backend->sender);
 	vu_signal_set(&backend->channel, VU_SIGNAL_NONE, -1);
 	close(backend->socket.fd);
 	backend->socket.fd = -1;
@@ -132,6 +134,11 @@ void vio_vhost_user_stop(struct vio_vhost_user *backend)
 /* Nothing of the back end may be touched after it: `closed` may start anew. */
 static void end_connection(struct vio_vhost_user *backend, int reason)
 {
+	/* hostile: C13 C26, the signal's handler could only make the socket's end of it. */
+	if (vu_memory_torn(&backend->memory) || vu_mapping_torn(&backend->inflight.map)) {
+		vu_log(backend, "the front end cut its memory short while it was in use");
+		reason = -VIO_EPROTO;
+	}
 	if (backend->receiver.mistake)
 		vu_log(backend, "%s", backend->receiver.mistake);
 	vio_vhost_user_stop(backend);
@@ -207,6 +214,7 @@ struct vio_vhost_user *vio_vhost_user_create(struct vio_device *dev, const struc
 	backend->socket = (struct vio_watch){ .fd = -1, .ready = socket_ready };
 	backend->room = (struct vio_watch){ .fd = -1, .ready = room_ready };
 	vu_memory_init(&backend->memory);
+	vu_sender_init(&backend->sender);
 	for (queue = 0; queue < VIO_VHOST_USER_QUEUES_MAX; queue++)
 		vu_vring_init(&backend->vrings[queue], backend, (uint16_t)queue);
 	return backend;

@@ -4,6 +4,7 @@
 
 #include <vireo/vhost_user.h>
 
+#include "link/vhost_user/inflight.h"
 #include "link/vhost_user/memory.h"
 #include "link/signal.h"
 #include "link/vhost_user/wire.h"
@@ -29,6 +30,7 @@ struct vu_vring {
 	bool owes_interrupt; /* there was nothing to raise when the driver wanted to hear */
 	struct vhost_user_vring_addr addr;
 	struct vio_task again;
+	struct vu_ledger ledger;
 };
 
 struct vio_vhost_user {
@@ -52,6 +54,7 @@ struct vio_vhost_user {
 	struct vu_receiver receiver;
 	struct vu_sender sender;
 	struct vu_memory memory;
+	struct vu_inflight inflight;
 	struct vu_vring vrings[VIO_VHOST_USER_QUEUES_MAX];
 };
 
@@ -117,5 +120,7 @@ static inline bool vu_vring_runs(const struct vu_vring *vring)
 void vu_pause_all(struct vio_vhost_user *backend);
 void vu_update_all(struct vio_vhost_user *backend);
 bool vu_any_runs(const struct vio_vhost_user *backend);
+/* A driver begins anew: nothing of what an earlier one asked for is in flight. */
+void vu_forget_all(struct vio_vhost_user *backend);
 
 #endif

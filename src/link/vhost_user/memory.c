@@ -1,18 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-#include <errno.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "link/vhost_user/memory.h"
-
-/*
- * A page beyond the end of a file raises SIGBUS when it is touched, so a file that is
- * shorter than its region is refused. One that is cut short afterwards can't be seen in
- * time: front ends that mean well seal their memory with F_SEAL_SHRINK, and a process that
- * serves several has to handle SIGBUS.
- */
 
 void vu_memory_init(struct vu_memory *memory)
 {
@@ -20,56 +9,22 @@ void vu_memory_init(struct vu_memory *memory)
 	vio_mem_init(&memory->mem, memory->storage, VIO_VHOST_USER_REGIONS_MAX);
 }
 
-static int mmap_error(int errno_value)
+int vu_region_map(struct vu_region *region, const struct vhost_user_mem_region *wire, int fd, int socket_fd)
 {
-	switch (errno_value) {
-	case EACCES:
-	case EPERM:
-		return -VIO_EACCES;
-	case ENOMEM:
-		return -VIO_ENOMEM;
-	default:
-		return -VIO_ESYS;
-	}
-}
-
-int vu_region_map(struct vu_region *region, const struct vhost_user_mem_region *wire, int fd)
-{
-	uint64_t end, granule = (uint64_t)sysconf(_SC_PAGESIZE), begin;
-	struct stat st;
-	void *map;
+	uint64_t end;
 
 	/* hostile: C13 */
-	if (!wire->memory_size || !vio_add_u64(wire->guest_phys_addr, wire->memory_size, &end) ||
-	    !vio_add_u64(wire->userspace_addr, wire->memory_size, &end) ||
-	    !vio_add_u64(wire->mmap_offset, wire->memory_size, &end) || end > INT64_MAX)
+	if (!vio_add_u64(wire->guest_phys_addr, wire->memory_size, &end) ||
+	    !vio_add_u64(wire->userspace_addr, wire->memory_size, &end))
 		return -VIO_ERANGE;
-	if (fstat(fd, &st) < 0)
-		return -VIO_ESYS;
-	if (!S_ISREG(st.st_mode))
-		return -VIO_EINVAL;
-	if ((uint64_t)st.st_size < end)
-		return -VIO_ERANGE;
-	/* Huge pages can only be mapped whole; their file system says so in the block size. */
-	if (st.st_blksize > 0 && vio_is_power_of_two((uint64_t)st.st_blksize) &&
-	    (uint64_t)st.st_blksize > granule)
-		granule = (uint64_t)st.st_blksize;
-	begin = wire->mmap_offset / granule * granule;
-	region->map_bytes = (size_t)((end - begin + granule - 1) / granule * granule);
-	map = mmap(NULL, region->map_bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, fd,
-		   (off_t)begin);
-	if (map == MAP_FAILED)
-		return mmap_error(errno);
-	madvise(map, region->map_bytes, MADV_DONTDUMP);
 	region->wire = *wire;
-	region->map = map;
-	region->host = (uint8_t *)map + (wire->mmap_offset - begin);
-	return 0;
+	return vu_mapping_make(&region->map, fd, wire->mmap_offset, wire->memory_size, socket_fd,
+			       &region->host);
 }
 
 void vu_region_unmap(struct vu_region *region)
 {
-	munmap(region->map, region->map_bytes);
+	vu_mapping_drop(&region->map);
 }
 
 static bool ranges_overlap(uint64_t a, uint64_t a_size, uint64_t b, uint64_t b_size)
@@ -161,5 +116,15 @@ bool vu_memory_from_user(const struct vu_memory *memory, uint64_t user_addr, uin
 			return true;
 		}
 	}
+	return false;
+}
+
+bool vu_memory_torn(const struct vu_memory *memory)
+{
+	unsigned i;
+
+	for (i = 0; i < memory->count; i++)
+		if (vu_mapping_torn(&memory->regions[i].map))
+			return true;
 	return false;
 }

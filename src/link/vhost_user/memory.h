@@ -6,12 +6,13 @@
 #include <vireo/spec/vhost_user.h>
 #include <vireo/vhost_user.h>
 
+#include "link/vhost_user/guard.h"
+
 /* A region as the front end describes it, and where it is mapped here. */
 struct vu_region {
 	struct vhost_user_mem_region wire;
-	void *map; /* from the page on in which the region begins */
-	size_t map_bytes;
-	uint8_t *host; /* first byte of the region */
+	struct vu_mapping map; /* from the page on in which the region begins */
+	uint8_t *host;         /* first byte of the region */
 };
 
 /* The front end's memory: a table by bus address for the device, and a list that knows virtual addresses. */
@@ -25,10 +26,10 @@ struct vu_memory {
 void vu_memory_init(struct vu_memory *memory);
 
 /*
- * Maps a region (fd stays the caller's). -VIO_ERANGE: sizes that wrap or a file that is too short;
- * -VIO_EINVAL: not a file that holds memory; -VIO_EACCES, -VIO_ENOMEM, -VIO_ESYS: mmap refused.
+ * Maps a region (fd stays the caller's) of a connection over the socket. -VIO_ERANGE: also addresses that
+ * wrap; and the codes of vu_mapping_make().
  */
-int vu_region_map(struct vu_region *region, const struct vhost_user_mem_region *wire, int fd);
+int vu_region_map(struct vu_region *region, const struct vhost_user_mem_region *wire, int fd, int socket_fd);
 void vu_region_unmap(struct vu_region *region);
 
 /* Whether a region can be added: 0, -VIO_ENOSPC, or -VIO_EEXIST when it overlaps in either address space. */
@@ -40,6 +41,8 @@ bool vu_memory_has(const struct vu_memory *memory, const struct vhost_user_mem_r
 /* Unmaps and removes it; -VIO_ENOENT. */
 int vu_memory_remove(struct vu_memory *memory, const struct vhost_user_mem_region *wire);
 void vu_memory_clear(struct vu_memory *memory);
+/* A file was cut short under it, and somebody noticed. */
+bool vu_memory_torn(const struct vu_memory *memory);
 
 /*
  * The bus address behind a front end's virtual address; false unless all of [user_addr,

@@ -148,6 +148,7 @@ static int reset_device(struct vio_vhost_user *backend, struct vu_message *messa
 	for (queue = 0; queue < backend->dev->queue_count; queue++)
 		vu_vring_reset(&backend->vrings[queue]);
 	vio_device_reset(backend->dev);
+	vu_forget_all(backend);
 	return 0;
 }
 
@@ -202,7 +203,7 @@ static int set_mem_table(struct vio_vhost_user *backend, struct vu_message *mess
 	for (i = 0; i < count && !error; i++) {
 		struct vu_region region;
 
-		error = vu_region_map(&region, &table->regions[i], message->fds[i]);
+		error = vu_region_map(&region, &table->regions[i], message->fds[i], backend->socket.fd);
 		if (error)
 			break;
 		error = vu_memory_add(&fresh, &region);
@@ -230,7 +231,7 @@ static int get_max_mem_slots(struct vio_vhost_user *backend, struct vu_message *
 static int add_mem_reg(struct vio_vhost_user *backend, struct vu_message *message)
 {
 	struct vu_region region;
-	int error = vu_region_map(&region, &message->payload.reg.region, message->fds[0]);
+	int error = vu_region_map(&region, &message->payload.reg.region, message->fds[0], backend->socket.fd);
 
 	if (error)
 		return error;
@@ -324,6 +325,7 @@ static int set_vring_base(struct vio_vhost_user *backend, struct vu_message *mes
 		struct vio_features features = dev->features_accepted;
 
 		error = negotiate(backend, &features);
+		vu_forget_all(backend);
 	}
 	vring->base = (struct vio_devq_position){ (uint16_t)base, (uint16_t)(base >> 16) };
 	return error ? error : vu_vring_update(vring);
@@ -423,6 +425,44 @@ static int set_vring_err(struct vio_vhost_user *backend, struct vu_message *mess
 	return error;
 }
 
+/* Requests in flight. */
+
+/* A reply without a file says that there is none to be had. */
+static int get_inflight_fd(struct vio_vhost_user *backend, struct vu_message *message)
+{
+	struct vhost_user_inflight wire = message->payload.inflight;
+	int fd;
+
+	wire.padding = 0;
+	wire.mmap_size = wire.mmap_offset = 0;
+	if (!wire.num_queues || wire.num_queues > backend->dev->queue_count || !wire.queue_size ||
+	    wire.queue_size > VIRTQ_SIZE_MAX) {
+		vu_log(backend, "GET_INFLIGHT_FD: %u queues of %u entries; there are %u queues",
+		       wire.num_queues, wire.queue_size, backend->dev->queue_count);
+		return reply(backend, message, &wire, message->header.size);
+	}
+	fd = vu_inflight_make(&wire);
+	if (fd < 0)
+		vu_log(backend, "GET_INFLIGHT_FD: no file can be made for it");
+	vu_sender_put_fd(&backend->sender, fd < 0 ? -1 : fd);
+	return reply(backend, message, &wire, message->header.size);
+}
+
+static int set_inflight_fd(struct vio_vhost_user *backend, struct vu_message *message)
+{
+	const struct vhost_user_inflight *wire = &message->payload.inflight;
+	int error;
+
+	if (vu_any_runs(backend)) /* hostile: C20 */
+		return -VIO_EBUSY;
+	if (wire->num_queues > backend->dev->queue_count)
+		return -VIO_ERANGE;
+	error = vu_inflight_map(&backend->inflight, wire, message->fds[0], backend->socket.fd);
+	if (!error)
+		vu_update_all(backend);
+	return error;
+}
+
 /* Configuration. */
 
 static int set_backend_req_fd(struct vio_vhost_user *backend, struct vu_message *message)
@@ -477,6 +517,7 @@ static int set_config(struct vio_vhost_user *backend, struct vu_message *message
 #define VRING_ADDR    sizeof(struct vhost_user_vring_addr), sizeof(struct vhost_user_vring_addr)
 #define MEM_TABLE     8 + 32, sizeof(struct vhost_user_mem_table)
 #define MEM_REG       sizeof(struct vhost_user_mem_reg), sizeof(struct vhost_user_mem_reg)
+#define INFLIGHT      offsetof(struct vhost_user_inflight, padding), sizeof(struct vhost_user_inflight)
 #define CONFIG        offsetof(struct vhost_user_config, payload), sizeof(struct vhost_user_config)
 #define PROTOCOL(bit) VHOST_USER_PROTOCOL_F_##bit
 
@@ -509,6 +550,10 @@ static const struct vu_row rows[] = {
 					    set_backend_req_fd },
 	[VHOST_USER_GET_CONFIG] = { "GET_CONFIG", CONFIG, 0, 0, PROTOCOL(CONFIG), false, get_config },
 	[VHOST_USER_SET_CONFIG] = { "SET_CONFIG", CONFIG, 0, 0, PROTOCOL(CONFIG), false, set_config },
+	[VHOST_USER_GET_INFLIGHT_FD] = { "GET_INFLIGHT_FD", INFLIGHT, 0, 0, PROTOCOL(INFLIGHT_SHMFD), false,
+					 get_inflight_fd },
+	[VHOST_USER_SET_INFLIGHT_FD] = { "SET_INFLIGHT_FD", INFLIGHT, 1, 1, PROTOCOL(INFLIGHT_SHMFD), false,
+					 set_inflight_fd },
 	[VHOST_USER_RESET_DEVICE] = { "RESET_DEVICE", 0, 0, 0, 0, PROTOCOL(RESET_DEVICE), false,
 				      reset_device },
 	[VHOST_USER_GET_MAX_MEM_SLOTS] = { "GET_MAX_MEM_SLOTS", 0, 0, 0, 0, PROTOCOL(CONFIGURE_MEM_SLOTS),
@@ -533,6 +578,7 @@ static bool replies(uint32_t request)
 	case VHOST_USER_GET_CONFIG:
 	case VHOST_USER_GET_MAX_MEM_SLOTS:
 	case VHOST_USER_GET_STATUS:
+	case VHOST_USER_GET_INFLIGHT_FD:
 		return true;
 	default:
 		return false;

@@ -3,6 +3,7 @@
 
 #include "base/atomic.h"
 #include "link/vhost_user/backend.h"
+#include "link/vhost_user/stop.h"
 
 void vu_vring_set_call(struct vu_vring *vring, enum vu_signal_kind kind, int fd)
 {
@@ -19,6 +20,7 @@ void vu_vring_interrupt(struct vu_vring *vring)
 		vring->owes_interrupt = true;
 	else if (!vu_signal_raise(&vring->call))
 		vu_signal_set(&vring->call, VU_SIGNAL_NONE, -1);
+	vu_stop_point(VU_STOP_INTERRUPTED);
 }
 
 /*
@@ -37,6 +39,7 @@ static void kick_ready(struct vio_watch *watch)
 		vring->backend->watcher.remove(vring->backend->watcher.context, watch);
 		vring->watched = false;
 	} else if (taken) {
+		vu_stop_point(VU_STOP_KICKED);
 		vio_device_kick(vring->backend->dev, vring->index);
 	}
 }
@@ -112,8 +115,15 @@ void vu_vring_close(struct vu_vring *vring)
 
 void vu_vring_pause(struct vu_vring *vring)
 {
-	if (vu_vring_runs(vring))
-		vring->base = vio_device_queue_stop(vring->backend->dev, vring->index);
+	struct vio_device *dev = vring->backend->dev;
+
+	if (!vu_vring_runs(vring))
+		return;
+	/* What an earlier back end left can only be said to have been taken when it has been. */
+	if (vring->ledger.log.again)
+		vio_device_kick(dev, vring->index);
+	vring->base = vio_device_queue_stop(dev, vring->index);
+	vu_ledger_close(&vring->ledger);
 }
 
 /*
@@ -135,6 +145,37 @@ static struct vio_devq_position packed_base(const struct vu_vring *vring, struct
 	if (!at.used && (at.avail & PVIRTQ_WRAP))
 		at.used = at.avail;
 	return at;
+}
+
+/*
+ * The account of what is in flight, and by it where the queue stands; where the front end wants none,
+ * nothing.
+ */
+static int open_ledger(struct vu_vring *vring, struct vio_devq_config *config)
+{
+	const struct vio_vhost_user *backend = vring->backend;
+	const bool packed = vio_device_has_feature(backend->dev, VIRTIO_F_RING_PACKED);
+	const struct vio_mem *mem = &backend->memory.mem;
+	struct vu_ledger_queue queue = { .index = vring->index, .size = vring->num, .at = config->at };
+	int error;
+
+	if (vring->index >= backend->inflight.num_queues)
+		return 0;
+	if (packed)
+		queue.ring = vio_mem_pointer(mem, config->descriptor_area, 16ull * vring->num,
+					     VIO_MEM_READ | VIO_MEM_WRITE);
+	else
+		queue.used_idx = vio_mem_pointer(
+			mem, vio_addr_make(config->device_area.raw + offsetof(struct virtq_used, idx)),
+			sizeof(vio_le16), VIO_MEM_READ);
+	if (!queue.ring && !queue.used_idx)
+		return 0; /* it can't start, and will say so */
+	error = vu_ledger_open(&vring->ledger, &backend->inflight, &queue);
+	if (error)
+		return error;
+	config->at = queue.at;
+	config->log = &vring->ledger.log;
+	return 0;
 }
 
 static int start(struct vu_vring *vring)
@@ -159,7 +200,19 @@ static int start(struct vu_vring *vring)
 	}
 	if (packed)
 		config.at = packed_base(vring, config.descriptor_area);
+	error = open_ledger(vring, &config);
+	if (error) {
+		vu_log(backend, "queue %u: its file of requests in flight is refused: %s", vring->index,
+		       vring->ledger.mistake ? vring->ledger.mistake : vio_strerror(error));
+		vu_signal_raise(&vring->err);
+		return error;
+	}
+	if (vring->ledger.log.again)
+		vu_log(backend, "queue %u: %u requests are taken once more", vring->index,
+		       vring->ledger.log.again);
 	error = vio_device_queue_start(backend->dev, vring->index, &config);
+	if (error)
+		vu_ledger_close(&vring->ledger);
 	if (error)
 		vu_log(backend, "queue %u: can't start with %u entries: %s", vring->index, vring->num,
 		       vio_strerror(error));
@@ -215,4 +268,12 @@ void vu_update_all(struct vio_vhost_user *backend)
 
 	for (queue = 0; queue < backend->dev->queue_count; queue++)
 		vu_vring_update(&backend->vrings[queue]);
+}
+
+void vu_forget_all(struct vio_vhost_user *backend)
+{
+	uint16_t queue;
+
+	for (queue = 0; queue < backend->inflight.num_queues; queue++)
+		vu_inflight_forget(&backend->inflight, queue);
 }

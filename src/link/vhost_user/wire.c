@@ -150,11 +150,58 @@ void vu_sender_put(struct vu_sender *sender, uint32_t request, const void *paylo
 	sender->sent = 0;
 }
 
+void vu_sender_init(struct vu_sender *sender)
+{
+	sender->length = sender->sent = 0;
+	sender->fd = -1;
+}
+
+void vu_sender_clear(struct vu_sender *sender)
+{
+	if (sender->fd >= 0)
+		close(sender->fd);
+	vu_sender_init(sender);
+}
+
+void vu_sender_put_fd(struct vu_sender *sender, int fd)
+{
+	sender->fd = fd;
+}
+
+static ssize_t send_some(struct vu_sender *sender, int socket_fd)
+{
+	struct iovec iov = { sender->bytes + sender->sent, sender->length - sender->sent };
+	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1 };
+	union {
+		char bytes[CMSG_SPACE(sizeof(int))];
+		struct cmsghdr align;
+	} control;
+	ssize_t sent;
+
+	if (sender->fd >= 0) {
+		struct cmsghdr *cmsg;
+
+		memset(&control, 0, sizeof(control));
+		msg.msg_control = &control;
+		msg.msg_controllen = sizeof(control);
+		cmsg = CMSG_FIRSTHDR(&msg);
+		cmsg->cmsg_level = SOL_SOCKET;
+		cmsg->cmsg_type = SCM_RIGHTS;
+		cmsg->cmsg_len = CMSG_LEN(sizeof(int));
+		memcpy(CMSG_DATA(cmsg), &sender->fd, sizeof(int));
+	}
+	sent = sendmsg(socket_fd, &msg, MSG_DONTWAIT | MSG_NOSIGNAL);
+	if (sent > 0 && sender->fd >= 0) {
+		close(sender->fd);
+		sender->fd = -1;
+	}
+	return sent;
+}
+
 int vu_send(struct vu_sender *sender, int socket_fd)
 {
 	while (sender->sent < sender->length) {
-		ssize_t sent = send(socket_fd, sender->bytes + sender->sent, sender->length - sender->sent,
-				    MSG_DONTWAIT | MSG_NOSIGNAL);
+		ssize_t sent = send_some(sender, socket_fd);
 
 		if (sent >= 0)
 			sender->sent += (size_t)sent;

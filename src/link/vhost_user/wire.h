@@ -23,6 +23,7 @@ struct vu_message {
 		struct vhost_user_mem_table table;
 		struct vhost_user_mem_reg reg;
 		struct vhost_user_config config;
+		struct vhost_user_inflight inflight;
 	} payload;
 	/* Owned by the message until a handler takes one with vu_message_take_fd(). */
 	int fds[VHOST_USER_FDS_MAX];
@@ -42,7 +43,12 @@ struct vu_sender {
 	uint8_t bytes[sizeof(struct vhost_user_header) + VU_PAYLOAD_MAX];
 	size_t length;
 	size_t sent;
+	int fd; /* goes with its first byte, and is closed then; -1: none */
 };
+
+void vu_sender_init(struct vu_sender *sender);
+/* Drops what wasn't sent. */
+void vu_sender_clear(struct vu_sender *sender);
 
 /*
  * Takes the file descriptors that came with what recvmsg() received: *count grows to `max` at most, and
@@ -66,6 +72,9 @@ int vu_message_take_fd(struct vu_message *message, unsigned index);
 
 /* Makes a reply of `size` payload bytes, at most VU_PAYLOAD_MAX. */
 void vu_sender_put(struct vu_sender *sender, uint32_t request, const void *payload, uint32_t size);
+
+/* Gives it a descriptor to take along. */
+void vu_sender_put_fd(struct vu_sender *sender, int fd);
 
 /* Sends what there is as far as it goes. 1: all of it; 0: the rest later; -VIO_EHANGUP, -VIO_ESYS. */
 int vu_send(struct vu_sender *sender, int socket_fd);

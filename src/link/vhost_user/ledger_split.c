@@ -1,0 +1,185 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include <stdlib.h>
+
+#include "base/atomic.h"
+#include "link/vhost_user/ledger.h"
+
+/*
+ * Split: a mark and a number for each head. What is shown in one batch is linked in a list first, so that it
+ * is known whose marks have to go when the used index has moved and somebody died before he cleared them.
+ */
+
+static void taken(struct vio_devq_log *log, const struct vio_devq *q, const struct vio_buf *buffers,
+		  unsigned count, uint16_t position)
+{
+	struct vu_ledger *ledger = vu_ledger_of(log);
+	unsigned i;
+
+	(void)q, (void)position;
+	vu_stop_point(VU_STOP_TAKEN);
+	/* In the order of the ring: who comes after us counts the marks to know where to go on. */
+	for (i = 0; i < count; i++) {
+		struct vhost_user_inflight_desc_split *desc = &ledger->split->desc[buffers[i].head];
+
+		vu_ledger_store64(&desc->counter, ledger->counter++);
+		if (!i)
+			vu_stop_point(VU_STOP_COUNTED);
+		vu_ledger_store8(&desc->inflight, 1);
+		if (!i)
+			vu_stop_point(VU_STOP_MARKED);
+	}
+	vu_stop_point(VU_STOP_ALL_MARKED);
+}
+
+static void untaken(struct vio_devq_log *log, const struct vio_buf *buf)
+{
+	vu_ledger_store8(&vu_ledger_of(log)->split->desc[buf->head].inflight, 0);
+}
+
+static void showing(struct vio_devq_log *log, const struct vio_devq *q)
+{
+	struct vu_ledger *ledger = vu_ledger_of(log);
+	struct vhost_user_inflight_split *region = ledger->split;
+	uint16_t head = vu_ledger_load16(&region->last_batch_head), i;
+
+	(void)q;
+	for (i = 0; i < ledger->given_count; i++) {
+		vu_ledger_store16(&region->desc[ledger->given[i]].next, head);
+		head = ledger->given[i];
+		vu_ledger_store16(&region->last_batch_head, head);
+		if (!i)
+			vu_stop_point(VU_STOP_LISTING);
+	}
+	vu_stop_point(VU_STOP_LISTED);
+}
+
+static void shown(struct vio_devq_log *log, const struct vio_devq *q)
+{
+	struct vu_ledger *ledger = vu_ledger_of(log);
+	struct vhost_user_inflight_split *region = ledger->split;
+	uint16_t i;
+
+	vu_stop_point(VU_STOP_SHOWN);
+	for (i = 0; i < ledger->given_count; i++) {
+		vu_ledger_store8(&region->desc[ledger->given[i]].inflight, 0);
+		if (!i)
+			vu_stop_point(VU_STOP_CLEARED);
+	}
+	vu_stop_point(VU_STOP_ALL_CLEARED);
+	vu_ledger_store16(&region->used_idx, q->used_visible);
+	vu_ledger_settled(ledger);
+}
+
+static void again(struct vio_devq_log *log, struct vio_devq_again *next)
+{
+	struct vu_ledger *ledger = vu_ledger_of(log);
+
+	vu_stop_point(VU_STOP_AGAIN);
+	*next = (struct vio_devq_again){ .name = ledger->again[ledger->again_next++], .entries = 1 };
+	log->again--;
+}
+
+static const struct vio_devq_log_ops ops = {
+	.taken = taken,
+	.untaken = untaken,
+	.given = vu_ledger_given,
+	.showing = showing,
+	.shown = shown,
+	.again = again,
+};
+
+static void begin(struct vu_ledger *ledger, uint16_t entries, uint16_t used_idx)
+{
+	struct vhost_user_inflight_split *region = ledger->split;
+	uint16_t i;
+
+	for (i = 0; i < entries; i++)
+		region->desc[i] = (struct vhost_user_inflight_desc_split){ .inflight = 0 };
+	region->features = 0;
+	region->desc_num = entries;
+	region->last_batch_head = 0;
+	region->used_idx = used_idx;
+	vu_ledger_store16(&region->version, VHOST_USER_INFLIGHT_VERSION);
+}
+
+static uint16_t count_marks(const struct vu_ledger *ledger, uint16_t entries)
+{
+	uint16_t count = 0, i;
+
+	for (i = 0; i < entries; i++)
+		count = (uint16_t)(count + !!vu_ledger_load8(&ledger->split->desc[i].inflight));
+	return count;
+}
+
+/* The last batch was shown, if it wasn't closed: its marks mean nothing. */
+static int close_batch(struct vu_ledger *ledger, uint16_t entries, uint16_t used_idx)
+{
+	struct vhost_user_inflight_split *region = ledger->split;
+	uint16_t left = (uint16_t)(used_idx - vu_ledger_load16(&region->used_idx));
+	uint16_t at = vu_ledger_load16(&region->last_batch_head);
+
+	/* A ring that was begun anew by a front end that keeps its file. */
+	if (left > ledger->size && !count_marks(ledger, entries))
+		left = 0;
+	if (left > ledger->size)
+		return vu_ledger_mistake(ledger, "its used index is not where a batch could have left it");
+	for (; left; left--) {
+		if (at >= ledger->size)
+			return vu_ledger_mistake(ledger,
+						 "its last batch names a descriptor that isn't there");
+		vu_ledger_store8(&region->desc[at].inflight, 0);
+		at = vu_ledger_load16(&region->desc[at].next);
+	}
+	vu_ledger_store16(&region->used_idx, used_idx);
+	return 0;
+}
+
+static int collect(struct vu_ledger *ledger, uint16_t entries)
+{
+	struct vu_ledger_found *found = calloc(ledger->size, sizeof(*found));
+	uint16_t count = 0, i;
+	int error = 0;
+
+	if (!found)
+		return -VIO_ENOMEM;
+	for (i = 0; i < entries && !error; i++) {
+		const struct vhost_user_inflight_desc_split *desc = &ledger->split->desc[i];
+
+		if (!vu_ledger_load8(&desc->inflight))
+			continue;
+		if (i >= ledger->size)
+			error = vu_ledger_mistake(ledger, "a descriptor beyond the ring is in flight");
+		else
+			found[count++] = (struct vu_ledger_found){ vu_ledger_load64(&desc->counter), i };
+	}
+	if (!error)
+		vu_ledger_order(ledger, found, count);
+	free(found);
+	return error;
+}
+
+int vu_ledger_recover_split(struct vu_ledger *ledger, uint16_t entries, struct vu_ledger_queue *queue)
+{
+	const struct vhost_user_inflight_split *region = ledger->split;
+	const uint16_t used_idx = vio_load_le16(queue->used_idx);
+	const uint16_t version = vu_ledger_load16(&region->version);
+	int error;
+
+	ledger->log.ops = &ops;
+	ledger->counter = 1;
+	if (!version) {
+		begin(ledger, entries, used_idx);
+		return 0;
+	}
+	if (version != VHOST_USER_INFLIGHT_VERSION || vu_ledger_load64(&region->features))
+		return -VIO_ENOTSUP;
+	if (vu_ledger_load16(&region->desc_num) != entries)
+		return vu_ledger_mistake(ledger, "it was made for queues of another size");
+	error = close_batch(ledger, entries, used_idx);
+	if (!error)
+		error = collect(ledger, entries);
+	/* What the front end says of it is a guess where a back end died. */
+	if (!error)
+		queue->at = (struct vio_devq_position){ used_idx, used_idx };
+	return error;
+}

@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include <vireo/config.h>
+
+#include "ring/walk.h"
+
+/* What is different for a queue whose buffers somebody keeps account of. */
+
+static bool pop_again(struct vio_devq *q, struct vio_buf *buf)
+{
+	struct vio_devq_again again;
+
+	q->log->ops->again(q->log, &again);
+	/* hostile: A6 A56, as where buffers come out of the ring; the log lies with the driver, too. */
+	if (again.name >= q->size || q->busy[again.name])
+		return devq_fault(q, again.name >= q->size ? VIO_FAULT_HEAD_RANGE : VIO_FAULT_HEAD_BUSY, 0,
+				  again.name);
+#if VIO_CONFIG_PACKED
+	if (q->packed)
+		return vio_packed_pop_again(q, &again, buf);
+#endif
+	return vio_split_pop_again(q, &again, buf);
+}
+
+unsigned vio_devq_logged_pop_many(struct vio_devq *q, struct vio_buf *buffers, unsigned max)
+{
+	const uint16_t position = q->avail_next;
+	unsigned count = 0;
+
+	while (q->log->again && count < max && q->budget && pop_again(q, &buffers[count]))
+		count++;
+	if (count || q->log->again || vio_devq_broken(q))
+		return count;
+#if VIO_CONFIG_PACKED
+	if (q->packed)
+		count = vio_packed_pop_many(q, buffers, max);
+	else
+#endif
+		count = vio_split_pop_many(q, buffers, max);
+	if (count)
+		q->log->ops->taken(q->log, q, buffers, count, position);
+	return count;
+}
+
+void vio_devq_logged_given(struct vio_devq *q, const struct vio_buf *buffers, unsigned count)
+{
+	unsigned i;
+
+	/* In order it is known when everything before it is there. */
+	for (i = 0; i < count && !q->in_order; i++)
+		if (devq_holds(q, &buffers[i]))
+			q->log->ops->given(q->log, buffers[i].head);
+}
