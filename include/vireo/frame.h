@@ -64,6 +64,24 @@ static inline bool vio_mac_is_multicast(const uint8_t *mac)
 /* All six bytes 0xff. */
 VIO_API bool vio_mac_is_broadcast(const uint8_t *mac);
 
+/* Walks the bytes [offset, offset + length) of a frame, span by span. */
+struct vio_frame_walk {
+	const struct vio_span *span;
+	unsigned spans_left;
+	uint32_t offset; /* in *span */
+	uint32_t length; /* left to walk */
+};
+
+/* [offset, offset + length) must lie inside; the frame's spans have to stay. */
+static inline struct vio_frame_walk vio_frame_walk(const struct vio_frame *frame, uint32_t offset,
+						   uint32_t length)
+{
+	return (struct vio_frame_walk){ frame->spans, frame->span_count, offset, length };
+}
+
+/* The next piece that lies in one span, of *bytes > 0 bytes; NULL behind the last. */
+VIO_API const uint8_t *vio_frame_next(struct vio_frame_walk *walk, uint32_t *bytes);
+
 /* Copies [offset, offset + length) of the frame, which must lie inside. */
 VIO_API void vio_frame_copy(const struct vio_frame *frame, uint32_t offset, void *to, uint32_t length);
 

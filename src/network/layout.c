@@ -27,23 +27,35 @@ bool vio_mac_is_broadcast(const uint8_t *mac)
 	return (mac[0] & mac[1] & mac[2] & mac[3] & mac[4] & mac[5]) == 0xff;
 }
 
-void vio_frame_copy(const struct vio_frame *frame, uint32_t offset, void *to, uint32_t length)
+const uint8_t *vio_frame_next(struct vio_frame_walk *walk, uint32_t *bytes)
 {
-	uint8_t *at = to;
+	for (; walk->spans_left && walk->length; walk->spans_left--, walk->span++) {
+		size_t span = walk->span->length;
+		const uint8_t *piece;
 
-	for (unsigned i = 0; i < frame->span_count && length; i++) {
-		size_t span = frame->spans[i].length;
-		size_t piece;
-
-		if (offset >= span) {
-			offset -= (uint32_t)span;
+		if (walk->offset >= span) {
+			walk->offset -= (uint32_t)span;
 			continue;
 		}
-		piece = span - offset < length ? span - offset : length;
-		memcpy(at, frame->spans[i].host + offset, piece);
-		at += piece;
-		length -= (uint32_t)piece;
-		offset = 0;
+		piece = walk->span->host + walk->offset;
+		*bytes = span - walk->offset < walk->length ? (uint32_t)(span - walk->offset) : walk->length;
+		walk->offset += *bytes;
+		walk->length -= *bytes;
+		return piece;
+	}
+	return NULL;
+}
+
+void vio_frame_copy(const struct vio_frame *frame, uint32_t offset, void *to, uint32_t length)
+{
+	struct vio_frame_walk walk = vio_frame_walk(frame, offset, length);
+	const uint8_t *piece;
+	uint8_t *at = to;
+	uint32_t bytes;
+
+	while ((piece = vio_frame_next(&walk, &bytes))) {
+		memcpy(at, piece, bytes);
+		at += bytes;
 	}
 }
 

@@ -59,24 +59,17 @@ uint16_t vio_csum_fold(uint64_t sum)
 
 uint64_t vio_frame_csum(const struct vio_frame *frame, uint32_t offset, uint32_t length)
 {
+	struct vio_frame_walk walk = vio_frame_walk(frame, offset, length);
+	const uint8_t *piece;
 	uint64_t sum = 0;
 	bool odd = false;
+	uint32_t bytes;
 
-	for (unsigned i = 0; i < frame->span_count && length; i++) {
-		size_t span = frame->spans[i].length;
-		size_t piece;
-		uint16_t part;
+	while ((piece = vio_frame_next(&walk, &bytes))) {
+		uint16_t part = fold(vio_csum_add(0, piece, bytes));
 
-		if (offset >= span) {
-			offset -= (uint32_t)span;
-			continue;
-		}
-		piece = span - offset < length ? span - offset : length;
-		part = fold(vio_csum_add(0, frame->spans[i].host + offset, piece));
 		sum += odd ? vio_bswap16(part) : part;
-		odd ^= piece & 1;
-		length -= (uint32_t)piece;
-		offset = 0;
+		odd ^= bytes & 1;
 	}
 	return sum;
 }

@@ -24,25 +24,6 @@ static void net_fill(struct net *net, unsigned *at, const void *from, size_t len
 	}
 }
 
-static void net_fill_from_frame(struct net *net, unsigned *at, uint32_t offset, uint32_t length)
-{
-	const struct vio_frame *frame = &net->frame;
-
-	for (unsigned i = 0; i < frame->span_count && length; i++) {
-		size_t span = frame->spans[i].length;
-		size_t piece;
-
-		if (offset >= span) {
-			offset -= (uint32_t)span;
-			continue;
-		}
-		piece = span - offset < length ? span - offset : length;
-		net_fill(net, at, frame->spans[i].host + offset, piece);
-		length -= (uint32_t)piece;
-		offset = 0;
-	}
-}
-
 static void net_put_back(struct net *net, struct vio_devq *q)
 {
 	while (net->chain_count)
@@ -104,7 +85,10 @@ static void net_emit(struct vio_device *dev, struct vio_devq *q, unsigned first,
 {
 	struct net *net = vio_device_state(dev);
 	uint64_t last = (uint64_t)net->header_bytes + head_bytes + length;
+	struct vio_frame_walk walk = vio_frame_walk(&net->frame, offset, length);
+	const uint8_t *piece;
 	unsigned at = first;
+	uint32_t bytes;
 
 	/* spec: DEV-NET-026 DEV-NET-028 DEV-NET-029 */
 	net->header.header.num_buffers = vio_le16_make((uint16_t)(end - first));
@@ -112,7 +96,8 @@ static void net_emit(struct vio_device *dev, struct vio_devq *q, unsigned first,
 		last -= net->chain[i].writable_bytes;
 	net_fill(net, &at, &net->header, net->header_bytes);
 	net_fill(net, &at, head, head_bytes);
-	net_fill_from_frame(net, &at, offset, length);
+	while ((piece = vio_frame_next(&walk, &bytes)))
+		net_fill(net, &at, piece, bytes);
 	/* spec: DEV-NET-030 DEV-NET-031: all are full but the last; the notification shows them together */
 	for (unsigned i = first; i < end; i++)
 		vio_devq_push(q, &net->chain[i], i + 1 == end ? (uint32_t)last : UINT32_MAX);
