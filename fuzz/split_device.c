@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-#include "device.h"
+#include "device_side.h"
 
 /*
  * The device's side of a split ring against a second opinion: a slow walker that

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-#include "driver.h"
+#include "driver_side.h"
 
 /*
  * The driver's side of a split ring against a second opinion: a simple account of

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-#ifndef VIREO_FUZZ_DRIVER_H
-#define VIREO_FUZZ_DRIVER_H
+#ifndef VIREO_FUZZ_DRIVER_SIDE_H
+#define VIREO_FUZZ_DRIVER_SIDE_H
 
 #include <string.h>
 
