@@ -215,7 +215,7 @@ static void info_body(struct rig *rig)
 {
 	struct vio_vhost_user_frontend_info info;
 
-	if (!rig->transport->remote)
+	if (strncmp(rig->transport->name, "vhost-user", strlen("vhost-user")) != 0)
 		return;
 	vio_vhost_user_frontend_get_info(&rig->dev, &info);
 	assert_true(info.features >> VIRTIO_F_VERSION_1 & 1);

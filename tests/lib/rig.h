@@ -47,6 +47,9 @@ struct rig_transport {
 	void (*part)(struct rig *rig);
 };
 
+/* Those that are in a file of their own. */
+extern const struct rig_transport rig_vfio_user, rig_vfio_user_line;
+
 /* All of them, NULL at the end. */
 extern const struct rig_transport *const rig_transports[];
 

@@ -282,7 +282,7 @@ static const struct rig_transport vhost_user_plain = {
 const struct rig_transport *const rig_transports[] = {
 	&direct, &mmio, &mmio_legacy, &pci, &pci_line, &pci_legacy, &pci_legacy_messages,
 #ifndef RIG_CORE_ONLY
-	&vhost_user, &vhost_user_plain,
+	&vhost_user, &vhost_user_plain, &rig_vfio_user, &rig_vfio_user_line,
 #endif
 	NULL,
 };
