@@ -58,7 +58,7 @@ static void id_is_inside(struct vio_devq *q, uint16_t head) /* hostile: B5 */
 	liar_advance(q, 1);
 }
 
-static void length_is_huge(struct vio_devq *q, uint16_t head)
+static void length_is_huge(struct vio_devq *q, uint16_t head) /* hostile: B64 */
 {
 	liar_use(q, 0, head, UINT32_MAX);
 	liar_advance(q, 1);
@@ -86,7 +86,7 @@ static void says_nothing(struct vio_devq *q, uint16_t head) /* hostile: B29 */
 {
 }
 
-static void length_is_0(struct vio_devq *q, uint16_t head) /* hostile: B10 B16, as entries begin as 0 */
+static void length_is_0(struct vio_devq *q, uint16_t head) /* hostile: B10 B16 B64, as entries begin as 0 */
 {
 	liar_use(q, 0, head, 0);
 	liar_advance(q, 1);

@@ -58,8 +58,11 @@ void test_world_serves(struct test_world *w);
 
 /*
  * Runs `body` on rings of every size from `least` on, with and without EVENT_IDX, from several
- * indices; with IN_ORDER in `features` also without it; packed ones with RING_PACKED.
+ * indices; with IN_ORDER in `features` also without it; with WORLD_ANY also without IN_ORDER, and
+ * with and without INDIRECT_DESC; packed ones with RING_PACKED.
  */
+#define WORLD_ANY_INDIRECT TEST_BIT(63) /* no feature */
+#define WORLD_ANY          (TEST_PLAIN | TEST_IN_ORDER | WORLD_ANY_INDIRECT)
 void test_world_each(uint16_t least, uint64_t features, void (*body)(struct test_world *w));
 
 /* Test functions that do it, and their lines in a list of tests. */
