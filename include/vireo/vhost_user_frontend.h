@@ -27,6 +27,11 @@
  * stopping all rings (and RESET_DEVICE, if it has that). Configuration changes are heard through the
  * back end's channel.
  *
+ * With `reconnect` a back end may die at any time: the next one is told all that it knew, takes once more
+ * what it hadn't answered, and drivers notice no more than that a request took its time. For that the back
+ * end needs INFLIGHT_SHMFD, and has to come back as it was. It is noticed when the transport waits or asks
+ * something.
+ *
  * Other than with hardware, operations of this transport wait: for replies, up to timeout_ms each. Calls
  * belong to one thread.
  */
@@ -58,10 +63,18 @@ struct vio_vhost_user_frontend_options {
 	 * does its work here. May be NULL.
 	 */
 	void (*waiting)(void *context);
+	/*
+	 * For back ends that may die and be started again: called with `context` when one hung up. A
+	 * connected socket, which is taken over, or a negative code: it is called again for reconnect_ms (0:
+	 * VIO_VHOST_USER_RECONNECT_MS). NULL: the device is gone then. Not with memory of the caller's.
+	 */
+	int (*reconnect)(void *context);
+	unsigned reconnect_ms;
 	void *context;
 };
 
 #define VIO_VHOST_USER_TIMEOUT_MS  5000u
+#define VIO_VHOST_USER_RECONNECT_MS 10000u
 #define VIO_VHOST_USER_QUEUE_SIZE  256u
 #define VIO_VHOST_USER_ARENA_BYTES ((size_t)16 << 20)
 

@@ -17,52 +17,6 @@
 #define BIT(number)  (UINT64_C(1) << (number))
 #define GONE         UINT8_MAX
 #define CONFIG_BYTES offsetof(struct vhost_user_config, payload)
-/* Of a packed queue that never ran: what is taken and what is filled next, each with its wrap counter set. */
-#define PACKED_BASE  (PVIRTQ_WRAP | (uint32_t)PVIRTQ_WRAP << 16)
-
-/* What is negotiated where it is offered. */
-#define PROTOCOL_WANTED                                                                \
-	(BIT(VHOST_USER_PROTOCOL_F_MQ) | BIT(VHOST_USER_PROTOCOL_F_REPLY_ACK) |        \
-	 BIT(VHOST_USER_PROTOCOL_F_BACKEND_REQ) | BIT(VHOST_USER_PROTOCOL_F_CONFIG) |  \
-	 BIT(VHOST_USER_PROTOCOL_F_RESET_DEVICE) | BIT(VHOST_USER_PROTOCOL_F_STATUS) | \
-	 BIT(VHOST_USER_PROTOCOL_F_CONFIGURE_MEM_SLOTS))
-
-static int ask_u64(struct vu_front *front, uint32_t request, uint64_t *value)
-{
-	return vu_front_ask(front, &(struct vu_front_request){ .request = request, .fd = -1 }, value,
-			    sizeof(*value));
-}
-
-static int tell(struct vu_front *front, uint32_t request, const void *payload, uint32_t size)
-{
-	return vu_front_tell(front, &(struct vu_front_request){ request, size, payload, -1 });
-}
-
-static int tell_u64(struct vu_front *front, uint32_t request, uint64_t value)
-{
-	return tell(front, request, &value, sizeof(value));
-}
-
-static int tell_queue(struct vu_front *front, uint32_t request, uint16_t queue, uint32_t value)
-{
-	const struct vhost_user_vring_state state = { queue, value };
-
-	return tell(front, request, &state, sizeof(state));
-}
-
-static int tell_queue_fd(struct vu_front *front, uint32_t request, uint16_t queue, int fd)
-{
-	const uint64_t index = queue;
-
-	return vu_front_tell(front, &(struct vu_front_request){ request, sizeof(index), &index, fd });
-}
-
-/* Rings are enabled by a message of their own from the moment that there are protocol features. */
-static bool enables(const struct vu_front *front)
-{
-	return front->features & BIT(VHOST_USER_F_PROTOCOL_FEATURES);
-}
-
 /* The operations. */
 
 static struct vio_features get_features(struct vio_dev *dev)
@@ -70,7 +24,7 @@ static struct vio_features get_features(struct vio_dev *dev)
 	struct vu_front *front = vu_front_of(dev);
 	uint64_t features;
 
-	if (ask_u64(front, VHOST_USER_GET_FEATURES, &features))
+	if (vu_front_ask_u64(front, VHOST_USER_GET_FEATURES, &features))
 		return VIO_FEATURES_NONE;
 	/* hostile: D6, the core compares; that there are protocol features can't change under way. */
 	return vio_features_low(features);
@@ -81,17 +35,9 @@ static void set_features(struct vio_dev *dev, const struct vio_features *feature
 	struct vu_front *front = vu_front_of(dev);
 	uint64_t protocol = front->features & BIT(VHOST_USER_F_PROTOCOL_FEATURES);
 
-	front->features_refused = tell_u64(front, VHOST_USER_SET_FEATURES, features->word[0] | protocol) != 0;
-}
-
-/* A back end that hung up while nobody asked it anything. */
-static void look_for_hangup(struct vu_front *front)
-{
-	struct pollfd pollfd = { .fd = front->socket, .events = POLLRDHUP };
-
-	if (!front->failed && poll(&pollfd, 1, 0) > 0 &&
-	    pollfd.revents & (POLLRDHUP | POLLHUP | POLLERR | POLLNVAL))
-		vu_front_fail(front, -VIO_EHANGUP, "the back end hung up");
+	front->features_told = features->word[0] | protocol;
+	front->features_refused =
+		vu_front_tell_u64(front, VHOST_USER_SET_FEATURES, front->features_told) != 0;
 }
 
 static uint8_t get_status(struct vio_dev *dev)
@@ -99,9 +45,9 @@ static uint8_t get_status(struct vio_dev *dev)
 	struct vu_front *front = vu_front_of(dev);
 	uint64_t status = front->status;
 
-	look_for_hangup(front);
+	vu_front_look(front);
 	if (!front->failed && vu_front_has(front, VHOST_USER_PROTOCOL_F_STATUS) &&
-	    !ask_u64(front, VHOST_USER_GET_STATUS, &status) && status >= GONE)
+	    !vu_front_ask_u64(front, VHOST_USER_GET_STATUS, &status) && status >= GONE)
 		vu_front_fail(front, -VIO_EPROTO, "GET_STATUS: %#llx is no status",
 			      (unsigned long long)status);
 	if (front->failed)
@@ -113,64 +59,25 @@ static uint8_t get_status(struct vio_dev *dev)
 	return (uint8_t)status;
 }
 
-static void close_fd(int *fd)
-{
-	if (*fd >= 0)
-		close(*fd);
-	*fd = -1;
-}
-
-static bool is_packed(const struct vu_front *front)
-{
-	return vio_features_has(&front->dev->accepted, VIRTIO_F_RING_PACKED);
-}
-
 /* A back end that answered GET_VRING_BASE doesn't touch the ring any more; where it stood is nobody's
  * business, as rings begin anew. hostile: D17 */
 static void stop_queue(struct vu_front *front, uint16_t queue)
 {
 	const struct vhost_user_vring_state state = { .index = queue };
-	const struct vu_front_request request = { VHOST_USER_GET_VRING_BASE, sizeof(state), &state, -1 };
+	const struct vu_front_request request = { VHOST_USER_GET_VRING_BASE, sizeof(state), &state, -1,
+						  NULL };
 	struct vhost_user_vring_state reply;
 
 	if (!vu_front_ask(front, &request, &reply, sizeof(reply))) {
-		if (reply.index != queue || (reply.num > UINT16_MAX && !is_packed(front)))
+		if (reply.index != queue || (reply.num > UINT16_MAX && !vu_front_is_packed(front)))
 			vu_front_fail(front, -VIO_EPROTO, "GET_VRING_BASE of queue %u: %u of queue %u", queue,
 				      reply.num, reply.index);
-		if (enables(front))
-			tell_queue(front, VHOST_USER_SET_VRING_ENABLE, queue, 0);
+		if (vu_front_enables(front))
+			vu_front_tell_queue(front, VHOST_USER_SET_VRING_ENABLE, queue, 0);
 	}
-	close_fd(&front->queues[queue].kick);
-	close_fd(&front->queues[queue].call);
+	vu_front_close(&front->queues[queue].kick);
+	vu_front_close(&front->queues[queue].call);
 	front->queues[queue].started = false;
-}
-
-static struct vhost_user_mem_region region_of(const struct vio_vhost_user_memory *memory)
-{
-	/* Bus addresses stand in for ours. */
-	return (struct vhost_user_mem_region){ memory->addr.raw, memory->bytes, memory->addr.raw, 0 };
-}
-
-/* With slots memory is added, and taken away again; without them a table is replaced by the next one. */
-static int tell_memory(struct vu_front *front)
-{
-	const struct vhost_user_mem_table table = { .nregions = 1, .regions = { region_of(&front->memory) } };
-	const struct vhost_user_mem_reg slot = { .region = table.regions[0] };
-	struct vu_front_request request = { VHOST_USER_SET_MEM_TABLE,
-					    (uint32_t)offsetof(struct vhost_user_mem_table, regions[1]),
-					    &table, front->memory.fd };
-	int error;
-
-	if (front->memory_told)
-		return 0;
-	if (vu_front_has(front, VHOST_USER_PROTOCOL_F_CONFIGURE_MEM_SLOTS)) {
-		request.request = VHOST_USER_ADD_MEM_REG;
-		request.size = sizeof(slot);
-		request.payload = &slot;
-	}
-	error = vu_front_tell(front, &request);
-	front->memory_told = !error;
-	return error;
 }
 
 /*
@@ -179,10 +86,10 @@ static int tell_memory(struct vu_front *front)
  */
 static void take_memory_away(struct vu_front *front)
 {
-	const struct vhost_user_mem_reg slot = { .region = region_of(&front->memory) };
+	const struct vhost_user_mem_reg slot = { .region = vu_front_region_of(&front->memory) };
 
 	if (front->memory_told && vu_front_has(front, VHOST_USER_PROTOCOL_F_CONFIGURE_MEM_SLOTS) &&
-	    !tell(front, VHOST_USER_REM_MEM_REG, &slot, sizeof(slot)))
+	    !vu_front_tell_short(front, VHOST_USER_REM_MEM_REG, &slot, sizeof(slot)))
 		front->memory_told = false;
 }
 
@@ -194,11 +101,13 @@ static void reset(struct vu_front *front)
 		if (front->queues[queue].started)
 			stop_queue(front, queue);
 	if (vu_front_has(front, VHOST_USER_PROTOCOL_F_STATUS))
-		tell_u64(front, VHOST_USER_SET_STATUS, 0);
+		vu_front_tell_u64(front, VHOST_USER_SET_STATUS, 0);
 	else if (vu_front_has(front, VHOST_USER_PROTOCOL_F_RESET_DEVICE))
-		tell(front, VHOST_USER_RESET_DEVICE, NULL, 0);
+		vu_front_tell_short(front, VHOST_USER_RESET_DEVICE, NULL, 0);
 	front->features_refused = false;
 	front->ring_broken = false;
+	/* Nothing is in flight any more, and who begins anew begins with a new file. */
+	vu_front_close(&front->inflight_fd);
 }
 
 static void set_status(struct vio_dev *dev, uint8_t status)
@@ -208,7 +117,7 @@ static void set_status(struct vio_dev *dev, uint8_t status)
 	if (!status)
 		reset(front);
 	else if (vu_front_has(front, VHOST_USER_PROTOCOL_F_STATUS))
-		tell_u64(front, VHOST_USER_SET_STATUS, status);
+		vu_front_tell_u64(front, VHOST_USER_SET_STATUS, status);
 	front->status = status;
 }
 
@@ -237,7 +146,7 @@ static int read_config(struct vio_dev *dev, uint32_t offset, void *to, uint32_t 
 	struct vu_front *front = vu_front_of(dev);
 	struct vhost_user_config config = { .size = offset + length }, reply;
 	struct vu_front_request request = { VHOST_USER_GET_CONFIG, (uint32_t)(CONFIG_BYTES + offset + length),
-					    &config, -1 };
+					    &config, -1, NULL };
 	int error = config_range(front, offset, length);
 
 	if (!error)
@@ -262,7 +171,7 @@ static int write_config(struct vio_dev *dev, uint32_t offset, const void *from, 
 	if (error)
 		return error;
 	memcpy(config.payload, from, length);
-	error = tell(front, VHOST_USER_SET_CONFIG, &config, (uint32_t)CONFIG_BYTES + length);
+	error = vu_front_tell_short(front, VHOST_USER_SET_CONFIG, &config, (uint32_t)CONFIG_BYTES + length);
 	return error == -VIO_ENOTSUP ? -VIO_ERANGE : error;
 }
 
@@ -277,7 +186,7 @@ static uint32_t queue_size_max(struct vio_dev *dev, uint16_t queue)
 	if (!vu_front_has(front, VHOST_USER_PROTOCOL_F_REPLY_ACK))
 		return size;
 	for (; size; size /= 2) {
-		int error = tell_queue(front, VHOST_USER_SET_VRING_NUM, queue, size);
+		int error = vu_front_tell_queue(front, VHOST_USER_SET_VRING_NUM, queue, size);
 
 		if (!error)
 			front->mistake.text[0] = '\0';
@@ -287,32 +196,27 @@ static uint32_t queue_size_max(struct vio_dev *dev, uint16_t queue)
 	return 0;
 }
 
-static int show_queue(struct vu_front *front, uint16_t queue, const struct vio_queue_place *place)
+/* All of it once more, when another back end has taken the place of this one under way. */
+static int tell_queue_whole(struct vu_front *front, uint16_t queue)
 {
 	struct vu_front_queue *own = &front->queues[queue];
-	const struct vhost_user_vring_addr addr = {
-		.index = queue,
-		.descriptor = place->descriptor_area.raw,
-		.used = place->device_area.raw,
-		.available = place->driver_area.raw,
-	};
-	int error = tell_queue(front, VHOST_USER_SET_VRING_NUM, queue, place->size);
+	unsigned life, other;
+	int error = 0;
 
-	if (!error)
-		error = tell_queue(front, VHOST_USER_SET_VRING_BASE, queue,
-				   is_packed(front) ? PACKED_BASE : 0);
-	if (!error)
-		error = tell(front, VHOST_USER_SET_VRING_ADDR, &addr, sizeof(addr));
-	if (!error)
-		error = tell_queue_fd(front, VHOST_USER_SET_VRING_ERR, queue, front->error_fd);
-	if (!error)
-		error = tell_queue_fd(front, VHOST_USER_SET_VRING_CALL, queue, own->call);
-	if (error)
-		return error;
-	own->started = true;
-	error = tell_queue_fd(front, VHOST_USER_SET_VRING_KICK, queue, own->kick);
-	if (!error && enables(front))
-		error = tell_queue(front, VHOST_USER_SET_VRING_ENABLE, queue, 1);
+	own->starting = true;
+	do {
+		life = front->lives;
+		own->started = false;
+		for (other = 0; other < VU_FRONT_QUEUES_MAX && !front->queues[other].started; other++)
+			;
+		error = vu_front_tell_memory(front);
+		/* It goes with the first queue; no file may change under one that runs. */
+		if (!error && other == VU_FRONT_QUEUES_MAX)
+			error = vu_front_tell_inflight(front);
+		if (!error)
+			error = vu_front_show_queue(front, queue, vu_front_first_base(front));
+	} while (life != front->lives && !front->failed);
+	own->starting = false;
 	return error;
 }
 
@@ -330,9 +234,8 @@ static int queue_enable(struct vio_dev *dev, uint16_t queue, const struct vio_qu
 		own->call = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (own->kick < 0 || own->call < 0)
 		return -VIO_ESYS;
-	error = tell_memory(front);
-	if (!error)
-		error = show_queue(front, queue, place);
+	own->place = *place;
+	error = tell_queue_whole(front, queue);
 	return front->failed ? -VIO_EHANGUP : error ? -VIO_EPEER : 0;
 }
 
@@ -380,12 +283,13 @@ static void close_front(struct vio_dev *dev)
 
 	take_memory_away(front);
 	for (queue = 0; queue < VU_FRONT_QUEUES_MAX; queue++) {
-		close_fd(&front->queues[queue].kick);
-		close_fd(&front->queues[queue].call);
+		vu_front_close(&front->queues[queue].kick);
+		vu_front_close(&front->queues[queue].call);
 	}
-	close_fd(&front->error_fd);
-	close_fd(&front->channel.fd);
-	close_fd(&front->socket);
+	vu_front_close(&front->error_fd);
+	vu_front_close(&front->inflight_fd);
+	vu_front_close(&front->channel.fd);
+	vu_front_close(&front->socket);
 	vu_front_arena_free(front);
 	free(front);
 	dev->transport = NULL;
@@ -417,96 +321,14 @@ static const struct vio_transport_ops front_ops = {
 
 /* Opening. */
 
-static int negotiate_protocol(struct vu_front *front)
-{
-	int error = ask_u64(front, VHOST_USER_GET_FEATURES, &front->features);
-
-	if (error || !enables(front))
-		return error;
-	error = ask_u64(front, VHOST_USER_GET_PROTOCOL_FEATURES, &front->protocol_offered);
-	if (error)
-		return error;
-	/* What is being negotiated doesn't apply yet: this message has no answer. */
-	error = tell_u64(front, VHOST_USER_SET_PROTOCOL_FEATURES,
-			 front->protocol_offered & PROTOCOL_WANTED & ~front->options.withhold);
-	if (!error)
-		front->protocol = front->protocol_offered & PROTOCOL_WANTED & ~front->options.withhold;
-	return error;
-}
-
-/* hostile: D7 */
-static int count_queues(struct vu_front *front)
-{
-	uint64_t count;
-	int error;
-
-	front->queue_limit = VU_FRONT_QUEUES_MAX;
-	if (!vu_front_has(front, VHOST_USER_PROTOCOL_F_MQ)) {
-		if (front->options.queues_unsaid && front->options.queues_unsaid < front->queue_limit)
-			front->queue_limit = front->options.queues_unsaid;
-		return 0;
-	}
-	error = ask_u64(front, VHOST_USER_GET_QUEUE_NUM, &count);
-	if (error)
-		return error;
-	if (!count || count > UINT16_MAX + 1u)
-		return vu_front_fail(front, -VIO_EPROTO, "GET_QUEUE_NUM: %llu is no number of queues",
-				     (unsigned long long)count);
-	front->queue_count = (uint32_t)count;
-	if (front->options.flags & VIO_VHOST_USER_PAIRS)
-		count *= 2;
-	if (count < front->queue_limit)
-		front->queue_limit = (uint32_t)count;
-	return 0;
-}
-
-/* One slot is enough; how many more there are doesn't matter. hostile: D8 */
-static int count_slots(struct vu_front *front)
-{
-	int error;
-
-	if (!vu_front_has(front, VHOST_USER_PROTOCOL_F_CONFIGURE_MEM_SLOTS))
-		return 0;
-	error = ask_u64(front, VHOST_USER_GET_MAX_MEM_SLOTS, &front->memory_slots);
-	if (!error && !front->memory_slots)
-		return vu_front_fail(front, -VIO_EPROTO, "GET_MAX_MEM_SLOTS: there is no slot for memory");
-	return error;
-}
-
-static int open_channel(struct vu_front *front)
-{
-	struct vu_front_request request = { .request = VHOST_USER_SET_BACKEND_REQ_FD };
-	int ends[2], error;
-
-	if (!vu_front_has(front, VHOST_USER_PROTOCOL_F_BACKEND_REQ))
-		return 0;
-	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends))
-		return vu_front_fail(front, -VIO_ESYS, "socketpair: %s", strerror(errno));
-	front->channel.fd = ends[0];
-	request.fd = ends[1];
-	error = vu_front_tell(front, &request);
-	close(ends[1]);
-	return error;
-}
-
-static int introduce(struct vu_front *front)
-{
-	int error = negotiate_protocol(front);
-
-	if (!error)
-		error = tell(front, VHOST_USER_SET_OWNER, NULL, 0);
-	if (!error)
-		error = count_queues(front);
-	if (!error)
-		error = count_slots(front);
-	return error ? error : open_channel(front);
-}
-
 static bool options_sound(const struct vio_vhost_user_frontend_options *options)
 {
 	const struct vio_vhost_user_memory *memory = options->memory;
 
 	if (options->queue_size && !vio_is_power_of_two(options->queue_size))
+		return false;
+	/* Where a split ring stands is looked up in it, so it has to be ours to look into. */
+	if (memory && options->reconnect)
 		return false;
 	return !memory || (memory->bytes && memory->bytes % VIO_ARENA_PAGE == 0 &&
 			   memory->addr.raw % VIO_ARENA_PAGE == 0);
@@ -527,9 +349,10 @@ static struct vu_front *make(int socket_fd, const struct vio_vhost_user_frontend
 	front->socket = socket_fd;
 	front->channel.fd = -1;
 	front->memory.fd = -1;
+	front->inflight_fd = -1;
 	front->error_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	for (queue = 0; queue < VU_FRONT_QUEUES_MAX; queue++)
-		front->queues[queue] = (struct vu_front_queue){ -1, -1, false };
+		front->queues[queue] = (struct vu_front_queue){ .kick = -1, .call = -1 };
 	*dev = (struct vio_dev){ .transport = &front_ops, .transport_context = front, .id = options->id };
 	return front;
 }
@@ -553,9 +376,11 @@ int vio_vhost_user_frontend_open(int socket_fd, const struct vio_vhost_user_fron
 	if (!error && front->error_fd < 0)
 		error = vu_front_fail(front, -VIO_ESYS, "eventfd: %s", strerror(errno));
 	if (!error)
-		error = introduce(front);
-	if (!error)
+		error = vu_front_introduce(front);
+	if (!error) {
+		front->opened = true;
 		return 0;
+	}
 	if (mistake)
 		*mistake = front->mistake;
 	close_front(dev);
@@ -605,5 +430,6 @@ const char *vio_vhost_user_frontend_mistake(struct vio_dev *dev)
 
 void vio_vhost_user_frontend_hang_up(struct vio_dev *dev)
 {
+	vu_front_of(dev)->hung_up = true;
 	vu_front_fail(vu_front_of(dev), -VIO_EHANGUP, "hung up");
 }

@@ -69,6 +69,7 @@ static void wait_for_device(void *context, uint64_t timeout_ns)
 	if (!front->failed)
 		pollfds[count++] = (struct pollfd){ front->socket, POLLRDHUP, 0 };
 	sleep_on(front, pollfds, count, timeout_ns);
+	vu_front_look(front);
 	(void)vio_dev_interrupt(front->dev);
 }
 

@@ -20,6 +20,7 @@ struct exchange {
 	struct vu_front *front;
 	uint32_t request;
 	uint64_t deadline_ns; /* of all of it: hostile: D18 */
+	int *reply_fd;
 };
 
 uint64_t vu_front_now_ns(void)
@@ -140,7 +141,7 @@ static int send_request(const struct exchange *exchange, const struct vu_front_r
 	return 0;
 }
 
-/* Exactly `length` bytes, and no descriptors: hostile: D4, there is no reply that has one. */
+/* Exactly `length` bytes, and no descriptors but the one that is asked for: hostile: D4. */
 static int receive(const struct exchange *exchange, void *to, size_t length)
 {
 	struct vu_front *front = exchange->front;
@@ -152,7 +153,7 @@ static int receive(const struct exchange *exchange, void *to, size_t length)
 			struct cmsghdr align;
 		} control;
 		struct iovec iov = { (uint8_t *)to + received, length - received };
-		unsigned kept = 0;
+		unsigned kept = 0, wanted = exchange->reply_fd && *exchange->reply_fd < 0;
 		struct msghdr msg = { .msg_iov = &iov,
 				      .msg_iovlen = 1,
 				      .msg_control = control.bytes,
@@ -167,7 +168,7 @@ static int receive(const struct exchange *exchange, void *to, size_t length)
 			continue;
 		if (got < 0)
 			return socket_error(exchange);
-		if (vu_take_fds(&msg, NULL, &kept, 0))
+		if (vu_take_fds(&msg, exchange->reply_fd, &kept, wanted))
 			return vu_front_fail(front, -VIO_EPROTO,
 					     "message %u: the reply came with file descriptors",
 					     exchange->request);
@@ -203,16 +204,18 @@ static int receive_reply(const struct exchange *exchange, void *reply, uint32_t 
 
 static struct exchange begin(struct vu_front *front, const struct vu_front_request *request)
 {
-	return (struct exchange){ front, request->request,
-				  vu_front_now_ns() + timeout_ms(front) * NS_PER_MS };
+	return (struct exchange){ front, request->request, vu_front_now_ns() + timeout_ms(front) * NS_PER_MS,
+				  request->reply_fd };
 }
 
-int vu_front_ask(struct vu_front *front, const struct vu_front_request *request, void *reply,
-		 uint32_t reply_bytes)
+static int ask_once(struct vu_front *front, const struct vu_front_request *request, void *reply,
+		    uint32_t reply_bytes)
 {
 	struct exchange exchange = begin(front, request);
 	int error = front->failed;
 
+	if (request->reply_fd)
+		vu_front_close(request->reply_fd);
 	if (!error)
 		error = send_request(&exchange, request, 0);
 	if (error)
@@ -220,7 +223,20 @@ int vu_front_ask(struct vu_front *front, const struct vu_front_request *request,
 	return receive_reply(&exchange, reply, reply_bytes, request->request == VHOST_USER_GET_CONFIG);
 }
 
-int vu_front_tell(struct vu_front *front, const struct vu_front_request *request)
+int vu_front_ask(struct vu_front *front, const struct vu_front_request *request, void *reply,
+		 uint32_t reply_bytes)
+{
+	int error = ask_once(front, request, reply, reply_bytes);
+
+	while (error && vu_front_may_reconnect(front)) {
+		error = vu_front_reconnect(front);
+		if (!error)
+			error = ask_once(front, request, reply, reply_bytes);
+	}
+	return error;
+}
+
+static int tell_once(struct vu_front *front, const struct vu_front_request *request)
 {
 	bool answered = vu_front_has(front, VHOST_USER_PROTOCOL_F_REPLY_ACK);
 	struct exchange exchange = begin(front, request);
@@ -237,4 +253,17 @@ int vu_front_tell(struct vu_front *front, const struct vu_front_request *request
 	snprintf(front->mistake.text, sizeof(front->mistake.text),
 		 "message %u: the back end refused it (%llu)", request->request, (unsigned long long)refused);
 	return -VIO_ENOTSUP;
+}
+
+/* All that is told may be told twice. */
+int vu_front_tell(struct vu_front *front, const struct vu_front_request *request)
+{
+	int error = tell_once(front, request);
+
+	while (error && vu_front_may_reconnect(front)) {
+		error = vu_front_reconnect(front);
+		if (!error)
+			error = tell_once(front, request);
+	}
+	return error;
 }
