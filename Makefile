@@ -16,7 +16,7 @@ $(BUILD)/build.ninja:
 	@scripts/setup build
 	@$(MESON) setup --prefix=$(PREFIX) -Dtests=false $(BUILD)
 
-demo:  ## serve a device of our own and a disk to a real Linux kernel and watch it read and write
+demo:  ## serve every device to real Linux kernels, use them there, and show what was measured
 	@scripts/setup build demo
 	@$(MAKE) --no-print-directory all
 	@scripts/demo
