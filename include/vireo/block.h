@@ -23,14 +23,14 @@ enum vio_block_op {
 	VIO_BLOCK_WRITE_ZEROES, /* reads as zeros afterwards */
 };
 
-#define VIO_BLOCK_UNMAP 1u  /* WRITE_ZEROES: storage may be given back */
+#define VIO_BLOCK_UNMAP  1u /* WRITE_ZEROES: storage may be given back */
 #define VIO_BLOCK_STABLE 2u /* WRITE, WRITE_ZEROES, DISCARD: on stable storage when done */
 
 struct vio_block_request {
 	enum vio_block_op op;
 	unsigned flags;
-	uint64_t offset; /* bytes, a multiple of block_bytes, for all but FLUSH */
-	uint64_t length; /* bytes, likewise; for READ and WRITE the sum of the spans */
+	uint64_t offset;        /* bytes, a multiple of block_bytes, for all but FLUSH */
+	uint64_t length;        /* bytes, likewise; for READ and WRITE the sum of the spans */
 	struct vio_span *spans; /* READ: filled, WRITE: read. Storage may modify the array. */
 	unsigned span_count;
 
@@ -53,14 +53,14 @@ struct vio_block_ops {
 /* Filled by the storage; read by the device. */
 struct vio_block {
 	const struct vio_block_ops *ops;
-	uint64_t size_bytes;      /* may change at any time, see changed */
-	uint32_t block_bytes;     /* smallest unit of transfer: 512 or 4096 */
-	uint32_t physical_bytes;  /* power of two multiple of block_bytes */
-	uint32_t optimal_bytes;   /* preferred transfer, multiple of block_bytes; 0 unknown */
-	uint32_t discard_bytes;   /* alignment of discards; 0: the storage can't discard */
-	uint32_t zeroes_unmap;    /* WRITE_ZEROES with VIO_BLOCK_UNMAP may give storage back */
+	uint64_t size_bytes;     /* may change at any time, see changed */
+	uint32_t block_bytes;    /* smallest unit of transfer: 512 or 4096 */
+	uint32_t physical_bytes; /* power of two multiple of block_bytes */
+	uint32_t optimal_bytes;  /* preferred transfer, multiple of block_bytes; 0 unknown */
+	uint32_t discard_bytes;  /* alignment of discards; 0: the storage can't discard */
+	uint32_t zeroes_unmap;   /* WRITE_ZEROES with VIO_BLOCK_UNMAP may give storage back */
 	uint32_t read_only;
-	uint32_t volatile_cache;  /* writes without VIO_BLOCK_STABLE need a FLUSH */
+	uint32_t volatile_cache; /* writes without VIO_BLOCK_STABLE need a FLUSH */
 
 	/* Set by the device: called in the storage's thread when size_bytes changed. */
 	void (*changed)(void *context, struct vio_block *block);
@@ -73,6 +73,38 @@ struct vio_block {
 	 */
 	bool batching;
 	void (*batch_done)(void *context, struct vio_block *block);
+};
+
+/*
+ * What a queue of a block device has done since the device was made. A request that failed
+ * counts as one, and its bytes don't.
+ */
+enum vio_block_kind {
+	VIO_BLOCK_KIND_READ,
+	VIO_BLOCK_KIND_WRITE,
+	VIO_BLOCK_KIND_FLUSH,
+	VIO_BLOCK_KIND_OTHER, /* discard, write zeroes, the serial number, what isn't known */
+};
+
+#define VIO_BLOCK_KINDS     4u
+#define VIO_BLOCK_LATENCIES 36u
+
+struct vio_block_counters {
+	uint64_t requests[VIO_BLOCK_KINDS];
+	uint64_t errors[VIO_BLOCK_KINDS]; /* of these */
+	uint64_t bytes[VIO_BLOCK_KINDS];  /* of data that were read, written, discarded or zeroed */
+	uint64_t total_ns[VIO_BLOCK_KINDS];
+	/* How many took from 2^i up to 2^(i+1) - 1 ns, from being taken to being given back. */
+	uint64_t latencies[VIO_BLOCK_KINDS][VIO_BLOCK_LATENCIES];
+};
+
+/* What a block device needs of its owner to measure and to hold requests back. */
+struct vio_block_meter {
+	void *context;
+	uint64_t (*now_ns)(void *context); /* never goes back */
+	/* Calls the device's resume function in delay_ns or later; one that is asked for already moves. */
+	void (*wake)(void *context, uint64_t delay_ns);
+	struct vio_block_counters *counters; /* one for each queue */
 };
 
 /* Before the first `done` of several. Optional: without it each one counts by itself. */

@@ -25,6 +25,7 @@
  *	get NAME        ok VALUE
  *	set NAME=VALUE  ok         for properties that may change at run time
  *	status          ok JSON
+ *	statistics      ok JSON    for types that count what they do
  *	                error WHY  when it can't be done
  */
 
@@ -57,6 +58,12 @@ struct vio_daemon_type {
 	 */
 	int (*command)(struct vio_device *dev, const char *line, char *answer, size_t size,
 		       struct vio_message *message);
+
+	/*
+	 * What the device has done, one value a queue, as JSON (of libjansson; the caller's to release).
+	 * Optional.
+	 */
+	struct json_t *(*statistics)(struct vio_device *dev, void *backend);
 
 	/* The "type" of the vhost-user conventions (block, rng, ...); NULL: the class's name. */
 	const char *vhost_user_type;

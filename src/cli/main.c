@@ -24,6 +24,8 @@ static const struct cli_command commands[] = {
 	  cli_control_options, 0 },
 	{ "status", "--socket-path PATH", "print the state of a device that is being served, as JSON",
 	  cli_status, cli_control_options, 0 },
+	{ "stat", "[OPTION...] SOCKET", "print what a disk that is being served has done, by queue", cli_stat,
+	  cli_stat_options, 0 },
 	{ "resize", "SOCKET --to SIZE | --cancel",
 	  "take space of a vssd disk away from its guest, or give some", cli_resize, cli_resize_options, 0 },
 	{ "probe", "[OPTION...] SOCKET | DEVICE",

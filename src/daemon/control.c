@@ -72,6 +72,24 @@ static const char *line_after(const char *line, const char *word)
 	return strncmp(line, word, length) == 0 && line[length] == ' ' ? line + length + 1 : NULL;
 }
 
+static bool answer_json(struct vio_control_client *client, char *text)
+{
+	bool answered =
+		text ? client_answer(client, "ok", text) : client_answer(client, "error", "out of memory");
+
+	free(text);
+	return answered;
+}
+
+static char *statistics_text(struct vio_daemon *daemon)
+{
+	json_t *root = daemon->type->statistics(&daemon->device, daemon->backend);
+	char *text = root ? json_dumps(root, JSON_COMPACT) : NULL;
+
+	json_decref(root);
+	return text;
+}
+
 static bool control_obey(struct vio_control_client *client, const char *line)
 {
 	struct vio_daemon *daemon = client->control->daemon;
@@ -80,14 +98,10 @@ static bool control_obey(struct vio_control_client *client, const char *line)
 	const char *rest;
 	int error;
 
-	if (strcmp(line, "status") == 0) {
-		char *text = status_text(daemon);
-		bool answered = text ? client_answer(client, "ok", text)
-				     : client_answer(client, "error", "out of memory");
-
-		free(text);
-		return answered;
-	}
+	if (strcmp(line, "status") == 0)
+		return answer_json(client, status_text(daemon));
+	if (strcmp(line, "statistics") == 0 && daemon->type->statistics)
+		return answer_json(client, statistics_text(daemon));
 	if ((rest = line_after(line, "get")))
 		error = vio_daemon_get(daemon, rest, value, sizeof(value), &message);
 	else if ((rest = line_after(line, "set")))

@@ -165,6 +165,10 @@ int vio_daemon_open_port(struct vio_daemon *port, const struct vio_daemon *first
 			 struct vio_message *message);
 void vio_daemon_close_port(struct vio_daemon *port);
 
+/* blk.c */
+
+extern const struct vio_daemon_type vio_daemon_blk_type;
+
 /* console.c */
 
 extern const struct vio_daemon_type vio_daemon_console_type;

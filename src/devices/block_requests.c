@@ -6,6 +6,8 @@
 #define BLK_QUEUE_SIZE_MIN  4u /* header, one data segment and status have to fit */
 #define BLK_SEG_MAX_DEFAULT 126u
 #define BLK_FRAME_SPANS     18u /* header in single bytes, status, one seam between memory regions */
+#define BLK_BATCH           8u
+#define BLK_TURN            256u
 #define BLK_SPANS_MIN       32u /* room for the data of short requests in single bytes, too */
 
 /* An answer that isn't one yet: the storage has to do something first. */
@@ -98,13 +100,16 @@ static void blk_finish(struct vio_block_request_state *request, uint8_t answer)
 {
 	struct vio_block_requests *blk = vio_device_state(request->dev);
 	struct vio_devq *q = request->q;
+	struct vio_block_lane *lane = &blk->lanes[q->index];
 
 	*request->status = answer;
 	vio_devq_push(q, &request->buf, answer == VIRTIO_BLK_S_OK ? request->written : 1);
-	blk->in_flight--;
+	lane->in_flight--;
 	if (blk->serves)
 		blk_unlist(request);
-	if (blk->batched != q && !blk->block->batching)
+	if (blk->meter.counters)
+		vio_block_meter_done(blk, request, answer != VIRTIO_BLK_S_OK);
+	if (!lane->batched && !blk->block->batching)
 		vio_devq_notify(q);
 }
 
@@ -179,6 +184,7 @@ static uint8_t blk_judge_transfer(struct vio_block_request_state *request, uint6
 		return VIRTIO_BLK_S_OK;
 	storage->offset = sector * VIRTIO_BLK_SECTOR_BYTES;
 	storage->length = bytes;
+	request->bytes = bytes;
 	return BLK_GOES_ON;
 }
 
@@ -186,6 +192,7 @@ static uint8_t blk_judge_read(struct vio_block_request_state *request, uint64_t 
 {
 	struct vio_buf *buf = &request->buf;
 
+	request->kind = VIO_BLOCK_KIND_READ;
 	if (buf->readable_bytes)
 		return VIRTIO_BLK_S_IOERR;
 	request->written = (uint32_t)buf->writable_bytes + 1;
@@ -199,6 +206,7 @@ static uint8_t blk_judge_write(struct vio_block_request_state *request, uint64_t
 {
 	struct vio_buf *buf = &request->buf;
 
+	request->kind = VIO_BLOCK_KIND_WRITE;
 	/* spec: DEV-BLK-021, DEV-BLK-022 */
 	if (blk_is_read_only(vio_device_state(request->dev)))
 		return VIRTIO_BLK_S_IOERR;
@@ -214,6 +222,7 @@ static uint8_t blk_judge_write(struct vio_block_request_state *request, uint64_t
 /* Data in a flush is pointless but legal, and left alone. */
 static uint8_t blk_judge_flush(struct vio_block_request_state *request)
 {
+	request->kind = VIO_BLOCK_KIND_FLUSH;
 	request->storage.op = VIO_BLOCK_FLUSH;
 	return BLK_GOES_ON;
 }
@@ -262,6 +271,7 @@ static uint8_t blk_judge_segments(struct vio_block_request_state *request, uint3
 		flags_good = flags_good && !(flags & ~flags_known);
 		ranges_good = ranges_good && segment->sectors <= sectors_max &&
 			      blk_range_is_valid(request->dev, segment->sector, segment->sectors);
+		request->bytes += (uint64_t)segment->sectors * VIRTIO_BLK_SECTOR_BYTES;
 		if (segment->sectors)
 			request->segment_count++;
 	}
@@ -325,6 +335,7 @@ static void blk_serve(struct vio_device *dev, struct vio_devq *q, const struct v
 {
 	struct vio_block_requests *blk = vio_device_state(dev);
 	struct vio_block_request_state *request = buf->request;
+	struct vio_block_lane *lane = &blk->lanes[q->index];
 	uint8_t answer;
 
 	request->buf = *buf;
@@ -345,40 +356,68 @@ static void blk_serve(struct vio_device *dev, struct vio_devq *q, const struct v
 	request->storage.spans = NULL;
 	request->storage.span_count = 0;
 	request->storage.done = blk_done;
-	blk->in_flight++;
+	request->kind = VIO_BLOCK_KIND_OTHER;
+	request->bytes = 0;
+	request->begun_ns = lane->now_ns;
+	lane->in_flight++;
 	if (blk->serves)
 		blk_list(blk, request);
 	answer = blk_judge(request);
+	if (blk->bytes.rate && request->kind <= VIO_BLOCK_KIND_WRITE)
+		vio_block_meter_bytes(blk, lane, request->bytes);
 	if (answer == BLK_GOES_ON)
 		blk_run(request);
 	else
 		blk_finish(request, answer);
 }
 
+/*
+ * Several at a time, so that what the queue and the clock cost is shared, but so few that a driver
+ * that sleeps is on its way while the rest is served. (Measured: 8 make a fifth more requests a
+ * second than 16, and a third more than a single notification at the end.)
+ */
 void vio_block_requests_kick(struct vio_device *dev, struct vio_devq *q)
 {
 	struct vio_block_requests *blk = vio_device_state(dev);
-	struct vio_devq *outer = blk->batched;
-	struct vio_buf buf;
+	struct vio_block_lane *lane = &blk->lanes[q->index];
+	const bool outer = lane->batched;
+	struct vio_buf buffers[BLK_BATCH];
+	unsigned count, allowed = BLK_BATCH;
 
-	blk->batched = q;
-	while (vio_devq_pop(q, &buf))
-		blk_serve(dev, q, &buf);
-	blk->batched = outer;
-	vio_devq_notify(q);
+	/* A queue that always has more takes turns with the others. */
+	if (q->budget > BLK_TURN)
+		vio_devq_set_budget(q, BLK_TURN);
+	lane->batched = true;
+	do {
+		if ((blk->requests.rate | blk->bytes.rate) && blk->meter.now_ns)
+			allowed = vio_block_meter_allows(dev, lane, BLK_BATCH);
+		count = vio_devq_pop_many(q, buffers, allowed);
+		if (count && blk->meter.now_ns)
+			vio_block_meter_begin(blk, lane, count);
+		for (unsigned i = 0; i < count; i++)
+			blk_serve(dev, q, &buffers[i]);
+		vio_devq_notify(q);
+		if (count && blk->meter.counters)
+			vio_block_meter_end(blk, lane, q->index);
+	} while (count);
+	lane->batched = outer;
 }
 
 void vio_block_requests_drain(struct vio_device *dev, struct vio_devq *q)
 {
 	struct vio_block_requests *blk = vio_device_state(dev);
-	struct vio_devq *outer = blk->batched;
+	struct vio_block_lane *lane = &blk->lanes[q->index];
+	const bool outer = lane->batched;
 
 	/* A pass completes at least one segment of every request, so this many are enough. */
-	blk->batched = q;
-	for (unsigned pass = 0; blk->in_flight && pass < VIO_BLOCK_REQUESTS_SEGMENTS_MAX; pass++)
+	lane->batched = true;
+	lane->waiting = false;
+	for (unsigned pass = 0; lane->in_flight && pass < VIO_BLOCK_REQUESTS_SEGMENTS_MAX; pass++)
 		blk->block->ops->drain(blk->block);
-	blk->batched = outer;
+	lane->batched = outer;
 	vio_devq_notify(q);
+	if (blk->meter.counters)
+		vio_block_meter_end(blk, lane, q->index);
 }
 
 /* Features and configuration. */
@@ -527,6 +566,8 @@ int vio_block_requests_realize(struct vio_device *dev)
 		return -VIO_ENOENT;
 	if (!blk_storage_is_sane(blk->block))
 		return -VIO_EINVAL;
+	if ((blk->requests.rate || blk->bytes.rate) && !blk->meter.now_ns)
+		return -VIO_ENOTSUP;
 	if (dev->queue_size < BLK_QUEUE_SIZE_MIN || blk->seg_max > dev->queue_size - 2u)
 		return -VIO_ERANGE;
 	blk->segments_offered = blk->seg_max;
@@ -535,8 +576,7 @@ int vio_block_requests_realize(struct vio_device *dev)
 	dev->queue_count = blk->num_queues;
 	dev->spans_max = (uint16_t)(blk_max(blk->segments_offered, BLK_SPANS_MIN) + BLK_FRAME_SPANS);
 	blk->capacity = blk_capacity(blk->block);
-	blk->in_flight = 0;
-	blk->batched = NULL;
+	memset(blk->lanes, 0, sizeof(blk->lanes));
 	blk->listed = NULL;
 	blk->block->changed_context = dev;
 	blk->block->changed = blk_changed;

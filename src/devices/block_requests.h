@@ -18,6 +18,26 @@
 #define VIO_BLOCK_REQUESTS_QUEUES_MAX   256u
 #define VIO_BLOCK_REQUESTS_SEG_MAX      1000u /* so that what goes to readv() stays below the usual 1024 */
 #define VIO_BLOCK_REQUESTS_SEGMENTS_MAX 16u   /* of a discard or write-zeroes request */
+#define VIO_BLOCK_REQUESTS_RATE_MAX     UINT64_C(1000000000000)
+
+/* What belongs to one queue. */
+struct vio_block_lane {
+	uint32_t in_flight;
+	bool batched; /* a notification will follow anyway */
+	bool waiting; /* for the limits: not all that is there was taken */
+	/* Of the batch that is being served: when it was taken, and what was done before that was over. */
+	uint64_t now_ns;
+	uint16_t done[VIO_BLOCK_KINDS];
+};
+
+/*
+ * A bucket that fills at `rate` units a second up to what BURST_NS brings, kept as the time when it
+ * was or will be empty. Who finds it not in debt may take any amount.
+ */
+struct vio_block_bucket {
+	uint64_t rate; /* 0: no limit */
+	uint64_t empty_ns;
+};
 
 struct vio_block_requests {
 	/* Properties. */
@@ -33,13 +53,15 @@ struct vio_block_requests {
 	uint32_t max_discard_sectors;
 	uint32_t max_write_zeroes_sectors;
 	uint32_t max_segments;
+	struct vio_block_bucket requests, bytes; /* properties are their rates */
 
 	struct vio_block *block;
-	uint64_t capacity;         /* in sectors, as the driver was told */
-	uint32_t segments_offered; /* seg_max in the configuration */
-	bool writeback;            /* as in the configuration */
-	uint32_t in_flight;
-	struct vio_devq *batched; /* a notification for this queue will follow anyway */
+	uint64_t capacity;            /* in sectors, as the driver was told */
+	uint32_t segments_offered;    /* seg_max in the configuration */
+	bool writeback;               /* as in the configuration */
+	struct vio_block_meter meter; /* functions and counters may be NULL */
+	uint16_t turn;                /* of the queues that wait for the limits */
+	struct vio_block_lane lanes[VIO_BLOCK_REQUESTS_QUEUES_MAX];
 
 	/*
 	 * For a type that doesn't serve all of its capacity: whether this range, which is not empty and
@@ -67,6 +89,9 @@ struct vio_block_request_state {
 	bool done;
 	uint8_t segment;
 	uint8_t segment_count;
+	uint8_t kind;   /* enum vio_block_kind */
+	uint64_t bytes; /* of data */
+	uint64_t begun_ns;
 	struct vio_block_segment segments[VIO_BLOCK_REQUESTS_SEGMENTS_MAX];
 	struct vio_block_request_state *next, **link; /* while listed */
 };
@@ -101,7 +126,13 @@ struct vio_block_request_state {
 	  .initial = "524288", .help = "sectors of one write-zeroes segment" }, \
 	{ VIO_BLOCK_ROW("max-segments", max_segments, VIO_PROPERTY_U32), .min = 1, \
 	  .max = VIO_BLOCK_REQUESTS_SEGMENTS_MAX, \
-	  .initial = "16", .help = "segments of a discard or write-zeroes request" }
+	  .initial = "16", .help = "segments of a discard or write-zeroes request" }, \
+	{ VIO_BLOCK_ROW("iops", requests.rate, VIO_PROPERTY_U64), .flags = VIO_PROPERTY_RUNTIME, \
+	  .max = VIO_BLOCK_REQUESTS_RATE_MAX, \
+	  .help = "requests a second at most, of all queues; 0 sets no limit" }, \
+	{ VIO_BLOCK_ROW("bps", bytes.rate, VIO_PROPERTY_BYTES), .flags = VIO_PROPERTY_RUNTIME, \
+	  .max = VIO_BLOCK_REQUESTS_RATE_MAX, \
+	  .help = "bytes of data a second at most, of all queues; 0 sets no limit" }
 /* clang-format on */
 
 /* Callbacks of a class. */
@@ -117,6 +148,22 @@ int vio_block_requests_realize(struct vio_device *dev);
 void vio_block_requests_unrealize(struct vio_device *dev);
 void vio_block_requests_save(struct vio_device *dev, struct vio_state_writer *writer);
 int vio_block_requests_load(struct vio_device *dev, struct vio_state_reader *reader, unsigned version);
+
+/* Measures and limits from here on; before realize. */
+void vio_block_requests_meter(struct vio_device *dev, const struct vio_block_meter *meter);
+/* What meter->wake asked for. */
+void vio_block_requests_resume(struct vio_device *dev);
+
+/* block_meter.c, for block_requests.c: how many requests may be taken now; if 0, it will call back. */
+unsigned vio_block_meter_allows(struct vio_device *dev, struct vio_block_lane *lane, unsigned max);
+/* A batch was taken; its requests begin now. */
+void vio_block_meter_begin(struct vio_block_requests *blk, struct vio_block_lane *lane, unsigned count);
+/* One of them transfers so many bytes. */
+void vio_block_meter_bytes(struct vio_block_requests *blk, struct vio_block_lane *lane, uint64_t bytes);
+/* A request ended; those that did during their batch are dated when it is over. */
+void vio_block_meter_done(struct vio_block_requests *blk, const struct vio_block_request_state *request,
+			  bool failed);
+void vio_block_meter_end(struct vio_block_requests *blk, struct vio_block_lane *lane, uint16_t queue);
 
 /* Whether a request in flight, of those that are listed, has to do with a range for which `in` is true. */
 bool vio_block_requests_touch(const struct vio_device *dev,

@@ -500,6 +500,32 @@ def test_runtime_backend_property(_):
         assert daemon.end() == 0
 
 
+def test_stat(_):
+    disk = ["backend=memory", "size=1M", "num-queues=2", "iops=1000"]
+    with Daemon("blk", "--socket-path", "s", *disk) as daemon:
+        assert run("stat", "--json", "s") == (0, "[{},{}]\n", "")
+        assert run("blk", "s", "read", "--length", "64K")[0] == 0
+        status, out, _ = run("stat", "--json", "s")
+        queues = json.loads(out)
+        assert status == 0 and len(queues) == 2 and queues[1] == {}, queues
+        read = queues[0]["read"]
+        assert read["bytes"] == 65536 and read["errors"] == 0 and read["requests"] >= 1, read
+        assert sum(count for _, count in read["latency-ns"]) == read["requests"], read
+        status, out, _ = run("stat", "s")
+        rows = [line.split() for line in out.splitlines()]
+        assert status == 0 and rows[0][:3] == ["queue", "kind", "requests"], rows
+        assert rows[1][:5] == ["0", "read", str(read["requests"]), "0", "65536"], rows
+        assert run("stat", "--control-path", "s.control", "--json")[0] == 0
+        assert run("set", "--socket-path", "s", "iops=0", "bps=64M") == (0, "", "")
+        assert run("get", "--socket-path", "s", "iops", "bps") == (0, "0\n64M\n", "")
+        assert daemon.end() == 0
+    refused(1, "vireo stat: control socket 's.control': No such file or directory", "stat", "s")
+    refused(2, "vireo stat: which device? Give one SOCKET, as it was given to serve", "stat")
+    with Daemon("adder", "--socket-path", "s"):
+        status, _, err = run("stat", "s")
+        assert status == 1 and "'statistics' is not known" in err, err
+
+
 def test_control_clients(_):
     with Daemon("caesar", "--socket-path", "s") as daemon:
         assert stat.S_IMODE(os.stat("s.control").st_mode) == 0o600

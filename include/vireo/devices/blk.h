@@ -32,4 +32,21 @@ VIO_API extern const struct vio_device_class vio_blk_class;
  */
 VIO_API int vio_blk_attach(struct vio_device *dev, struct vio_block *block);
 
+#define VIO_BLK_QUEUES_MAX 256u
+
+/*
+ * Has the device count what it does, and makes the limits "iops" and "bps" possible, which
+ * vio_device_realize() refuses with -VIO_ENOTSUP otherwise; before it. `meter` is copied; there are
+ * VIO_BLK_QUEUES_MAX counters, or none (NULL), which must outlive the device's realized time. They
+ * are written in the thread that drives the device.
+ *
+ * A limit holds for all queues together. In any period of t seconds no more than rate * (t + 0.1)
+ * requests are taken from the queues, and as many bytes plus those of a single request. Requests
+ * count when they are taken, of whatever kind; bytes are the data of reads and writes. What is held
+ * back stays in the queues, which take turns.
+ */
+VIO_API int vio_blk_meter(struct vio_device *dev, const struct vio_block_meter *meter);
+/* What meter->wake() asks for. No effect on a device that isn't attached. */
+VIO_API void vio_blk_resume(struct vio_device *dev);
+
 #endif

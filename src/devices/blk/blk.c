@@ -16,6 +16,21 @@ int vio_blk_attach(struct vio_device *dev, struct vio_block *block)
 	return 0;
 }
 
+VIO_STATIC_ASSERT(VIO_BLK_QUEUES_MAX == VIO_BLOCK_REQUESTS_QUEUES_MAX, "as many counters as queues");
+
+int vio_blk_meter(struct vio_device *dev, const struct vio_block_meter *meter)
+{
+	if (dev->class != &vio_blk_class)
+		return -VIO_EINVAL;
+	vio_block_requests_meter(dev, meter);
+	return 0;
+}
+
+void vio_blk_resume(struct vio_device *dev)
+{
+	vio_block_requests_resume(dev);
+}
+
 const struct vio_device_class vio_blk_class = {
 	.name = "blk",
 	.summary = "block device over a file, memory or other storage",

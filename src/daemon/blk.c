@@ -1,0 +1,161 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#define _GNU_SOURCE
+
+#include <jansson.h>
+#include <stdlib.h>
+#include <time.h>
+
+#include <vireo/devices/blk.h>
+
+#include "daemon/daemon.h"
+
+/* The block device of `vireo serve blk`: its storage, its clock, its counters. */
+
+struct blk_backend {
+	struct vio_host_block_options options; /* first: the properties' offsets count from here */
+	struct vio_block *block;
+	struct vio_device *dev;
+	struct vio_loop *loop;
+	struct vio_timer wake;
+	struct vio_block_counters *counters; /* of VIO_BLK_QUEUES_MAX queues */
+};
+
+VIO_STATIC_ASSERT(offsetof(struct blk_backend, options) == 0, "the properties are at the start");
+
+#define NS_PER_S  UINT64_C(1000000000)
+#define NS_PER_MS UINT64_C(1000000)
+
+/* Measuring, and waiting for the limits. */
+
+static uint64_t blk_now(void *context)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * NS_PER_S + (uint64_t)now.tv_nsec;
+}
+
+static void blk_wake(void *context, uint64_t delay_ns)
+{
+	struct blk_backend *backend = context;
+
+	vio_loop_arm(backend->loop, &backend->wake, (delay_ns + NS_PER_MS - 1) / NS_PER_MS);
+}
+
+static void blk_resume(struct vio_timer *timer)
+{
+	vio_blk_resume(VIO_CONTAINER_OF(timer, struct blk_backend, wake)->dev);
+}
+
+static int blk_measure(struct vio_device *dev, struct blk_backend *backend)
+{
+	struct vio_block_meter meter = { .context = backend, .now_ns = blk_now, .wake = blk_wake };
+
+	backend->wake.expired = blk_resume;
+	backend->counters = calloc(VIO_BLK_QUEUES_MAX, sizeof(*backend->counters));
+	if (!backend->counters)
+		return -VIO_ENOMEM;
+	meter.counters = backend->counters;
+	return vio_blk_meter(dev, &meter);
+}
+
+static int blk_open(struct vio_device *dev, struct vio_loop *loop, void *memory, struct vio_message *message)
+{
+	struct blk_backend *backend = memory;
+	int error = vio_host_block_open(loop, &backend->options, &backend->block, message);
+
+	if (error)
+		return error;
+	backend->dev = dev;
+	backend->loop = loop;
+	error = vio_blk_attach(dev, backend->block);
+	if (!error)
+		error = blk_measure(dev, backend);
+	if (!error)
+		return 0;
+	backend->block->ops->close(backend->block);
+	free(backend->counters);
+	return vio_fail(message, error, "blk can't use its storage: %s", vio_strerror(error));
+}
+
+static const char *const kind_names[VIO_BLOCK_KINDS] = { "read", "write", "flush", "other" };
+
+static json_t *blk_histogram(const uint64_t *latencies)
+{
+	json_t *list = json_array();
+
+	for (unsigned i = 0; i < VIO_BLOCK_LATENCIES; i++)
+		if (latencies[i])
+			json_array_append_new(
+				list, json_pack("[I,I]", (json_int_t)1 << i, (json_int_t)latencies[i]));
+	return list;
+}
+
+/* A queue that never had anything to do is empty. */
+static json_t *blk_queue_statistics(const struct vio_block_counters *counters)
+{
+	json_t *queue = json_object();
+
+	for (unsigned kind = 0; kind < VIO_BLOCK_KINDS; kind++)
+		if (counters->requests[kind])
+			json_object_set_new(queue, kind_names[kind],
+					    json_pack("{s:I,s:I,s:I,s:I,s:o}", "requests",
+						      (json_int_t)counters->requests[kind], "errors",
+						      (json_int_t)counters->errors[kind], "bytes",
+						      (json_int_t)counters->bytes[kind], "total-ns",
+						      (json_int_t)counters->total_ns[kind], "latency-ns",
+						      blk_histogram(counters->latencies[kind])));
+	return queue;
+}
+
+static json_t *blk_statistics(struct vio_device *dev, void *memory)
+{
+	struct blk_backend *backend = memory;
+	json_t *queues = json_array();
+
+	for (unsigned i = 0; i < dev->queue_count; i++)
+		json_array_append_new(queues, blk_queue_statistics(&backend->counters[i]));
+	return queues;
+}
+
+struct blk_flush {
+	struct vio_block_request request;
+	int result;
+};
+
+static void blk_flushed(struct vio_block_request *request, int result)
+{
+	VIO_CONTAINER_OF(request, struct blk_flush, request)->result = result;
+}
+
+static int blk_close(struct vio_device *dev, void *memory)
+{
+	struct blk_backend *backend = memory;
+	struct blk_flush flush = { .request = { .op = VIO_BLOCK_FLUSH, .done = blk_flushed } };
+
+	/* What the driver has been told is written goes to the disk before the daemon is gone. */
+	if (!backend->block->read_only)
+		backend->block->ops->submit(backend->block, &flush.request);
+	backend->block->ops->drain(backend->block);
+	backend->block->ops->close(backend->block);
+	vio_loop_disarm(backend->loop, &backend->wake);
+	free(backend->counters);
+	return flush.result;
+}
+
+static const struct vio_daemon_convention blk_conventions[] = {
+	{ .option = "read-only", .property = "readonly", .value = "on" },
+	{ .option = "blk-file", .argument = "PATH", .property = "path" },
+	{ .option = NULL },
+};
+
+const struct vio_daemon_type vio_daemon_blk_type = {
+	.class = &vio_blk_class,
+	.backend_properties = vio_host_block_properties,
+	.backend_bytes = sizeof(struct blk_backend),
+	.open = blk_open,
+	.close = blk_close,
+	.statistics = blk_statistics,
+	.vhost_user_type = "block",
+	.conventions = blk_conventions,
+};
