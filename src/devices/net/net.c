@@ -42,15 +42,21 @@ static const struct vio_property net_properties[] = {
 	  .help = "counts malformed and lost frames from the driver" },
 };
 
-uint16_t vio_netdev_control_queue(const struct vio_device *dev)
+/* Pairs that there are for this driver. */
+static unsigned net_pairs(const struct vio_device *dev)
 {
 	const struct net *net = vio_device_state(dev);
 
+	if (vio_device_has_feature(dev, VIRTIO_NET_F_MQ) || vio_device_has_feature(dev, VIRTIO_NET_F_RSS))
+		return net->pairs_max;
+	return 1;
+}
+
+uint16_t vio_netdev_control_queue(const struct vio_device *dev)
+{
 	if (!vio_device_has_feature(dev, VIRTIO_NET_F_CTRL_VQ))
 		return NET_QUEUES_MAX;
-	if (vio_device_has_feature(dev, VIRTIO_NET_F_MQ) || vio_device_has_feature(dev, VIRTIO_NET_F_RSS))
-		return (uint16_t)(2 * net->pairs_max);
-	return 2;
+	return (uint16_t)(2 * net_pairs(dev));
 }
 
 bool vio_netdev_link_up(const struct net *net)
@@ -370,6 +376,8 @@ static void net_kick(struct vio_device *dev, struct vio_devq *q)
 
 	if (q->index == control) {
 		vio_netdev_control(dev, q);
+	} else if (q->index / 2 >= net_pairs(dev)) { /* hostile: A85; no such queue in what was negotiated */
+		return;
 	} else if (q->index & 1) {
 		vio_netdev_transmit(dev, q);
 	} else if (net->delivering) {
