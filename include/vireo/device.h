@@ -84,8 +84,9 @@ struct vio_device_class {
 	void (*property_changed)(struct vio_device *dev, const struct vio_property *property);
 
 	/*
-	 * What of the state isn't in the properties. Load judges all before it changes anything, and
-	 * refuses with vio_state_refuse() or, where the world failed, another negative code.
+	 * What of the state isn't in the properties. Load judges all before it changes what a reset
+	 * doesn't bring back, and refuses with vio_state_refuse() or, where the world failed, another
+	 * negative code. The queues have been started by then, and nothing was served yet.
 	 */
 	void (*save)(struct vio_device *dev, struct vio_state_writer *writer);
 	int (*load)(struct vio_device *dev, struct vio_state_reader *reader, unsigned version);

@@ -319,10 +319,11 @@ static int restore(struct vio_device *dev, struct saved *saved)
 	int error = restore_features(dev, saved, status);
 	uint16_t queue;
 
-	if (!error)
-		error = restore_class(dev, saved);
 	for (queue = 0; !error && queue < dev->queue_count; queue++)
 		error = restore_queue(dev, saved, queue);
+	/* Last, as it is the type's own business what a reset brings back. */
+	if (!error)
+		error = restore_class(dev, saved);
 	if (error)
 		return error;
 	dev->config_generation = saved->config_generation + 1; /* whoever read halfway before reads again */

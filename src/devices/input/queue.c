@@ -196,7 +196,7 @@ static int get_queue(struct vio_state_reader *reader, struct input *input)
 	if (count > VIO_INPUT_QUEUE || complete_count > count)
 		return vio_state_refuse(reader, "event count",
 					count > VIO_INPUT_QUEUE ? count : complete_count);
-	for (uint32_t i = 0; i < count; i++) {
+	for (uint32_t i = 0; i < count && !reader->failed; i++) {
 		struct vio_event *event = &queue->events[i];
 
 		event->type = vio_state_get_u16(reader);
@@ -213,25 +213,35 @@ static int get_queue(struct vio_state_reader *reader, struct input *input)
 	return reader->failed ? -VIO_ESTATE : 0;
 }
 
+static int get_held(struct vio_state_reader *reader, const struct input *input, struct input_held *held)
+{
+	vio_state_get_bytes(reader, held->keys, sizeof(held->keys));
+	for (unsigned i = 0; i < VIO_EVENT_BYTES; i++) {
+		if (held->keys[i] & ~input->description.codes[INPUT_EV_KEY][i])
+			return vio_state_refuse(reader, "keys held, of eight", i);
+	}
+	vio_state_get_bytes(reader, held->switches, sizeof(held->switches));
+	for (unsigned i = 0; i < VIO_EVENT_BYTES; i++) {
+		if (held->switches[i] & ~input->description.codes[INPUT_EV_SW][i])
+			return vio_state_refuse(reader, "switches, of eight", i);
+	}
+	for (unsigned axis = 0; axis < INPUT_ABS_MT_FIRST; axis++)
+		held->axes[axis] = vio_state_get_u32(reader);
+	return reader->failed || reader->used != reader->size ? -VIO_ESTATE : 0;
+}
+
 int vio_inputdev_load(struct vio_device *dev, struct vio_state_reader *reader, unsigned version)
 {
 	struct input *input = vio_device_state(dev);
+	struct input_held held;
 
 	(void)version;
-	/* What is loaded halfway and refused, the reset that follows forgets. */
+	/* What is loaded halfway and refused, the reset that follows forgets; but for what is held. */
 	input->select = vio_state_get_u8(reader);
 	input->subsel = vio_state_get_u8(reader);
 	input->leds = vio_state_get_u32(reader);
-	if (get_queue(reader, input))
+	if (get_queue(reader, input) || get_held(reader, input, &held))
 		return -VIO_ESTATE;
-	vio_state_get_bytes(reader, input->told.keys, sizeof(input->told.keys));
-	for (unsigned i = 0; i < VIO_EVENT_BYTES; i++) {
-		if (input->told.keys[i] & ~input->description.codes[INPUT_EV_KEY][i])
-			return vio_state_refuse(reader, "keys held, of eight", i);
-	}
-	vio_state_get_bytes(reader, input->told.switches, sizeof(input->told.switches));
-	for (unsigned axis = 0; axis < INPUT_ABS_MT_FIRST; axis++)
-		input->told.axes[axis] = vio_state_get_u32(reader);
-	input->now = input->told;
-	return reader->failed ? -VIO_ESTATE : 0;
+	input->told = input->now = held;
+	return 0;
 }

@@ -142,8 +142,7 @@ int vio_netdev_load(struct vio_device *dev, struct vio_state_reader *reader, uns
 		return vio_state_refuse(reader, "queue count", count);
 	for (unsigned i = 0; i < dev->queue_count; i++) {
 		net_get_coal(reader, &queues[i].coal);
-		/* One that runs is started next, and goes on; another one begins when it is. */
-		queues[i].generation = dev->queues[i].generation + (dev->queue_configs[i].size != 0);
+		queues[i].generation = dev->queues[i].generation;
 	}
 	if (reader->failed || net_judge(dev, &driver, reader))
 		return -VIO_ESTATE;
