@@ -333,6 +333,40 @@ static void nonsense_is_ignored(void **state)
 	harness_free(&test.h);
 }
 
+/* hostile: A120: a message with a name of almost 4 GiB behind it, of which nobody looks at a byte. */
+static void endless_names(void **state)
+{
+	const struct virtio_console_control control = { vio_le32_make(0),
+							vio_le16_make(VIRTIO_CONSOLE_PORT_NAME),
+							vio_le16_make(1) };
+	struct console_test test;
+	struct vio_sg sg[256];
+	uint32_t written;
+	void *message;
+
+	memset(&test, 0, sizeof(test));
+	harness_make(&test.h, &vio_console_class);
+	fake_terminal_init(&test.fakes[0]);
+	assert_int_equal(vio_console_attach(&test.h.dev, 0, &test.fakes[0].terminal, NULL, 0), 0);
+	harness_set(&test.h, "max-ports", "2");
+	harness_set(&test.h, "queue-size", "256");
+	harness_realize(&test.h);
+	harness_start(&test.h, BIT(VIRTIO_CONSOLE_F_MULTIPORT), 256);
+	message = harness_take(&test.h, sizeof(control));
+	memcpy(message, &control, sizeof(control));
+	sg[0] = harness_sg(&test.h, message, sizeof(control));
+	for (unsigned i = 1; i < 256; i++)
+		sg[i] = harness_sg(&test.h, test.h.memory, HARNESS_MEMORY_BYTES);
+	assert_int_equal(vio_drvq_add(&test.h.queues[VIRTIO_CONSOLE_CONTROL_TRANSMITQ].q, sg, 256, 0, &test),
+			 0);
+	harness_kick(&test.h, VIRTIO_CONSOLE_CONTROL_TRANSMITQ);
+	assert_ptr_equal(harness_get(&test.h, VIRTIO_CONSOLE_CONTROL_TRANSMITQ, &written), &test);
+	assert_int_equal(written, 0);
+	assert_int_equal(ignored(&test), 1);
+	assert_int_equal(test.h.faults, 0);
+	harness_free(&test.h);
+}
+
 /* hostile: A120: messages need room, and wait for it; a flood of questions makes nothing grow. */
 static void small_buffers(void **state)
 {
@@ -435,6 +469,7 @@ int main(void)
 		cmocka_unit_test(ports_are_told_in_order),
 		cmocka_unit_test(closed_ports_get_nothing),
 		cmocka_unit_test(nonsense_is_ignored),
+		cmocka_unit_test(endless_names),
 		cmocka_unit_test(small_buffers),
 		cmocka_unit_test(wrong_directions),
 		cmocka_unit_test(reset_forgets),

@@ -11,9 +11,9 @@ struct counting {
 	uint8_t next;
 	size_t portion; /* most bytes a call */
 	size_t left;
-	int result;     /* if not 0: what fill says */
+	int result; /* if not 0: what fill says */
 	unsigned calls;
-	size_t asked;   /* the most */
+	size_t asked; /* the most */
 };
 
 static struct harness h;
@@ -132,6 +132,24 @@ static void a_huge_buffer_costs_no_more_than_the_limit(void **state)
 	for (unsigned i = 0; i < 15; i++)
 		sg[i] = harness_sg(&h, memory, 8 << 20);
 	assert_int_equal(vio_drvq_add(&h.queues[0].q, sg, 0, 15, &h), 0);
+	harness_kick(&h, 0);
+	assert_ptr_equal(harness_get(&h, 0, &written), &h);
+	assert_int_equal(written, 512);
+	assert_true(source.asked <= 512);
+}
+
+/* hostile: A121: 4 GiB but for what the rings take, which no device should try to fill. */
+static void four_gib(void **state)
+{
+	struct vio_sg sg[256];
+	uint32_t written;
+
+	harness_reset(&h);
+	harness_start(&h, 0, 256);
+	for (unsigned i = 0; i < 256; i++)
+		sg[i] = harness_sg(&h, h.memory, HARNESS_MEMORY_BYTES);
+	sg[0] = harness_sg(&h, harness_take(&h, 4096), 4096);
+	assert_int_equal(vio_drvq_add(&h.queues[0].q, sg, 0, 256, &h), 0);
 	harness_kick(&h, 0);
 	assert_ptr_equal(harness_get(&h, 0, &written), &h);
 	assert_int_equal(written, 512);
@@ -262,6 +280,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(fills_no_further_than_it_sees, setup, teardown),
 		cmocka_unit_test_setup_teardown(readable_bytes_are_left_alone, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_huge_buffer_costs_no_more_than_the_limit, setup, teardown),
+		cmocka_unit_test_setup_teardown(four_gib, setup, teardown),
 		cmocka_unit_test_setup_teardown(pending_buffers_go_with_reset, setup, teardown),
 		cmocka_unit_test_setup_teardown(waits_for_its_source, setup, teardown),
 		cmocka_unit_test_setup_teardown(asks_again_at_the_next_kick, setup, teardown),
