@@ -300,11 +300,15 @@ struct vssd_limits {
 static void vssd_read_limits(struct vssd *vssd, struct vssd_limits *limits)
 {
 	struct virtio_device *vdev = vssd->vdev;
+	u32 most;
 
 	*limits = (struct vssd_limits){ .segments = 1, .block = 512, .granularity = 1 };
 	virtio_cread_le_feature(vdev, VIRTIO_BLK_F_SEG_MAX, struct virtio_vssd_config, blk.seg_max,
 				&limits->segments);
-	limits->segments = clamp_t(u32, limits->segments, 1, VSSD_SEGMENTS);
+	/* With a header and a status; no chain may be longer than the queue, not even in a table of its own. */
+	most = virtqueue_get_vring_size(vssd->queues[0].vq);
+	most = most > 3 ? min_t(u32, most - 2, VSSD_SEGMENTS) : 1;
+	limits->segments = clamp_t(u32, limits->segments, 1, most);
 	virtio_cread_le_feature(vdev, VIRTIO_BLK_F_BLK_SIZE, struct virtio_vssd_config, blk.blk_size,
 				&limits->block);
 	virtio_cread_le_feature(vdev, VIRTIO_BLK_F_DISCARD, struct virtio_vssd_config,
