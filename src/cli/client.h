@@ -72,6 +72,9 @@ const char *client_type_name(unsigned index);
 
 /* What a feature bit is called, of the type (NULL: not known) or of all; NULL when it has no name. */
 const char *client_feature_name(const struct client_type *type, unsigned bit);
+/* What a field's value is called; NULL when it is just a number. */
+const char *client_value_name(const struct client_type *type, const struct client_field *field,
+			      uint64_t value);
 /* Of vhost-user, and of the kernel's vhost files; the type says nothing there. */
 const char *client_protocol_name(const struct client_type *type, unsigned bit);
 const char *client_backend_name(const struct client_type *type, unsigned bit);

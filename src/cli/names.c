@@ -9,6 +9,7 @@
 #include <vireo/spec/virtio_caesar.h>
 #include <vireo/spec/virtio_config.h>
 #include <vireo/spec/virtio_console.h>
+#include <vireo/spec/virtio_vssd.h>
 
 #include "cli/client.h"
 
@@ -59,64 +60,74 @@ static const struct client_bit protocol_bits[] = {
 
 /* VHOST_BACKEND_F_... */
 static const struct client_bit backend_bits[] = {
-	{ 1, "IOTLB_MSG_V2" },
-	{ 2, "IOTLB_BATCH" },
-	{ 3, "IOTLB_ASID" },
-	{ 4, "SUSPEND" },
-	{ 5, "RESUME" },
-	{ 6, "ENABLE_AFTER_DRIVER_OK" },
-	{ 7, "DESC_ASID" },
-	{ 8, "IOTLB_PERSIST" },
-	{ 0, NULL },
+	{ 1, "IOTLB_MSG_V2" }, { 2, "IOTLB_BATCH" },   { 3, "IOTLB_ASID" },
+	{ 4, "SUSPEND" },      { 5, "RESUME" },        { 6, "ENABLE_AFTER_DRIVER_OK" },
+	{ 7, "DESC_ASID" },    { 8, "IOTLB_PERSIST" }, { 0, NULL },
 };
 
 static const struct client_bit no_bits[] = { { 0, NULL } };
 static const struct client_field no_fields[] = { { .name = NULL } };
 
-static const struct client_bit blk_bits[] = {
-	{ VIRTIO_BLK_F_SIZE_MAX, "SIZE_MAX" },
-	{ VIRTIO_BLK_F_SEG_MAX, "SEG_MAX" },
-	{ VIRTIO_BLK_F_GEOMETRY, "GEOMETRY" },
-	{ VIRTIO_BLK_F_RO, "RO" },
-	{ VIRTIO_BLK_F_BLK_SIZE, "BLK_SIZE" },
-	{ VIRTIO_BLK_F_FLUSH, "FLUSH" },
-	{ VIRTIO_BLK_F_TOPOLOGY, "TOPOLOGY" },
-	{ VIRTIO_BLK_F_CONFIG_WCE, "CONFIG_WCE" },
-	{ VIRTIO_BLK_F_MQ, "MQ" },
-	{ VIRTIO_BLK_F_DISCARD, "DISCARD" },
-	{ VIRTIO_BLK_F_WRITE_ZEROES, "WRITE_ZEROES" },
-	{ VIRTIO_BLK_F_LIFETIME, "LIFETIME" },
-	{ VIRTIO_BLK_F_SECURE_ERASE, "SECURE_ERASE" },
-	{ VIRTIO_BLK_F_ZONED, "ZONED" },
-	{ 0, NULL },
-};
+/* Bits and fields that VSSD has, too. */
+/* clang-format off */
+#define BLK_BITS \
+	{ VIRTIO_BLK_F_SIZE_MAX, "SIZE_MAX" }, \
+	{ VIRTIO_BLK_F_SEG_MAX, "SEG_MAX" }, \
+	{ VIRTIO_BLK_F_GEOMETRY, "GEOMETRY" }, \
+	{ VIRTIO_BLK_F_RO, "RO" }, \
+	{ VIRTIO_BLK_F_BLK_SIZE, "BLK_SIZE" }, \
+	{ VIRTIO_BLK_F_FLUSH, "FLUSH" }, \
+	{ VIRTIO_BLK_F_TOPOLOGY, "TOPOLOGY" }, \
+	{ VIRTIO_BLK_F_CONFIG_WCE, "CONFIG_WCE" }, \
+	{ VIRTIO_BLK_F_MQ, "MQ" }, \
+	{ VIRTIO_BLK_F_DISCARD, "DISCARD" }, \
+	{ VIRTIO_BLK_F_WRITE_ZEROES, "WRITE_ZEROES" }, \
+	{ VIRTIO_BLK_F_LIFETIME, "LIFETIME" }, \
+	{ VIRTIO_BLK_F_SECURE_ERASE, "SECURE_ERASE" }, \
+	{ VIRTIO_BLK_F_ZONED, "ZONED" }
 
 #define FIELD(type, member) \
-#member, (uint32_t)offsetof(struct type, member), (uint32_t)sizeof(((struct type *)0)->member)
+	#member, (uint32_t)offsetof(struct type, member), (uint32_t)sizeof(((struct type *)0)->member)
 
-static const struct client_field blk_fields[] = {
-	{ FIELD(virtio_blk_config, capacity), -1 },
-	{ FIELD(virtio_blk_config, size_max), VIRTIO_BLK_F_SIZE_MAX },
-	{ FIELD(virtio_blk_config, seg_max), VIRTIO_BLK_F_SEG_MAX },
-	{ FIELD(virtio_blk_config, geometry.cylinders), VIRTIO_BLK_F_GEOMETRY },
-	{ FIELD(virtio_blk_config, geometry.heads), VIRTIO_BLK_F_GEOMETRY },
-	{ FIELD(virtio_blk_config, geometry.sectors), VIRTIO_BLK_F_GEOMETRY },
-	{ FIELD(virtio_blk_config, blk_size), VIRTIO_BLK_F_BLK_SIZE },
-	{ FIELD(virtio_blk_config, topology.physical_block_exp), VIRTIO_BLK_F_TOPOLOGY },
-	{ FIELD(virtio_blk_config, topology.alignment_offset), VIRTIO_BLK_F_TOPOLOGY },
-	{ FIELD(virtio_blk_config, topology.min_io_size), VIRTIO_BLK_F_TOPOLOGY },
-	{ FIELD(virtio_blk_config, topology.opt_io_size), VIRTIO_BLK_F_TOPOLOGY },
-	{ FIELD(virtio_blk_config, writeback), VIRTIO_BLK_F_CONFIG_WCE },
-	{ FIELD(virtio_blk_config, num_queues), VIRTIO_BLK_F_MQ },
-	{ FIELD(virtio_blk_config, max_discard_sectors), VIRTIO_BLK_F_DISCARD },
-	{ FIELD(virtio_blk_config, max_discard_seg), VIRTIO_BLK_F_DISCARD },
-	{ FIELD(virtio_blk_config, discard_sector_alignment), VIRTIO_BLK_F_DISCARD },
-	{ FIELD(virtio_blk_config, max_write_zeroes_sectors), VIRTIO_BLK_F_WRITE_ZEROES },
-	{ FIELD(virtio_blk_config, max_write_zeroes_seg), VIRTIO_BLK_F_WRITE_ZEROES },
-	{ FIELD(virtio_blk_config, write_zeroes_may_unmap), VIRTIO_BLK_F_WRITE_ZEROES },
-	{ FIELD(virtio_blk_config, max_secure_erase_sectors), VIRTIO_BLK_F_SECURE_ERASE },
-	{ FIELD(virtio_blk_config, max_secure_erase_seg), VIRTIO_BLK_F_SECURE_ERASE },
-	{ FIELD(virtio_blk_config, secure_erase_sector_alignment), VIRTIO_BLK_F_SECURE_ERASE },
+#define BLK_FIELDS \
+	{ FIELD(virtio_blk_config, capacity), -1 }, \
+	{ FIELD(virtio_blk_config, size_max), VIRTIO_BLK_F_SIZE_MAX }, \
+	{ FIELD(virtio_blk_config, seg_max), VIRTIO_BLK_F_SEG_MAX }, \
+	{ FIELD(virtio_blk_config, geometry.cylinders), VIRTIO_BLK_F_GEOMETRY }, \
+	{ FIELD(virtio_blk_config, geometry.heads), VIRTIO_BLK_F_GEOMETRY }, \
+	{ FIELD(virtio_blk_config, geometry.sectors), VIRTIO_BLK_F_GEOMETRY }, \
+	{ FIELD(virtio_blk_config, blk_size), VIRTIO_BLK_F_BLK_SIZE }, \
+	{ FIELD(virtio_blk_config, topology.physical_block_exp), VIRTIO_BLK_F_TOPOLOGY }, \
+	{ FIELD(virtio_blk_config, topology.alignment_offset), VIRTIO_BLK_F_TOPOLOGY }, \
+	{ FIELD(virtio_blk_config, topology.min_io_size), VIRTIO_BLK_F_TOPOLOGY }, \
+	{ FIELD(virtio_blk_config, topology.opt_io_size), VIRTIO_BLK_F_TOPOLOGY }, \
+	{ FIELD(virtio_blk_config, writeback), VIRTIO_BLK_F_CONFIG_WCE }, \
+	{ FIELD(virtio_blk_config, num_queues), VIRTIO_BLK_F_MQ }, \
+	{ FIELD(virtio_blk_config, max_discard_sectors), VIRTIO_BLK_F_DISCARD }, \
+	{ FIELD(virtio_blk_config, max_discard_seg), VIRTIO_BLK_F_DISCARD }, \
+	{ FIELD(virtio_blk_config, discard_sector_alignment), VIRTIO_BLK_F_DISCARD }, \
+	{ FIELD(virtio_blk_config, max_write_zeroes_sectors), VIRTIO_BLK_F_WRITE_ZEROES }, \
+	{ FIELD(virtio_blk_config, max_write_zeroes_seg), VIRTIO_BLK_F_WRITE_ZEROES }, \
+	{ FIELD(virtio_blk_config, write_zeroes_may_unmap), VIRTIO_BLK_F_WRITE_ZEROES }, \
+	{ FIELD(virtio_blk_config, max_secure_erase_sectors), VIRTIO_BLK_F_SECURE_ERASE }, \
+	{ FIELD(virtio_blk_config, max_secure_erase_seg), VIRTIO_BLK_F_SECURE_ERASE }, \
+	{ FIELD(virtio_blk_config, secure_erase_sector_alignment), VIRTIO_BLK_F_SECURE_ERASE }
+/* clang-format on */
+
+static const struct client_bit blk_bits[] = { BLK_BITS, { 0, NULL } };
+static const struct client_field blk_fields[] = { BLK_FIELDS, { .name = NULL } };
+
+static const struct client_bit vssd_bits[] = { BLK_BITS, { VIRTIO_VSSD_F_RESIZE, "RESIZE" }, { 0, NULL } };
+
+static const struct client_field vssd_fields[] = {
+	BLK_FIELDS,
+	{ FIELD(virtio_vssd_config, total), -1 },
+	{ FIELD(virtio_vssd_config, provisioned), -1 },
+	{ FIELD(virtio_vssd_config, target), -1 },
+	{ FIELD(virtio_vssd_config, block_bytes), -1 },
+	{ FIELD(virtio_vssd_config, state), -1 },
+	{ FIELD(virtio_vssd_config, ticket), -1 },
+	{ FIELD(virtio_vssd_config, deadline_ms), -1 },
 	{ .name = NULL },
 };
 
@@ -211,6 +222,7 @@ static const struct client_field vsock_fields[] = {
 static const struct client_type types[] = {
 	{ "net", VIRTIO_ID_NET, net_bits, net_fields },
 	{ "blk", VIRTIO_ID_BLOCK, blk_bits, blk_fields },
+	{ "vssd", VIRTIO_ID_VSSD, vssd_bits, vssd_fields },
 	{ "console", VIRTIO_ID_CONSOLE, console_bits, console_fields },
 	{ "rng", VIRTIO_ID_RNG, no_bits, no_fields },
 	{ "input", VIRTIO_ID_INPUT, no_bits, input_fields },
@@ -263,4 +275,15 @@ const char *client_protocol_name(const struct client_type *type, unsigned bit)
 const char *client_backend_name(const struct client_type *type, unsigned bit)
 {
 	return find(backend_bits, bit);
+}
+
+const char *client_value_name(const struct client_type *type, const struct client_field *field,
+			      uint64_t value)
+{
+	static const char *const states[] = { "idle", "shrinking", "growing" };
+
+	if (type->id == VIRTIO_ID_VSSD && field->offset == offsetof(struct virtio_vssd_config, state) &&
+	    value < VIO_ARRAY_SIZE(states))
+		return states[value];
+	return NULL;
 }

@@ -71,8 +71,10 @@ json_t *client_bits(uint64_t set, const struct client_type *type,
 	return names;
 }
 
-static json_t *field_value(const struct client_field *field, const uint8_t *bytes)
+static json_t *field_value(const struct client_type *type, const struct client_field *field,
+			   const uint8_t *bytes)
 {
+	const char *name;
 	uint64_t value = 0;
 	char text[3 * 8 + 1] = "";
 
@@ -82,7 +84,10 @@ static json_t *field_value(const struct client_field *field, const uint8_t *byte
 		value |= (uint64_t)bytes[i] << (8 * i);
 		snprintf(text + strlen(text), sizeof(text) - strlen(text), "%s%02x", i ? ":" : "", bytes[i]);
 	}
-	return field->width & (field->width - 1) ? json_string(text) : client_json_number(value);
+	if (field->width & (field->width - 1))
+		return json_string(text);
+	name = client_value_name(type, field, value);
+	return name ? json_string(name) : client_json_number(value);
 }
 
 /* Fields of features that aren't offered mean nothing; what can't be read is left out. */
@@ -96,7 +101,7 @@ static json_t *config(struct client *client, const struct client_type *type)
 		if ((field->feature < 0 || vio_features_has(&features, (unsigned)field->feature)) &&
 		    field->width <= sizeof(bytes) &&
 		    !client->dev.transport->read_config(&client->dev, field->offset, bytes, field->width))
-			json_object_set_new(object, field->name, field_value(field, bytes));
+			json_object_set_new(object, field->name, field_value(type, field, bytes));
 	return object;
 }
 

@@ -198,14 +198,20 @@ def own_net():
 def own_probes():
     """Every type that can be served: its configuration has the names that the standard gives it."""
     fields = {"adder": ["status"], "blk": ["capacity", "blk_size", "num_queues"], "caesar": ["shift"],
-              "console": ["cols", "rows"], "net": ["mac", "status"], "rng": []}
+              "console": ["cols", "rows"], "net": ["mac", "status"], "rng": [],
+              "vssd": ["capacity", "total", "provisioned", "target", "block_bytes", "state", "ticket"]}
     for kind, names in fields.items():
-        properties = {"blk": ["path=disk.img", "num-queues=2"], "net": ["backend=null"]}.get(kind, [])
+        properties = {"blk": ["path=disk.img", "num-queues=2"], "net": ["backend=null"],
+                      "vssd": ["path=disk.img", "unit=4K"]}.get(kind, [])
         make_disk()
         with serve(kind, *properties):
             report = json.loads(run("probe", "socket", "--type", kind, "--json"))
             assert report["type"] == kind and "VERSION_1" in report["features"], report
             assert set(names) <= set(report.get("config", {})), report
+            if kind == "vssd":
+                config = report["config"]
+                assert config["state"] == "idle" and "RESIZE" in report["features"], report
+                assert config["provisioned"] == config["target"] == config["total"], report
 
 
 def own_refusals():
