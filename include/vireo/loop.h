@@ -48,6 +48,14 @@ VIO_API int vio_loop_fd(struct vio_loop *loop);
 /* Makes vio_loop_run() return soon. From any thread or a signal handler. */
 VIO_API void vio_loop_stop(struct vio_loop *loop);
 
+/*
+ * After an event of a watch with `poll` the loop, instead of sleeping, polls all those that it has
+ * for up to max_us microseconds since something was found last; 0, as it is at first, sleeps at once.
+ * The time adapts: it halves when nothing came while polling, and is back at max_us when the next
+ * event comes so soon that polling would have found it. A loop that has nothing to do sleeps.
+ */
+VIO_API void vio_loop_poll(struct vio_loop *loop, unsigned max_us);
+
 /* The loop as a watcher for links. */
 VIO_API struct vio_watcher vio_loop_watcher(struct vio_loop *loop);
 

@@ -20,6 +20,13 @@ struct vio_watch {
 	bool edge;
 	/* fd is readable, or at its end, or in error. Called again as long as it is (level-triggered). */
 	void (*ready)(struct vio_watch *watch);
+	/*
+	 * For a watcher that polls busily for a while after `ready` (both or neither; others don't
+	 * call them). `poll` looks whether there is something to do without fd telling of it, does it,
+	 * and says whether there was. `rest` ends that: fd tells again; false: there is something.
+	 */
+	bool (*poll)(struct vio_watch *watch);
+	bool (*rest)(struct vio_watch *watch);
 	uintptr_t loop_private[4]; /* for the loop */
 };
 

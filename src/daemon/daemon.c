@@ -311,6 +311,7 @@ static int daemon_start(struct vio_daemon *daemon, struct vio_message *message)
 		VIO_LOOP_ONE_THREAD | (daemon->settings.no_uring ? VIO_LOOP_NO_URING : 0), &error);
 	if (!daemon->loop)
 		return vio_fail(message, error, "can't make an event loop: %s", vio_strerror(error));
+	vio_loop_poll(daemon->loop, (unsigned)daemon->settings.poll_us);
 	daemon->watcher = vio_loop_watcher(daemon->loop);
 	daemon->retry.expired = daemon_retry;
 	error = daemon->watcher.add(daemon->watcher.context, &daemon->signal_watch);

@@ -44,6 +44,7 @@ struct vio_daemon_settings {
 	const char *log_path;
 	bool once;
 	bool no_uring;
+	uint64_t poll_us;
 	bool verbose;
 	bool print_capabilities;
 	bool help;

@@ -38,6 +38,12 @@ struct vio_loop {
 	unsigned task_count;
 	struct vio_timer *timers; /* by deadline */
 
+	/* Busy polling. */
+	uint64_t poll_max_ns;    /* 0: none */
+	uint64_t poll_window_ns; /* by now */
+	uint64_t poll_slept_ns;  /* when it last went to sleep */
+	bool poll_due;           /* since an event until all rest */
+
 	unsigned handled; /* in this step */
 	bool inside;      /* in a step or run: what is queued will be seen without waking */
 	bool woken;       /* wake has been written to and not read */
@@ -271,6 +277,86 @@ void vio_loop_unwatch(struct vio_loop *loop, struct vio_watch *watch)
 	loop->engine->ops->unwatch(loop->engine, watch);
 }
 
+/* Busy polling. */
+
+#define POLL_WINDOW_MIN_NS UINT64_C(1000)
+#define POLL_LOOK_AROUND   64u /* rounds after which other events get their turn */
+#define POLL_LOOK_AT_CLOCK 8u
+
+void vio_loop_poll(struct vio_loop *loop, unsigned max_us)
+{
+	loop->poll_max_ns = max_us * UINT64_C(1000);
+	loop->poll_window_ns = loop->poll_max_ns;
+}
+
+/* An event came; one that wouldn't have had to wait had we polled says that it pays. */
+static void poll_begin(struct vio_loop *loop)
+{
+	loop->poll_due = true;
+	if (now_ns() - loop->poll_slept_ns < loop->poll_max_ns)
+		loop->poll_window_ns = loop->poll_max_ns;
+}
+
+static bool poll_once(struct vio_loop *loop)
+{
+	struct vio_watch *watch, *next;
+	bool found = false;
+
+	for (watch = loop->watches; watch; watch = next) {
+		next = watch_link(watch, WATCH_NEXT);
+		if (watch->poll && watch->poll(watch))
+			found = true;
+	}
+	loop->handled += found;
+	return found;
+}
+
+/* Who has something after all is served in the next round. */
+static void poll_end(struct vio_loop *loop)
+{
+	struct vio_watch *watch, *next;
+
+	loop->poll_due = false;
+	for (watch = loop->watches; watch; watch = next) {
+		next = watch_link(watch, WATCH_NEXT);
+		if (watch->poll && !watch->rest(watch))
+			loop->poll_due = true;
+	}
+	loop->poll_slept_ns = now_ns();
+}
+
+/* Polls until nothing was found for long enough (1), or something else is to be done first (0). */
+static int loop_spin(struct vio_loop *loop)
+{
+	uint64_t end_ns = now_ns() + loop->poll_window_ns;
+	unsigned round = 0, quiet = 1;
+	bool found = false;
+
+	/* The clock costs as much as a look at a queue: not after each. */
+	while (quiet % POLL_LOOK_AT_CLOCK || now_ns() < end_ns) {
+		if (poll_once(loop)) {
+			found = true;
+			quiet = 0;
+		} else if (quiet++ == 0) {
+			end_ns = now_ns() + loop->poll_window_ns;
+		}
+		if (loop->io_in_flight || ++round % POLL_LOOK_AROUND == 0) {
+			int error = loop->engine->ops->wait(loop->engine, &loop->submitted, 0);
+
+			if (error)
+				return error;
+		}
+		if (loop->tasks || atomic_load_explicit(&loop->stopped, memory_order_relaxed))
+			return 0;
+	}
+	if (!found)
+		loop->poll_window_ns /= 2;
+	if (loop->poll_window_ns < POLL_WINDOW_MIN_NS)
+		loop->poll_window_ns = 0;
+	poll_end(loop);
+	return !loop->poll_due;
+}
+
 /* What engines report. */
 
 void vio_engine_ready(struct vio_engine *engine, struct vio_watch *watch)
@@ -279,6 +365,8 @@ void vio_engine_ready(struct vio_engine *engine, struct vio_watch *watch)
 
 	if (watch != &loop->wake && watch != &loop->clock)
 		loop->handled++;
+	if (watch->poll && loop->poll_max_ns && !loop->poll_due)
+		poll_begin(loop);
 	watch->ready(watch);
 }
 
@@ -320,8 +408,18 @@ void vio_loop_wait_io(struct vio_loop *loop, bool (*finished)(void *context), vo
 
 static int loop_turn(struct vio_loop *loop, int timeout_ms)
 {
-	int error = loop->engine->ops->wait(loop->engine, &loop->submitted, loop->tasks ? 0 : timeout_ms);
+	int error = 0;
 
+	if (loop->tasks)
+		timeout_ms = 0;
+	if (loop->poll_due && timeout_ms) {
+		error = loop_spin(loop);
+		if (error < 0)
+			return error;
+		if (!error)
+			timeout_ms = 0;
+	}
+	error = loop->engine->ops->wait(loop->engine, &loop->submitted, timeout_ms);
 	loop_run_tasks(loop);
 	return error;
 }

@@ -44,6 +44,29 @@ static void kick_ready(struct vio_watch *watch)
 	}
 }
 
+/* The loop polls instead of waiting for kicks, which the driver needn't make meanwhile. */
+static bool kick_poll(struct vio_watch *watch)
+{
+	struct vu_vring *vring = VIO_CONTAINER_OF(watch, struct vu_vring, kick);
+	struct vio_devq *q = &vring->backend->dev->queues[vring->index];
+	const uint16_t before = q->avail_next;
+
+	if (!q->running || vio_devq_broken(q))
+		return false;
+	if (!q->polling)
+		vio_devq_disable_kick(q);
+	vio_device_kick(vring->backend->dev, vring->index);
+	return q->avail_next != before;
+}
+
+static bool kick_rest(struct vio_watch *watch)
+{
+	struct vu_vring *vring = VIO_CONTAINER_OF(watch, struct vu_vring, kick);
+	struct vio_devq *q = &vring->backend->dev->queues[vring->index];
+
+	return !q->polling || vio_devq_enable_kick(q);
+}
+
 static void kick_again(struct vio_task *task)
 {
 	struct vu_vring *vring = VIO_CONTAINER_OF(task, struct vu_vring, again);
@@ -56,7 +79,7 @@ void vu_vring_init(struct vu_vring *vring, struct vio_vhost_user *backend, uint1
 	*vring = (struct vu_vring){
 		.backend = backend,
 		.index = index,
-		.kick = { .fd = -1, .ready = kick_ready },
+		.kick = { .fd = -1, .ready = kick_ready, .poll = kick_poll, .rest = kick_rest },
 		.again = { .run = kick_again },
 	};
 }
