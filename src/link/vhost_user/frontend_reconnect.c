@@ -54,6 +54,7 @@ static int agree_again(struct vu_front *front)
 	if (error) {
 		front->protocol = protocol; /* for who looks whether to try again */
 		front->features = features;
+		front->queue_limit = queue_limit;
 		return error;
 	}
 	if (front->protocol != protocol || front->queue_limit < queue_limit ||
