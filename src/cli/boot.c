@@ -102,6 +102,11 @@ static const struct vio_option boot_options[] = {
 	  .argument = "NAME",
 	  SETTING(vmm),
 	  .help = "virtual machine monitor: uml (User-Mode Linux), the default, or qemu" },
+	{ .name = "vmm-program",
+	  .kind = VIO_OPTION_TEXT,
+	  .argument = "PATH",
+	  SETTING(vmm_program),
+	  .help = "which QEMU; by default the qemu-system-x86_64 on PATH" },
 	{ .name = "verbose",
 	  .letter = 'v',
 	  .kind = VIO_OPTION_FLAG,
@@ -158,11 +163,34 @@ static int find_kernel_file(struct boot *boot, struct vio_message *message)
 	return 0;
 }
 
+/* The monitor's program, where it isn't the kernel itself. */
+static int find_monitor(struct boot *boot, struct vio_message *message)
+{
+	const char *name = boot->settings.vmm_program;
+
+	if (!boot->vmm->program) {
+		if (name)
+			return vio_fail(message, -VIO_EINVAL,
+					"option '--vmm-program': with %s the program is the kernel; see "
+					"--kernel",
+					boot->vmm->name);
+		return 0;
+	}
+	if (find_program(name ? name : boot->vmm->program, boot->monitor, sizeof(boot->monitor)))
+		return 0;
+	if (name)
+		return vio_fail(message, -VIO_ENOENT, "option '--vmm-program': '%s' can't be executed: %s",
+				name, strerror(errno));
+	return vio_fail(message, -VIO_ENOENT, "%s is not installed: package qemu-system-x86",
+			boot->vmm->program);
+}
+
 static int find_vmm(struct boot *boot, struct vio_message *message)
 {
 	const char *name = boot->settings.vmm;
 	const char *kernel = boot->settings.kernel;
 	struct stat status;
+	int error;
 
 	boot->vmm = NULL;
 	for (unsigned i = 0; i < VIO_ARRAY_SIZE(boot_vmms); i++)
@@ -171,6 +199,9 @@ static int find_vmm(struct boot *boot, struct vio_message *message)
 	if (!boot->vmm)
 		return vio_fail(message, -VIO_EINVAL,
 				"option '--vmm': '%s' is not known; there is: uml, qemu", name);
+	error = find_monitor(boot, message);
+	if (error)
+		return error;
 	for (unsigned i = 0; !kernel && boot->vmm->kernels[i]; i++)
 		if (find_program(boot->vmm->kernels[i], boot->kernel, sizeof(boot->kernel)))
 			return 0;

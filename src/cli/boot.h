@@ -27,6 +27,7 @@
 
 struct boot_settings {
 	const char *vmm;
+	const char *vmm_program;
 	const char *kernel;
 	uint64_t memory;
 	struct vio_option_list devices;
@@ -65,6 +66,7 @@ struct boot {
 	const char *program;
 	const struct boot_vmm *vmm;
 	char kernel[PATH_MAX];
+	char monitor[PATH_MAX]; /* the program, where the kernel is none */
 	char busybox[PATH_MAX];
 	char dir[PATH_MAX]; /* private, removed at the end */
 	bool dir_made;
@@ -88,9 +90,10 @@ struct boot_vmm {
 	const char *name;
 	const char *const *kernels; /* names to look for on PATH, NULL-terminated */
 	const char *package;        /* where to get one */
-	bool kernel_is_data;        /* and no program */
-	const char *terminal;       /* the script's, below /dev in the guest */
-	const char *mount;          /* shell function of the guest: host PATH TARGET ro|rw */
+	bool kernel_is_data;        /* and no program: then `program` is, to look for on PATH */
+	const char *program;
+	const char *terminal; /* the script's, below /dev in the guest */
+	const char *mount;    /* shell function of the guest: host PATH TARGET ro|rw */
 	/* The device id that the guest sees for one of ours; NULL: the same. */
 	uint32_t (*carried_id)(uint32_t id);
 	/* Once the devices are served, before command(); checks, and starts what else is needed. Optional. */
@@ -100,6 +103,8 @@ struct boot_vmm {
 	 * writes to descriptor 1, the kernel to 2; with --shell the terminal is 0 and 1.
 	 */
 	int (*command)(const struct boot *boot, char **arguments, struct vio_message *message);
+	/* What to do about the failure that the monitor's last messages tell of, or NULL. Optional. */
+	const char *(*hint)(const char *log, size_t length);
 };
 
 extern const struct boot_vmm boot_vmm_uml;

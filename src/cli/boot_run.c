@@ -190,6 +190,14 @@ static void show_log(const struct boot *boot)
 	fputc('\n', stderr);
 }
 
+static void show_hint(const struct boot *boot)
+{
+	const char *hint = boot->vmm->hint ? boot->vmm->hint(boot->log, boot->log_used) : NULL;
+
+	if (hint)
+		cli_complain(boot->program, 0, "%s", hint);
+}
+
 /* The script's exit status, or -1 while there is none. */
 static int read_status(const struct boot *boot)
 {
@@ -223,6 +231,7 @@ static int reap(struct boot *boot)
 				return status;
 			while (relay(boot, &boot->messages))
 				continue;
+			show_hint(boot);
 			show_log(boot);
 			return cli_complain(boot->program, BOOT_GUEST_BROKE,
 					    "the guest ended early, by %s %d",

@@ -3,17 +3,14 @@
 #define _GNU_SOURCE
 
 #include <errno.h>
-#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <sys/un.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
-#include <vireo/spec/vhost_user.h>
 #include <vireo/spec/virtio_ids.h>
+#include <vireo/vhost_user_frontend.h>
 
 #include "cli/boot.h"
 
@@ -26,7 +23,7 @@
  */
 
 #define READY_MS 10000
-#define ASK_MS   3000
+#define ASK_MS   30000
 
 /* How QEMU calls what it has for a device behind vhost-user. */
 struct carrier {
@@ -44,6 +41,42 @@ static const struct carrier carriers[] = {
 	{ VIRTIO_ID_ADDER, VIRTIO_ID_I2C, "vhost-user-i2c-pci", false },
 };
 
+/* Why there is no way through QEMU for the others, which User-Mode Linux all has. */
+static const struct {
+	uint32_t id;
+	const char *why;
+} not_carried[] = {
+	{ VIRTIO_ID_CONSOLE, "it leaves no console to a daemon" },
+	{ VIRTIO_ID_CAESAR, "what passes a configuration on asks for two queues, and this has one" },
+	{ VIRTIO_ID_VSSD, "nothing passes on a configuration as long as this one's" },
+};
+
+/* What QEMU says when it fails, and what to do about it. */
+static const struct {
+	const char *said, *hint;
+} hints[] = {
+	{ "consider using -object memory-backend",
+	  "the guest's memory isn't shared, so no device could see its requests: give the memory-backend-... "
+	  "object of --vmm-option share=on, or leave it out" },
+	{ "The maximum number of queues supported by the backend is",
+	  "the guest is to have more queues than a device offers: ask for less by --queues, or serve it with "
+	  "more" },
+	{ "asking more queues than supported",
+	  "the guest is to have more queues than a device offers: ask for less by --queues, or serve it with "
+	  "more" },
+	{ "requires kvm",
+	  "this version of QEMU leaves input devices to a daemon only where it uses KVM: name a newer one by "
+	  "--vmm-program (10.0 will do), or use User-Mode Linux (--vmm uml)" },
+};
+
+static const char *qemu_hint(const char *log, size_t length)
+{
+	for (unsigned i = 0; i < VIO_ARRAY_SIZE(hints); i++)
+		if (memmem(log, length, hints[i].said, strlen(hints[i].said)))
+			return hints[i].hint;
+	return NULL;
+}
+
 static const struct carrier *find_carrier(uint32_t id)
 {
 	for (unsigned i = 0; i < VIO_ARRAY_SIZE(carriers); i++)
@@ -59,35 +92,24 @@ uint32_t boot_qemu_carried_id(uint32_t id)
 	return carrier ? carrier->carried_id : id;
 }
 
-static int connect_to(const char *path)
-{
-	struct sockaddr_un address = { .sun_family = AF_UNIX };
-	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-
-	memcpy(address.sun_path, path, strnlen(path, sizeof(address.sun_path) - 1));
-	if (fd >= 0 && connect(fd, (struct sockaddr *)&address, sizeof(address))) {
-		close(fd);
-		fd = -1;
-	}
-	return fd;
-}
-
 /* How many queues the device offers, as QEMU will ask; 0 when it doesn't say. */
 static uint64_t queues_offered(const struct boot_device *device)
 {
-	const uint32_t question[3] = { VHOST_USER_GET_QUEUE_NUM, 1, 0 };
-	uint8_t answer[20] = { 0 };
-	struct pollfd ready = { .events = POLLIN };
-	uint64_t number = 0;
-	int fd = connect_to(device->socket);
+	const struct vio_vhost_user_frontend_options options = {
+		.id = device->id,
+		.timeout_ms = ASK_MS,
+	};
+	struct vio_vhost_user_frontend_info info;
+	struct vio_vhost_user_mistake mistake;
+	struct vio_dev dev = { 0 };
+	int fd = vio_vhost_user_frontend_connect(device->socket);
 
-	ready.fd = fd;
-	if (fd >= 0 && send(fd, question, sizeof(question), MSG_NOSIGNAL) == sizeof(question) &&
-	    poll(&ready, 1, ASK_MS) == 1 && recv(fd, answer, sizeof(answer), 0) == sizeof(answer))
-		memcpy(&number, answer + 12, sizeof(number));
-	if (fd >= 0)
-		close(fd);
-	return number;
+	/* What is wrong with it QEMU finds out, too. */
+	if (fd < 0 || vio_vhost_user_frontend_open(fd, &options, &dev, &mistake))
+		return 0;
+	vio_vhost_user_frontend_get_info(&dev, &info);
+	vio_vhost_user_frontend_hang_up(&dev);
+	return info.queue_count;
 }
 
 /* What QEMU would say about a machine that can't work names neither the device nor the way out. */
@@ -107,7 +129,7 @@ static int check_words(const char *words, struct vio_message *message)
 static int check_queues(const struct boot *boot, const struct boot_device *device,
 			struct vio_message *message)
 {
-	/* Of a network device, pairs. */
+	/* Asked of a network device are pairs, but our daemons count queues. */
 	uint64_t asked = boot->settings.queues * (device->id == VIRTIO_ID_NET ? 2 : 1);
 	uint64_t offered = queues_offered(device);
 
@@ -122,6 +144,20 @@ static int check_queues(const struct boot *boot, const struct boot_device *devic
 			device->name, (unsigned long long)asked, (unsigned long long)offered);
 }
 
+static int fail_not_carried(const struct boot_device *device, struct vio_message *message)
+{
+	const char *why = "it gives daemons few types";
+
+	for (unsigned i = 0; i < VIO_ARRAY_SIZE(not_carried); i++)
+		if (not_carried[i].id == device->id)
+			why = not_carried[i].why;
+	return vio_fail(
+		message, -VIO_EINVAL,
+		"QEMU has no PCI device that could carry %s (device id %u): %s; it has net, blk, rng, "
+		"input and adder, User-Mode Linux has all (--vmm uml)",
+		device->name, device->id, why);
+}
+
 static int qemu_check(const struct boot *boot, struct vio_message *message)
 {
 	const struct boot_settings *settings = &boot->settings;
@@ -134,11 +170,7 @@ static int qemu_check(const struct boot *boot, struct vio_message *message)
 		const struct carrier *carrier = find_carrier(device->id);
 
 		if (!carrier)
-			return vio_fail(
-				message, -VIO_EINVAL,
-				"QEMU has no PCI device that could carry %s (device id %u); it has net, "
-				"blk, rng, input and adder",
-				device->name, device->id);
+			return fail_not_carried(device, message);
 		if (carrier->queues)
 			error = check_queues(boot, device, message);
 	}
@@ -242,7 +274,7 @@ static bool add_machine(char **arguments, const struct boot *boot)
 	const struct boot_settings *settings = &boot->settings;
 	const char *slash = strrchr(boot->kernel, '/');
 	char *words = kernel_words(boot);
-	bool fits = words && boot_argument(arguments, "/usr/bin/qemu-system-x86_64") &&
+	bool fits = words && boot_argument(arguments, "%s", boot->monitor) &&
 		    boot_argument(arguments, "-nodefaults") && boot_argument(arguments, "-no-user-config") &&
 		    boot_argument(arguments, "-no-reboot") && boot_argument(arguments, "-display") &&
 		    boot_argument(arguments, "none") && boot_argument(arguments, "-M") &&
@@ -288,6 +320,7 @@ const struct boot_vmm boot_vmm_qemu = {
 	.name = "qemu",
 	.kernels = qemu_kernels,
 	.package = "qemu-system-x86, and make a kernel by scripts/guest-qemu",
+	.program = "qemu-system-x86_64",
 	.kernel_is_data = true,
 	.terminal = "ttyS1",
 	/* The root is read-only by its mount alone. */
@@ -301,4 +334,5 @@ const struct boot_vmm boot_vmm_qemu = {
 	.carried_id = boot_qemu_carried_id,
 	.prepare = qemu_prepare,
 	.command = qemu_command,
+	.hint = qemu_hint,
 };
