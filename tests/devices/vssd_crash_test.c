@@ -145,6 +145,77 @@ static void a_resize_goes_on_after_a_crash(void **state)
 	bench_free(&again);
 }
 
+/*
+ * Saved in the middle of a resize, with a list that is being recorded: the other device goes on under the
+ * same ticket. spec: VSSD-DEV-12
+ */
+static void a_resize_moves(void **state)
+{
+	static struct bench to;
+	uint8_t out[64];
+	struct harness_io io = { .out = out, .in_bytes = sizeof(struct virtio_vssd_answer) };
+	struct virtio_vssd_answer answer;
+	uint8_t *in;
+	uint32_t ticket;
+
+	bench_start(&b);
+	assert_int_equal(vio_vssd_resize(&b.h.dev, 30), 0);
+	ticket = ticket_of(&b);
+	assert_int_equal(evict(&b, 0, 4), VIRTIO_VSSD_S_OK); /* the map has a higher number now */
+	b.map.later = b.data.later = true;
+	io.out_bytes = make_list(out, VIRTIO_VSSD_T_EVICT, ticket, &(struct pair){ 4, 3 }, 1);
+	in = harness_add(&b.h, CONTROL, &io, &io);
+	harness_kick(&b.h, CONTROL);
+	bench_make(&to);
+	/* Made before the other one has ended, and so on a map that isn't the last. */
+	memcpy(to.map.data, b.map.data, b.map.block.size_bytes);
+	harness_realize(&to.h);
+	vio_device_save(&b.h.dev, NULL, 0); /* waits for the storage */
+	memcpy(to.data.data, b.data.data, BLOCKS * UNIT);
+	memcpy(to.map.data, b.map.data, b.map.block.size_bytes);
+	assert_non_null(harness_get(&b.h, CONTROL, &(uint32_t){ 0 }));
+	memcpy(&answer, in, sizeof(answer));
+	assert_int_equal(vio_le32_get(answer.status), VIRTIO_VSSD_S_OK);
+	harness_move(&b.h, &to.h);
+	assert_int_equal(ticket_of(&to), ticket);
+	assert_numbers(&to, BLOCKS - 7, 30, VIRTIO_VSSD_STATE_SHRINKING);
+	/* By a driver of its own, from the beginning, as the other's belongs to the other memory. */
+	harness_reset(&to.h);
+	harness_start(&to.h, harness_offer(&to.h), 64);
+	assert_int_equal(control(&to, VIRTIO_VSSD_T_EVICT, ticket, &(struct pair){ 10, 3 }, 1),
+			 VIRTIO_VSSD_S_OK);
+	assert_numbers(&to, 30, 30, VIRTIO_VSSD_STATE_IDLE);
+	assert_gone(&to, 0, 7);
+	bench_free(&to);
+}
+
+/* The map beside a saved device has to be its own. hostile: G7 G15 */
+static void other_maps_are_refused(void **state)
+{
+	static struct bench to;
+	uint8_t blob[1024];
+	size_t bytes;
+
+	bench_start(&b);
+	assert_int_equal(vio_vssd_resize(&b.h.dev, 30), 0);
+	bytes = vio_device_save(&b.h.dev, blob, sizeof(blob));
+	assert_in_range(bytes, 1, sizeof(blob));
+	bench_make(&to);
+	harness_realize(&to.h); /* a new one */
+	memcpy(to.h.memory, b.h.memory, HARNESS_MEMORY_BYTES);
+	assert_int_equal(vio_device_load(&to.h.dev, blob, bytes), -VIO_ESTATE);
+	assert_string_equal(to.h.dev.refusal.what, "number of the map");
+	assert_int_equal(to.h.dev.status, 0);
+	memset(to.map.data, 0x5a, to.map.block.size_bytes); /* and one that became unreadable */
+	assert_int_equal(vio_device_load(&to.h.dev, blob, bytes), -VIO_ESTATE);
+	assert_string_equal(to.h.dev.refusal.what, "map, of number");
+	memcpy(to.map.data, b.map.data, b.map.block.size_bytes);
+	assert_int_equal(vio_device_load(&to.h.dev, blob, bytes), 0);
+	assert_numbers(&to, BLOCKS, 30, VIRTIO_VSSD_STATE_SHRINKING);
+	assert_int_equal(vio_vssd_resize(&to.h.dev, 30), -VIO_EBUSY);
+	bench_free(&to);
+}
+
 /* Every byte of the newer slot may be torn: the older one stands. */
 static void torn_maps_are_seen(void **state)
 {
@@ -284,6 +355,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(a_crash_at_any_step_loses_nothing, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_resize_moves, setup, teardown),
+		cmocka_unit_test_setup_teardown(other_maps_are_refused, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_resize_goes_on_after_a_crash, setup, teardown),
 		cmocka_unit_test_setup_teardown(torn_maps_are_seen, setup, teardown),
 		cmocka_unit_test_setup_teardown(damaged_maps_are_refused, setup, teardown),

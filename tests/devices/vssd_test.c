@@ -328,6 +328,78 @@ static void the_map_can_be_read(void **state)
 	}
 }
 
+/* Only a driver that knows of several queues has several. spec: VSSD-DEV-16; hostile: A85 */
+static void the_control_queue_is_the_next_one(void **state)
+{
+	const uint64_t mq = UINT64_C(1) << VIRTIO_BLK_F_MQ;
+	uint8_t out[64];
+	struct virtio_vssd_answer answer;
+	struct harness_io io = { .out = out, .in = &answer, .in_bytes = sizeof(answer) };
+
+	harness_set(&b.h, "num-queues", "3");
+	harness_realize(&b.h);
+	harness_start(&b.h, harness_offer(&b.h) & ~mq, 64);
+	assert_int_equal(vio_vssd_resize(&b.h.dev, BLOCKS - 2), 0);
+	assert_int_equal(evict(&b, 0, 1), VIRTIO_VSSD_S_OK); /* on queue 1 */
+	io.out_bytes = make_list(out, VIRTIO_VSSD_T_EVICT, ticket_of(&b), &(struct pair){ 1, 1 }, 1);
+	for (unsigned queue = 2; queue < 4; queue++)
+		assert_int_equal(harness_call(&b.h, queue, &io), -1);
+	harness_reset(&b.h);
+	harness_start(&b.h, harness_offer(&b.h), 64);
+	for (unsigned queue = 0; queue < 3; queue++) /* as a disk's request it is none */
+		assert_true(harness_call(&b.h, queue, &io) == 1);
+	assert_numbers(&b, BLOCKS - 1, BLOCKS - 2, VIRTIO_VSSD_STATE_SHRINKING);
+	assert_int_equal(harness_call(&b.h, 3, &io), sizeof(answer));
+	assert_int_equal(vio_le32_get(answer.status), VIRTIO_VSSD_S_OK);
+	assert_numbers(&b, BLOCKS - 2, BLOCKS - 2, VIRTIO_VSSD_STATE_IDLE);
+}
+
+/* Requests that begin on a block that is there and end on one that isn't; the other way; lists of ranges. */
+static void partly_there_is_not_there(void **state)
+{
+	static const struct {
+		uint64_t sector;
+		uint32_t sectors;
+	} cases[] = { { 4 * SECTORS - 1, 2 },
+		      { 6 * SECTORS - 1, 2 },
+		      { 3 * SECTORS, 4 * SECTORS },
+		      { 4 * SECTORS, 1 } };
+	static uint8_t out[sizeof(struct virtio_blk_req) + 4 * UNIT], in[4 * UNIT + 1];
+	struct harness_io io = { .out = out, .in = in };
+
+	bench_start(&b);
+	fill_all(&b);
+	assert_int_equal(vio_vssd_resize(&b.h.dev, BLOCKS - 2), 0);
+	assert_int_equal(evict(&b, 4, 2), VIRTIO_VSSD_S_OK);
+	for (unsigned i = 0; i < VIO_ARRAY_SIZE(cases); i++) {
+		for (unsigned type = 0; type < 4;
+		     type++) { /* IN, OUT, discard, write zeroes. spec: VSSD-DEV-2 */
+			static const uint32_t types[] = { VIRTIO_BLK_T_IN, VIRTIO_BLK_T_OUT,
+							  VIRTIO_BLK_T_DISCARD, VIRTIO_BLK_T_WRITE_ZEROES };
+			struct virtio_blk_req header = { vio_le32_make(types[type]), vio_le32_make(0),
+							 vio_le64_make(type < 2 ? cases[i].sector : 0) };
+			struct virtio_blk_discard_write_zeroes segments[2] = {
+				{ vio_le64_make(20 * SECTORS), vio_le32_make(1), vio_le32_make(0) },
+				{ vio_le64_make(cases[i].sector), vio_le32_make(cases[i].sectors),
+				  vio_le32_make(0) },
+			};
+			size_t bytes = cases[i].sectors * 512ul;
+
+			memcpy(out, &header, sizeof(header));
+			memset(out + sizeof(header), 0xee, sizeof(out) - sizeof(header));
+			if (type > 1)
+				memcpy(out + sizeof(header), segments, sizeof(segments));
+			io.out_bytes = sizeof(header) + (type == 1 ? bytes : type > 1 ? sizeof(segments) : 0);
+			io.in_bytes = type ? 1 : bytes + 1;
+			assert_int_equal(harness_call(&b.h, 0, &io), 1);
+			assert_int_equal(in[io.in_bytes - 1], VIRTIO_BLK_S_IOERR);
+		}
+	}
+	assert_kept(&b, 0, 4);
+	assert_kept(&b, 6, BLOCKS - 6);
+	assert_gone(&b, 4, 2);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -341,6 +413,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(cancel_waits_for_the_list, setup, teardown),
 		cmocka_unit_test_setup_teardown(lists_queue_up, setup, teardown),
 		cmocka_unit_test_setup_teardown(the_map_can_be_read, setup, teardown),
+		cmocka_unit_test_setup_teardown(the_control_queue_is_the_next_one, setup, teardown),
+		cmocka_unit_test_setup_teardown(partly_there_is_not_there, setup, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -22,7 +22,7 @@ static void tell(struct vssd *vssd)
 
 static void answer(struct vssd *vssd, struct vio_buf *buf, uint32_t status, uint32_t index)
 {
-	struct vio_devq *q = &vssd->dev->queues[vssd->requests.num_queues];
+	struct vio_devq *q = &vssd->dev->queues[vio_vssd_control_queue(vssd->dev)];
 	struct virtio_vssd_answer wire = {
 		.status = vio_le32_make(status),
 		.index = vio_le32_make(index),
@@ -86,7 +86,7 @@ static void change_end(struct vssd *vssd, uint32_t status)
 	if (withdrawal)
 		withdraw(vssd, withdrawal);
 	if (!vssd->serving && !vssd->draining && vssd->change == VSSD_REST)
-		vio_device_kick(vssd->dev, vssd->requests.num_queues);
+		vio_device_kick(vssd->dev, vio_vssd_control_queue(vssd->dev));
 }
 
 /* What was asked of the storage is done: true when there is more to ask, otherwise the change has ended. */
@@ -256,7 +256,7 @@ static uint32_t judge_list(struct vssd *vssd, struct vio_buf *buf, bool claim, u
 
 static void answer_map(struct vssd *vssd, struct vio_buf *buf)
 {
-	struct vio_devq *q = &vssd->dev->queues[vssd->requests.num_queues];
+	struct vio_devq *q = &vssd->dev->queues[vio_vssd_control_queue(vssd->dev)];
 	struct virtio_vssd_answer wire = { .provisioned = vio_le64_make(vssd->map.provisioned) };
 	struct virtio_vssd_from from;
 	uint32_t written;

@@ -75,21 +75,27 @@ static void vssd_set_status(struct vio_device *dev, uint8_t status)
 		vssd->changed(vssd->watch_context, dev);
 }
 
-static void vssd_kick(struct vio_device *dev, struct vio_devq *q)
+uint16_t vio_vssd_control_queue(const struct vio_device *dev)
 {
 	const struct vssd *vssd = vio_device_state(dev);
 
-	if (q->index == vssd->requests.num_queues)
+	/* spec: VSSD-DEV-16 */
+	return vio_device_has_feature(dev, VIRTIO_BLK_F_MQ) ? vssd->requests.num_queues : 1;
+}
+
+static void vssd_kick(struct vio_device *dev, struct vio_devq *q)
+{
+	uint16_t control = vio_vssd_control_queue(dev);
+
+	if (q->index == control)
 		vio_vssd_control(dev, q);
-	else
+	else if (q->index < control) /* hostile: A85 */
 		vio_block_requests_kick(dev, q);
 }
 
 static void vssd_drain(struct vio_device *dev, struct vio_devq *q)
 {
-	const struct vssd *vssd = vio_device_state(dev);
-
-	if (q->index == vssd->requests.num_queues)
+	if (q->index == vio_vssd_control_queue(dev))
 		vio_vssd_control_drain(dev);
 	else
 		vio_block_requests_drain(dev, q);

@@ -62,6 +62,9 @@ static inline uint32_t vssd_state(const struct vssd *vssd)
 	return vssd_state_towards(&vssd->map, vssd->map.target);
 }
 
+/* Behind the request queues that there are for this driver. */
+uint16_t vio_vssd_control_queue(const struct vio_device *dev);
+
 /* Reads the map, as it is now, and punches what isn't provisioned. */
 int vio_vssd_open_map(struct vssd *vssd);
 
