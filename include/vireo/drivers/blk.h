@@ -81,6 +81,8 @@ struct vio_blk_io {
 	struct vio_sg sg[VIO_BLK_PARTS_MAX + 2];
 };
 
+struct vio_blk_more;
+
 /* What vio_driver_bind() wants `state` for; private but for what is said. */
 struct vio_blk {
 	struct vio_blk_identity identity; /* may be read */
@@ -99,6 +101,7 @@ struct vio_blk {
 	struct virtio_blk_discard_write_zeroes sync_range;
 	uint8_t id[VIRTIO_BLK_ID_BYTES];
 	struct vio_blk_io sync;
+	const struct vio_blk_more *more; /* of a driver that is this one and more */
 	struct vio_dev_queue queues[VIO_BLK_QUEUES_MAX]; /* last, as it is large */
 };
 

@@ -401,11 +401,15 @@ static int begin(struct vio_dev *dev, struct vio_blk *blk)
 	if (error)
 		return error;
 	wanted = wanted_of(dev);
+	if (blk->more)
+		blk->more->choose(dev, &wanted);
 	error = vio_dev_accept(dev, &wanted);
 	if (!error)
 		error = vio_blk_identify(dev, &blk->identity);
 	if (!error)
 		error = add_queues(dev, blk);
+	if (!error && blk->more)
+		error = blk->more->add_queues(dev);
 	return error ? error : vio_dev_ready(dev);
 }
 
@@ -436,13 +440,13 @@ static int blk_probe(struct vio_dev *dev)
 	return vio_blk_start(dev);
 }
 
-static void blk_remove(struct vio_dev *dev)
+void vio_blk_remove(struct vio_dev *dev)
 {
 	vio_blk_stop(dev);
 }
 
 /* spec: DRV-BLK-008 */
-static void blk_config_changed(struct vio_dev *dev)
+void vio_blk_config_changed(struct vio_dev *dev)
 {
 	struct vio_blk *blk = dev->driver_state;
 
@@ -456,6 +460,6 @@ const struct vio_driver vio_blk_driver = {
 	.ids = (const uint32_t[]){ VIRTIO_ID_BLOCK, 0 },
 	.state_bytes = sizeof(struct vio_blk),
 	.probe = blk_probe,
-	.remove = blk_remove,
-	.config_changed = blk_config_changed,
+	.remove = vio_blk_remove,
+	.config_changed = vio_blk_config_changed,
 };

@@ -9,14 +9,27 @@
 /* NULL when another driver is bound, or none. */
 static inline struct vio_blk *vio_blk_of(const struct vio_dev *dev)
 {
+	const struct vio_driver *driver = dev->driver;
 	struct vio_blk *blk = dev->driver_state;
 
-	if (dev->driver != &vio_blk_driver)
+	if (driver != &vio_blk_driver && (!driver || driver->base != &vio_blk_driver))
 		return NULL;
 	if (!blk) /* then there is one: spares whoever calls a second check */
 		__builtin_unreachable();
 	return blk;
 }
+
+/* What a driver whose state begins with a struct vio_blk adds to its beginning. */
+struct vio_blk_more {
+	/* Changes what is asked of the device. */
+	void (*choose)(const struct vio_dev *dev, struct vio_features *wanted);
+	/* Behind the request queues, of which there may be VIO_BLK_QUEUES_MAX. */
+	int (*add_queues)(struct vio_dev *dev);
+};
+
+/* For such a driver. */
+void vio_blk_config_changed(struct vio_dev *dev);
+void vio_blk_remove(struct vio_dev *dev);
 
 /* Whether a request changes what is on the disk. */
 static inline bool vio_blk_changes(uint32_t type)
