@@ -17,7 +17,6 @@
 #define BLOCKS      24u
 #define DISK_BYTES  (BLOCKS * UNIT)
 #define MAP_BYTES   (4 * VIO_VSSD_SLOT_ALIGN)
-#define CONTROL     1u /* queue */
 
 struct storage {
 	struct vio_block block;
@@ -205,14 +204,14 @@ static void request(struct world *w)
 {
 	static const struct fuzz_ask ask = { 16, 1, write_request };
 
-	fuzz_device_ask(&w->device, 0, &ask);
+	fuzz_device_ask(&w->device, fuzz_u8(w->input) % 8 == 7, &ask);
 }
 
 static void list(struct world *w)
 {
 	const struct fuzz_ask ask = { 8 + 16 * (fuzz_u8(w->input) % 4u), 16, write_control };
 
-	fuzz_device_ask(&w->device, CONTROL, &ask);
+	fuzz_device_ask(&w->device, vio_device_has_feature(&w->device.dev, VIRTIO_BLK_F_MQ) ? 2 : 1, &ask);
 }
 
 static void own(struct world *w)
@@ -249,6 +248,8 @@ static void start(struct world *w)
 		without |= UINT64_C(1) << VIRTIO_F_IN_ORDER;
 	if ((what & 12) == 12)
 		without |= UINT64_C(1) << VIRTIO_VSSD_F_RESIZE;
+	if (what & 16)
+		without |= UINT64_C(1) << VIRTIO_BLK_F_MQ;
 	fuzz_device_start(&w->device, without);
 }
 
@@ -289,6 +290,7 @@ void fuzz_run(struct fuzz_input *input)
 	fuzz_device_make(&w->device, &vio_vssd_class, input);
 	fuzz_device_set(&w->device, "in-order", "on");
 	fuzz_device_set(&w->device, "unit", "4K");
+	fuzz_device_set(&w->device, "num-queues", "2");
 	FUZZ_CHECK(vio_vssd_map_bytes(&w->device.dev, DISK_BYTES) <= MAP_BYTES);
 	storage = (struct vio_vssd_storage){ &w->data.block, &w->map.block,
 					     malloc((size_t)vio_vssd_memory_bytes(&w->device.dev,

@@ -71,7 +71,7 @@ VIO_API int vio_vssd_get_info(struct vio_dev *dev, struct vio_vssd_info *info);
  */
 VIO_API int vio_vssd_work(struct vio_dev *dev);
 
-/* Ends the resize that goes on, as there is nothing to hand back; 0 as well when none does. Codes as above. */
+/* Ends the resize that goes on, as there is nothing to hand back; 0 when none does. Codes as above. */
 VIO_API int vio_vssd_decline(struct vio_dev *dev);
 
 /*
