@@ -12,6 +12,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <vireo/vhost_user.h>
+
 #include "daemon/daemon.h"
 #include "daemon/version.h"
 
@@ -21,6 +23,7 @@
 
 #define NO_FD           UINT64_MAX
 #define ACCEPT_RETRY_MS 1000u
+#define DIAL_RETRY_MS   100u
 #define QUEUE_SIZE_ANY  1024u /* entries that a front end may choose whatever queue-size says */
 
 const char *vio_version(void)
@@ -45,6 +48,19 @@ static void daemon_listen_pause(struct vio_daemon *daemon)
 	if (daemon->listening)
 		daemon->watcher.remove(daemon->watcher.context, &daemon->listen_watch);
 	daemon->listening = false;
+}
+
+/* Ends, or sees to it that there is a next front end. */
+static void daemon_await_next(struct vio_daemon *daemon, int exit_status)
+{
+	if (daemon->settings.once || (daemon->socket.fd < 0 && !daemon->settings.client)) {
+		daemon->exit_status = exit_status;
+		vio_loop_stop(daemon->loop);
+	} else if (daemon->settings.client) {
+		vio_loop_arm(daemon->loop, &daemon->dial, DIAL_RETRY_MS);
+	} else {
+		daemon_listen_resume(daemon);
+	}
 }
 
 static void daemon_retry(struct vio_timer *timer)
@@ -80,12 +96,25 @@ static void daemon_connect(struct vio_daemon *daemon, int fd)
 	vio_log_line(&daemon->log, "connection %llu failed: %s", (unsigned long long)daemon->connections,
 		     vio_strerror(error));
 	daemon->connected = false;
-	if (daemon->settings.once || daemon->socket.fd < 0) {
-		daemon->exit_status = EXIT_WORLD;
-		vio_loop_stop(daemon->loop);
-	} else {
-		daemon_listen_resume(daemon);
+	daemon_await_next(daemon, EXIT_WORLD);
+}
+
+/* With --client it is the front end that listens, and may not do so yet. */
+static void daemon_dial(struct vio_timer *timer)
+{
+	struct vio_daemon *daemon = VIO_CONTAINER_OF(timer, struct vio_daemon, dial);
+	int fd = vio_socket_dial(daemon->settings.socket_path);
+
+	if (fd >= 0) {
+		daemon->dialled_in_vain = false;
+		daemon_connect(daemon, fd);
+		return;
 	}
+	if (!daemon->dialled_in_vain)
+		vio_log_line(&daemon->log, "nobody listens at '%s' yet: %s; trying again",
+			     daemon->settings.socket_path, strerror(errno));
+	daemon->dialled_in_vain = true;
+	vio_loop_arm(daemon->loop, timer, DIAL_RETRY_MS);
 }
 
 static void daemon_accept(struct vio_watch *watch)
@@ -111,12 +140,7 @@ void vio_daemon_link_closed(struct vio_daemon *daemon, int reason)
 		     reason == -VIO_EHANGUP ? "closed by the front end" : vio_strerror(reason),
 		     (unsigned long long)faults);
 	daemon->connected = false;
-	if (daemon->settings.once || daemon->socket.fd < 0) {
-		daemon->exit_status = reason == -VIO_EHANGUP ? 0 : EXIT_WORLD;
-		vio_loop_stop(daemon->loop);
-	} else {
-		daemon_listen_resume(daemon);
-	}
+	daemon_await_next(daemon, reason == -VIO_EHANGUP ? 0 : EXIT_WORLD);
 }
 
 static void daemon_signal(struct vio_watch *watch)
@@ -276,7 +300,9 @@ static int daemon_open_sockets(struct vio_daemon *daemon, int *connected, struct
 	int result;
 
 	*connected = -1;
-	if (settings->socket_path) {
+	if (settings->client) {
+		vio_loop_arm(daemon->loop, &daemon->dial, 0);
+	} else if (settings->socket_path) {
 		result = vio_socket_listen(&daemon->socket, settings->socket_path, 0, message);
 		if (result)
 			return result;
@@ -307,6 +333,10 @@ static int daemon_start(struct vio_daemon *daemon, struct vio_message *message)
 
 	if (error)
 		return error;
+	/* Before there are threads. Without it a front end could end us by cutting its memory short. */
+	error = vio_vhost_user_guard_memory();
+	if (error)
+		return vio_fail(message, error, "can't handle bus errors: %s", strerror(errno));
 	daemon->loop = vio_loop_create(
 		VIO_LOOP_ONE_THREAD | (daemon->settings.no_uring ? VIO_LOOP_NO_URING : 0), &error);
 	if (!daemon->loop)
@@ -314,6 +344,7 @@ static int daemon_start(struct vio_daemon *daemon, struct vio_message *message)
 	vio_loop_poll(daemon->loop, (unsigned)daemon->settings.poll_us);
 	daemon->watcher = vio_loop_watcher(daemon->loop);
 	daemon->retry.expired = daemon_retry;
+	daemon->dial.expired = daemon_dial;
 	error = daemon->watcher.add(daemon->watcher.context, &daemon->signal_watch);
 	if (error) {
 		close(daemon->signal_watch.fd);
@@ -346,6 +377,7 @@ static void daemon_end(struct vio_daemon *daemon)
 	daemon->stopping = true;
 	if (daemon->loop) {
 		vio_loop_disarm(daemon->loop, &daemon->retry);
+		vio_loop_disarm(daemon->loop, &daemon->dial);
 		daemon_listen_pause(daemon);
 		vio_control_close(&daemon->control);
 		vio_socket_close(&daemon->socket);
@@ -450,6 +482,9 @@ static int daemon_choose_socket(struct vio_daemon_settings *settings, struct vio
 				"client of vfio-user, --vfio-user PATH");
 	if (settings->socket_path && settings->fd != NO_FD)
 		return vio_fail(message, -VIO_EINVAL, "--socket-path and --fd exclude each other");
+	if (settings->client && (settings->vfio_user_path || !settings->socket_path))
+		return vio_fail(message, -VIO_EINVAL, "--client connects to --socket-path PATH, not to %s",
+				settings->vfio_user_path ? "a client of vfio-user" : "a descriptor");
 	return 0;
 }
 

@@ -43,6 +43,7 @@ struct vio_daemon_settings {
 	const char *control_path;
 	const char *log_path;
 	bool once;
+	bool client;
 	bool no_uring;
 	uint64_t poll_us;
 	bool verbose;
@@ -98,7 +99,9 @@ struct vio_daemon {
 	struct vio_watch signal_watch;
 	struct vio_control control;
 	struct vio_timer retry; /* while there are no descriptors to accept with */
-	bool listening;         /* listen_watch is added */
+	struct vio_timer dial;  /* while the front end doesn't listen yet; --client */
+	bool dialled_in_vain;
+	bool listening; /* listen_watch is added */
 	bool connected;
 	bool stopping;
 	uint64_t connections;
@@ -137,6 +140,8 @@ int vio_daemon_get(struct vio_daemon *daemon, const char *name, char *to, size_t
  * socket that nobody listens on; refuses to touch anything else that is there.
  */
 int vio_socket_listen(struct vio_socket *sock, const char *path, mode_t mode, struct vio_message *message);
+/* Connects to who listens at the path, without waiting: a descriptor, or -1 and errno. */
+int vio_socket_dial(const char *path);
 /* Closes it and removes its file, unless that is another one by now. */
 void vio_socket_close(struct vio_socket *sock);
 

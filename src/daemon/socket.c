@@ -117,6 +117,25 @@ int vio_socket_listen(struct vio_socket *sock, const char *path, mode_t mode, st
 	return 0;
 }
 
+int vio_socket_dial(const char *path)
+{
+	struct sockaddr_un address;
+	struct vio_message ignored;
+	int fd, saved;
+
+	if (socket_address(&address, path, &ignored)) {
+		errno = ENAMETOOLONG;
+		return -1;
+	}
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (fd < 0 || !connect(fd, (const struct sockaddr *)&address, sizeof(address)))
+		return fd;
+	saved = errno;
+	close(fd);
+	errno = saved;
+	return -1;
+}
+
 void vio_socket_close(struct vio_socket *sock)
 {
 	struct stat now;
