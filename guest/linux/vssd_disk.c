@@ -305,7 +305,7 @@ static void vssd_read_limits(struct vssd *vssd, struct vssd_limits *limits)
 	*limits = (struct vssd_limits){ .segments = 1, .block = 512, .granularity = 1 };
 	virtio_cread_le_feature(vdev, VIRTIO_BLK_F_SEG_MAX, struct virtio_vssd_config, blk.seg_max,
 				&limits->segments);
-	/* With a header and a status; no chain may be longer than the queue, not even in a table of its own. */
+	/* With header and status; a chain in a table of its own is no longer than the queue, either. */
 	most = virtqueue_get_vring_size(vssd->queues[0].vq);
 	most = most > 3 ? min_t(u32, most - 2, VSSD_SEGMENTS) : 1;
 	limits->segments = clamp_t(u32, limits->segments, 1, most);

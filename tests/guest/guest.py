@@ -8,6 +8,7 @@ Exits 0, 1, or 77 with a line that names what is absent.
 """
 
 import contextlib
+import hashlib
 import os
 import shutil
 import signal
@@ -79,6 +80,18 @@ def serve(*words):
 def answers(path):
     return subprocess.run([VIREO, "status", "--socket-path", path], stdout=subprocess.DEVNULL,
                           stderr=subprocess.DEVNULL, check=False).returncode == 0
+
+
+def get(path, name):
+    """A property of a device that is served."""
+    return subprocess.run([VIREO, "get", "--socket-path", path, name], check=True, stdout=subprocess.PIPE,
+                          text=True).stdout.strip()
+
+
+def sha256(path, size):
+    """Of the beginning of a file."""
+    with open(path, "rb") as file:
+        return hashlib.sha256(file.read(size)).hexdigest()
 
 
 class Guest:

@@ -190,7 +190,7 @@ def case_pipe(guest):
 
 
 def case_evdev(guest):
-    """A device of uinput's behind our daemon, both in the guest: events out, lights back, overflow, removal."""
+    """A device of uinput's behind our daemon, both in the guest: events, lights, overflow, removal."""
     for program, name in ((sys.argv[4], "vireo"), (sys.argv[2], "evdev")):
         shutil.copy(program, guest.path(name))
     out = guest.boot("./evdev ./vireo /tmp/i.sock\n")
