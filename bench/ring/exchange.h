@@ -132,6 +132,10 @@ double bench_limit(bool sleeping, const struct bench_cores *cores, uint64_t coun
 
 /* For whoever measures: pins the thread (-1: leaves it where it is), lets it run before others. */
 void bench_settle(int core, bool realtime);
+
+/* Zeroed memory that shares no cache line with any other, nor a pair of them; or NULL. For free(). */
+void *bench_alloc(size_t bytes);
+
 uint64_t bench_now_ns(void);
 
 /* What a device has to add to its sum for an element. */

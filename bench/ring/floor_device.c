@@ -24,7 +24,7 @@ struct device {
 
 static void *device_start(const struct bench_case *c, const struct bench_memory *memory)
 {
-	struct device *d = calloc(1, sizeof(*d));
+	struct device *d = bench_alloc(sizeof(*d));
 
 	if (!d)
 		return NULL;

@@ -27,7 +27,7 @@ struct driver {
 
 static void *driver_start(const struct bench_case *c, struct bench_memory *memory)
 {
-	struct driver *d = calloc(1, sizeof(*d));
+	struct driver *d = bench_alloc(sizeof(*d));
 
 	if (!d)
 		return NULL;

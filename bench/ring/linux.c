@@ -88,7 +88,7 @@ static void find_areas(struct driver *d, const struct bench_case *c, struct benc
 
 static void *driver_start(const struct bench_case *c, struct bench_memory *memory)
 {
-	struct driver *d = calloc(1, sizeof(*d));
+	struct driver *d = bench_alloc(sizeof(*d));
 
 	if (!d)
 		return NULL;

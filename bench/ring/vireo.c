@@ -67,12 +67,12 @@ static void driver_prepare(struct driver *d, const struct bench_memory *memory)
 
 static void *driver_start(const struct bench_case *c, struct bench_memory *memory)
 {
-	struct driver *d = calloc(1, sizeof(*d));
+	struct driver *d = bench_alloc(sizeof(*d));
 	struct vio_drvq_config config = { .size = (uint16_t)memory->ring_size };
 
 	if (!d)
 		return NULL;
-	d->storage = malloc(vio_drvq_storage_bytes(config.size));
+	d->storage = bench_alloc(vio_drvq_storage_bytes(config.size));
 	d->slots = memory->slots;
 	d->kick_fd = memory->kick_fd;
 	config.features = features_of(c);
@@ -196,13 +196,13 @@ static void interrupt_driver(void *context, struct vio_devq *q)
 
 static void *device_start(const struct bench_case *c, const struct bench_memory *memory)
 {
-	struct device *d = calloc(1, sizeof(*d));
+	struct device *d = bench_alloc(sizeof(*d));
 	const uint16_t size = (uint16_t)memory->ring_size;
 	struct vio_devq_config config = { .size = size };
 
 	if (!d)
 		return NULL;
-	d->storage = malloc(vio_devq_storage_bytes(size, BENCH_CHAIN, 0));
+	d->storage = bench_alloc(vio_devq_storage_bytes(size, BENCH_CHAIN, 0));
 	d->call_fd = memory->call_fd;
 	/* Where the device's part counts alone it is pop and push, without a word to the driver. */
 	d->polling = c->mode == BENCH_POLL || c->part == BENCH_DEVICE;
