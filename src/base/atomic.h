@@ -170,6 +170,9 @@ static inline void vio_full_barrier(void)
 #if defined(__SANITIZE_THREAD__)
 	/* The same; gcc warns that ThreadSanitizer learns nothing from the other spelling. */
 	__sync_synchronize();
+#elif defined(__x86_64__)
+	/* What compilers make of a fence, mfence, takes twice as long: it orders more than this memory. */
+	__asm__ volatile("lock addl $0, -4(%%rsp)" ::: "memory", "cc");
 #else
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
 #endif
