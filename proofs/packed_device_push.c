@@ -54,7 +54,7 @@ void one(void)
 	__CPROVER_assert(packed_offset(q.used_next) < q.size, "in the ring");
 	__CPROVER_assert(q.in_flight == before.in_flight - 1 && q.entries == before.entries - buf.entries,
 			 "counted");
-	__CPROVER_assert(q.slots[q.size - 1 - q.in_flight] == buf.slot && !q.busy[buf.head],
+	__CPROVER_assert(q.slots[q.in_flight] == buf.slot && !q.busy[buf.head],
 			 "its slot is free");
 }
 

@@ -83,6 +83,7 @@ void element(void)
 
 	make(&q);
 	walk_any(&walk);
+	walk.region = mem_region_last(q.mem, q.mem_hint);
 	before = walk;
 	got = walk_element(&q, &walk, &d, nondet_u32());
 	__CPROVER_assert(got == (q.fault.kind == VIO_FAULT_NONE), "a fault or not");

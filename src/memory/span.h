@@ -5,15 +5,13 @@
 #include <vireo/memory.h>
 
 /*
- * vio_mem_resolve() for the common case, in line, in two steps: a copy of the region hit
- * last, and all of [addr, addr + length) in it, length not 0. false says nothing but that
- * the long way has to be taken.
+ * vio_mem_resolve() for the common case, in line, in two steps: the region hit last, if there is
+ * one, and all of [addr, addr + length) in it, length not 0. false says nothing but that the long
+ * way has to be taken.
  */
-static inline struct vio_region mem_region_last(const struct vio_mem *mem, unsigned hint)
+static inline const struct vio_region *mem_region_last(const struct vio_mem *mem, unsigned hint)
 {
-	if (hint < mem->count)
-		return mem->regions[hint];
-	return (struct vio_region){ .size = 0 };
+	return hint < mem->count ? &mem->regions[hint] : NULL;
 }
 
 static inline bool mem_region_hit(const struct vio_region *region, uint64_t addr, uint64_t length,

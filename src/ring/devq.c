@@ -164,7 +164,7 @@ static void state_begin(struct vio_devq *q, const struct vio_devq_config *config
 	q->generation++;
 	if (!q->in_order)
 		for (slot = 0; slot < size; slot++)
-			q->slots[slot] = (uint16_t)(size - 1 - slot);
+			q->slots[slot] = (uint16_t)slot;
 	memset(q->busy, 0, size);
 }
 

@@ -189,16 +189,9 @@ static unsigned packed_take(struct vio_devq *q, struct descriptor d, struct vio_
 
 	/* Ends after `max` rounds. */
 	for (;;) {
-		struct vio_span span;
-
-		if (__builtin_expect(taker.taken < free && walk_single(&taker.region, &d, &span), 1)) {
-			if (d.link >= taker.size || taker.busy[d.link]) {
-				packed_name_fault(q, next, d.link);
-				break;
-			}
+		if (__builtin_expect(taker.taken < free && d.link < taker.size && !taker.busy[d.link], 1) &&
+		    devq_take_single_next(q, &taker, &buffers[i], &d, d.link)) {
 			next = packed_advance(next, 1, (uint16_t)taker.size);
-			devq_take_single(q, &taker, &buffers[i], span, d.flags / VIRTQ_DESC_F_WRITE & 1,
-					 d.link);
 		} else {
 			q->avail_next = next;
 			devq_taken(q, &taker);
@@ -219,37 +212,48 @@ static unsigned packed_take(struct vio_devq *q, struct descriptor d, struct vio_
 	return i;
 }
 
-/* True when there is a buffer to take, whose first descriptor is then in `d`, and kicks are off. */
-static inline bool packed_begin(struct vio_devq *q, struct descriptor *d)
+/* Takes the buffer at avail_next, which begins with `d`: read once, and judged from the copy. */
+static inline __attribute__((always_inline)) bool packed_take_next(struct vio_devq *q, struct vio_buf *buf,
+								   const struct descriptor *d, bool in_order)
 {
-	/* When there is none, kicks are asked for before it is looked at once more. */
-	if (!packed_look(q, d) && (q->polling || vio_devq_enable_kick(q) || !packed_look(q, d)))
-		return false;
-	if (!q->kicks_off)
-		vio_packed_kicks_refuse(q);
+	/* The long way finds out what is wrong with it, too. */
+	if (__builtin_expect(q->entries >= q->size || d->link >= q->size || q->busy[d->link], 0) ||
+	    !devq_take_single(q, buf, d, d->link, in_order))
+		return packed_take_list(q, buf, *d);
+	q->avail_next = packed_advance(q->avail_next, 1, q->size);
 	return true;
 }
 
-/* Each descriptor is read once and judged from the copy. */
+/* Where the driver has to be told not to kick, or order is kept. Apart, as it takes registers. */
+static __attribute__((noinline)) bool packed_pop_slowly(struct vio_devq *q, struct vio_buf *buf,
+							struct descriptor d)
+{
+	if (!q->kicks_off)
+		vio_packed_kicks_refuse(q);
+	return packed_take_next(q, buf, &d, q->in_order);
+}
+
+/* The same where there was nothing: unless it polls, kicks are asked for before it is looked at once more. */
+static __attribute__((noinline)) bool packed_pop_late(struct vio_devq *q, struct vio_buf *buf)
+{
+	struct descriptor d;
+
+	if (q->polling || vio_devq_enable_kick(q) || !packed_look(q, &d))
+		return false;
+	return packed_pop_slowly(q, buf, d);
+}
+
 bool vio_packed_pop(struct vio_devq *q, struct vio_buf *buf)
 {
-	struct vio_span span;
 	struct descriptor d;
-	struct taker taker;
 
-	if (!q->budget || !packed_begin(q, &d))
+	if (!q->budget)
 		return false;
-	taker = devq_taker(q);
-	if (q->entries >= q->size || !walk_single(&taker.region, &d, &span))
-		return packed_take_list(q, buf, d);
-	if (__builtin_expect(d.link >= q->size || q->busy[d.link], 0)) {
-		packed_name_fault(q, q->avail_next, d.link);
-		return false;
-	}
-	q->avail_next = packed_advance(q->avail_next, 1, q->size);
-	devq_take_single(q, &taker, buf, span, d.flags / VIRTQ_DESC_F_WRITE & 1, d.link);
-	devq_taken(q, &taker);
-	return true;
+	if (!packed_look(q, &d))
+		return packed_pop_late(q, buf);
+	if (!q->kicks_off || q->in_order)
+		return packed_pop_slowly(q, buf, d);
+	return packed_take_next(q, buf, &d, false);
 }
 
 unsigned vio_packed_pop_many(struct vio_devq *q, struct vio_buf *buffers, unsigned max)
@@ -258,7 +262,11 @@ unsigned vio_packed_pop_many(struct vio_devq *q, struct vio_buf *buffers, unsign
 
 	if (max > q->budget)
 		max = q->budget;
-	return max && packed_begin(q, &d) ? packed_take(q, d, buffers, max) : 0;
+	if (!max || (!packed_look(q, &d) && (q->polling || vio_devq_enable_kick(q) || !packed_look(q, &d))))
+		return 0;
+	if (!q->kicks_off)
+		vio_packed_kicks_refuse(q);
+	return packed_take(q, d, buffers, max);
 }
 
 /* Writes the used element of a buffer, or of a run, that takes so many entries. */
@@ -276,7 +284,7 @@ static inline void packed_put(struct vio_devq *q, uint16_t name, uint32_t writte
 }
 
 /* spec: DEV-BASIC-027 */
-static void packed_show_runs(struct vio_devq *q, bool all)
+static __attribute__((noinline)) void packed_show_runs(struct vio_devq *q, bool all)
 {
 	struct vio_devq_run run;
 
@@ -284,20 +292,22 @@ static void packed_show_runs(struct vio_devq *q, bool all)
 		packed_put(q, run.name, run.written, run.entries);
 }
 
-static inline void packed_give(struct vio_devq *q, const struct vio_buf *buf, uint32_t written)
+/* Apart, as it takes registers. */
+static __attribute__((noinline)) void packed_give_in_order(struct vio_devq *q, const struct vio_buf *buf,
+							   uint32_t written)
 {
-	if (q->in_order) {
-		vio_devq_order_push(q, buf, written);
-		packed_show_runs(q, false);
-		return;
-	}
-	devq_release(q, buf);
-	packed_put(q, buf->head, devq_written(buf, written), buf->entries); /* spec: DEV-PACKED-002 */
+	vio_devq_order_push(q, buf, written);
+	packed_show_runs(q, false);
 }
 
 void vio_packed_push(struct vio_devq *q, const struct vio_buf *buf, uint32_t written)
 {
-	packed_give(q, buf, written);
+	if (q->in_order) {
+		packed_give_in_order(q, buf, written);
+		return;
+	}
+	devq_release(q, buf);
+	packed_put(q, buf->head, devq_written(buf, written), buf->entries); /* spec: DEV-PACKED-002 */
 }
 
 /* Not in order, and with what is needed of the queue where a compiler knows that no store changes it. */
@@ -322,7 +332,7 @@ static void packed_push_plain(struct vio_devq *q, const struct vio_buf *buffers,
 			continue;
 		busy[buf->head] = 0;
 		in_flight--;
-		slots[size - 1u - in_flight] = buf->slot;
+		slots[in_flight] = buf->slot;
 		entries = (uint16_t)(entries - buf->entries);
 		if (next == visible)
 			q->used_first = rest;
@@ -346,7 +356,7 @@ void vio_packed_push_many(struct vio_devq *q, const struct vio_buf *buffers, con
 	}
 	for (i = 0; i < count; i++)
 		if (devq_holds(q, &buffers[i]))
-			packed_give(q, &buffers[i], written[i]);
+			packed_give_in_order(q, &buffers[i], written[i]);
 }
 
 bool vio_packed_publish(struct vio_devq *q)

@@ -121,7 +121,32 @@ static inline int packed_add(struct vio_drvq *q, const struct vio_sg *sg, unsign
 int vio_drvq_packed_add(struct vio_drvq *q, const struct vio_sg *sg, unsigned readable, unsigned writable,
 			void *token)
 {
-	return packed_add(q, sg, readable, writable, token);
+	const struct vio_drvq_buffer buffer = { sg, readable, writable, token };
+	const uint16_t position = q->avail_next, at = packed_offset(position);
+	struct vio_drvq_shadow *of;
+	uint64_t rest;
+	uint16_t id;
+
+	if (VIO_DRVQ_SMALL || !vio_drvq_is_single(&buffer) || !q->free_count || vio_drvq_broken(q) ||
+	    vio_drvq_in_order(q))
+		return packed_add(q, sg, readable, writable, token);
+	id = q->free_head;
+	of = &q->shadow[id];
+	q->free_head = of->next;
+	q->avail_next = packed_advance(position, 1, q->size);
+	q->free_count--;
+	q->in_flight++;
+	of->token = token;
+	of->writable = writable ? sg->length : 0;
+	of->count = 1;
+	of->shows = q->shows;
+	rest = packed_rest(sg->length, id, packed_avail_flags(position) | writable * VIRTQ_DESC_F_WRITE);
+	if (position == q->avail_visible)
+		q->first_rest = rest;
+	vio_store_le64(&q->packed_desc[at].addr, sg->addr.raw);
+	if (position != q->avail_visible)
+		vio_store_fields64(&q->packed_desc[at].len, rest);
+	return 0;
 }
 
 /*
@@ -329,14 +354,12 @@ static void *packed_take_in_order(struct vio_drvq *q, uint64_t rest, uint32_t *w
 	return packed_retire(q, id);
 }
 
-/* NULL: it was a lie. */
-static inline void *packed_take(struct vio_drvq *q, uint64_t rest, uint32_t *written)
+/* Not in order. NULL: it was a lie. */
+static __attribute__((noinline)) void *packed_take(struct vio_drvq *q, uint64_t rest, uint32_t *written)
 {
 	uint32_t length;
 	uint16_t id;
 
-	if (vio_drvq_in_order(q))
-		return packed_take_in_order(q, rest, written);
 	if (!packed_judge_used(q, rest, &id, &length))
 		return NULL;
 	q->used_next = packed_advance(q->used_next, q->shadow[id].count, q->size);
@@ -345,13 +368,38 @@ static inline void *packed_take(struct vio_drvq *q, uint64_t rest, uint32_t *wri
 	return packed_retire(q, id);
 }
 
-void *vio_drvq_packed_get(struct vio_drvq *q, uint32_t *written, bool ask)
+static __attribute__((noinline)) void *packed_get_ordered(struct vio_drvq *q, uint32_t *written, bool ask)
 {
 	uint64_t rest = 0;
 
-	if (vio_drvq_broken(q) || !packed_any(q, ask, &rest))
+	return packed_any(q, ask, &rest) ? packed_take_in_order(q, rest, written) : NULL;
+}
+
+void *vio_drvq_packed_get(struct vio_drvq *q, uint32_t *written, bool ask)
+{
+	struct vio_drvq_shadow *of;
+	uint64_t rest;
+	uint32_t id;
+
+	if (vio_drvq_broken(q))
 		return NULL;
-	return packed_take(q, rest, written);
+	if (vio_drvq_in_order(q))
+		return packed_get_ordered(q, written, ask);
+	if (!packed_look(q, &rest) && !(ask && packed_asked(q) && packed_look(q, &rest)))
+		return NULL;
+	if (VIO_DRVQ_SMALL)
+		return packed_take(q, rest, written);
+	id = (uint16_t)(rest >> 32);
+	of = &q->shadow[id < q->size ? id : 0];
+	if (__builtin_expect(
+		    id >= q->size || !of->token || !packed_shown(q, of) || (uint32_t)rest > of->writable, 0))
+		return packed_take(q, rest, written);
+	if (written)
+		*written = (uint32_t)rest;
+	q->used_next = packed_advance(q->used_next, of->count, q->size);
+	of->next = q->free_head;
+	q->free_head = (uint16_t)id;
+	return vio_drvq_retire(q, of);
 }
 
 /* What the common way of getting many needs, kept where a compiler knows that no store changes it. */

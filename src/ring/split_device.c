@@ -80,7 +80,7 @@ static inline __attribute__((always_inline)) bool split_walk(struct vio_devq *q,
 }
 
 /* Looks at the driver's idx again; true when there is something new, false with or without a fault. */
-bool vio_split_pending(struct vio_devq *q)
+static inline bool split_pending(struct vio_devq *q)
 {
 	/* Pairs with the release in vio_drvq_kick_prepare(): what the index covers is visible now. */
 	uint16_t idx = vio_load_acquire_le16(&q->avail->idx);
@@ -89,6 +89,11 @@ bool vio_split_pending(struct vio_devq *q)
 		return devq_fault(q, VIO_FAULT_AVAIL_IDX, 0, idx); /* hostile: A52 A53 A54 */
 	q->avail_seen = idx;
 	return idx != q->avail_next;
+}
+
+bool vio_split_pending(struct vio_devq *q)
+{
+	return split_pending(q);
 }
 
 void vio_split_kicks_ask(struct vio_devq *q)
@@ -108,14 +113,16 @@ void vio_split_kicks_refuse(struct vio_devq *q)
 	q->kicks_off = true;
 }
 
-/* True when there is an entry to take. Before it says false the driver is asked to kick. */
-static bool split_some(struct vio_devq *q)
+/* Nothing was there: unless it polls, the driver is asked to kick. True when there is something after all. */
+static __attribute__((noinline)) bool split_some_late(struct vio_devq *q)
 {
-	if (vio_split_pending(q))
-		return true;
-	if (vio_devq_broken(q) || q->polling)
-		return false;
-	return !vio_devq_enable_kick(q);
+	return !vio_devq_broken(q) && !q->polling && !vio_devq_enable_kick(q);
+}
+
+/* True when there is an entry to take. Before it says false the driver is asked to kick. */
+static inline bool split_some(struct vio_devq *q)
+{
+	return q->avail_next != q->avail_seen || split_pending(q) || split_some_late(q);
 }
 
 /* Takes a buffer that begins with the descriptor `d` and is more than that, or can't be taken at all. */
@@ -134,11 +141,11 @@ static __attribute__((noinline)) bool split_take_chain(struct vio_devq *q, struc
 }
 
 /* The entry at `index` names what it can't: `head` isn't in the table, or is in flight. */
-static __attribute__((noinline)) void split_head_fault(struct vio_devq *q, uint16_t index, uint16_t head)
+static __attribute__((noinline)) bool split_head_fault(struct vio_devq *q, uint16_t index, uint16_t head)
 {
 	/* hostile: A6 A7; A56 A57 */
-	devq_fault(q, head >= q->size ? VIO_FAULT_HEAD_RANGE : VIO_FAULT_HEAD_BUSY, index & (q->size - 1u),
-		   head);
+	return devq_fault(q, head >= q->size ? VIO_FAULT_HEAD_RANGE : VIO_FAULT_HEAD_BUSY,
+			  index & (q->size - 1u), head);
 }
 
 static inline uint16_t split_head(const struct vio_devq *q, uint16_t index)
@@ -146,32 +153,19 @@ static inline uint16_t split_head(const struct vio_devq *q, uint16_t index)
 	return vio_load_le16(&q->avail->ring[index & (q->size - 1u)]);
 }
 
-/* Each descriptor is read once and judged from the copy. */
-bool vio_split_pop(struct vio_devq *q, struct vio_buf *buf)
+/* Takes the entry at avail_next, which is there. Each descriptor is read once, judged from the copy. */
+static inline __attribute__((always_inline)) bool split_take_next(struct vio_devq *q, struct vio_buf *buf,
+								  bool in_order)
 {
-	struct vio_span span;
+	const uint16_t head = split_head(q, q->avail_next);
 	struct descriptor d;
-	struct taker taker;
-	uint16_t head;
 
-	if (!q->budget || (q->avail_next == q->avail_seen && !split_some(q)))
-		return false;
-	if (!q->kicks_off)
-		vio_split_kicks_refuse(q);
-	head = split_head(q, q->avail_next);
-	if (__builtin_expect(head >= q->size || q->busy[head], 0)) {
-		split_head_fault(q, q->avail_next, head);
-		return false;
-	}
+	if (__builtin_expect(head >= q->size || q->busy[head], 0))
+		return split_head_fault(q, q->avail_next, head);
 	d = walk_load_split(&q->desc[head]);
-	if (d.flags & (VIRTQ_DESC_F_NEXT | VIRTQ_DESC_F_INDIRECT))
-		return split_take_chain(q, buf, d, head);
-	taker = devq_taker(q);
-	if (!walk_single(&taker.region, &d, &span))
+	if (!devq_take_single(q, buf, &d, head, in_order))
 		return split_take_chain(q, buf, d, head);
 	q->avail_next++;
-	devq_take_single(q, &taker, buf, span, d.flags / VIRTQ_DESC_F_WRITE & 1, head);
-	devq_taken(q, &taker);
 	return true;
 }
 
@@ -184,77 +178,86 @@ bool vio_split_pop_again(struct vio_devq *q, const struct vio_devq_again *again,
 	return true;
 }
 
-/* Out of line, where the way of single descriptors is to keep all registers. */
-static __attribute__((noinline)) bool split_walk_apart(struct vio_devq *q, struct walk *walk,
-						       struct descriptor d, uint16_t head)
+/* Where the driver has to be told not to kick, or order is kept. Apart, as it takes registers. */
+static __attribute__((noinline)) bool split_pop_slowly(struct vio_devq *q, struct vio_buf *buf)
 {
-	struct walk lent = *walk;
-	bool whole = split_walk(q, &lent, d, head);
-
-	*walk = lent;
-	return whole;
+	if (!q->kicks_off)
+		vio_split_kicks_refuse(q);
+	return split_take_next(q, buf, q->in_order);
 }
 
-/* The same where others were taken that aren't in the queue yet. */
-static inline bool split_take_chain_next(struct vio_devq *q, struct taker *taker, struct vio_buf *buf,
-					 struct descriptor d, uint16_t head)
+/* The same where there was nothing. */
+static __attribute__((noinline)) bool split_pop_late(struct vio_devq *q, struct vio_buf *buf)
 {
-	const uint16_t slot = taker->in_order ? q->order_next : taker->slots[-1];
-	const unsigned hint = q->mem_hint;
-	struct walk walk = walk_begin(q, slot);
+	return split_some_late(q) && split_pop_slowly(q, buf);
+}
 
-	if (!split_walk_apart(q, &walk, d, head))
+bool vio_split_pop(struct vio_devq *q, struct vio_buf *buf)
+{
+	if (!q->budget)
 		return false;
-	if (q->mem_hint != hint)
-		taker->region = mem_region_last(q->mem, q->mem_hint);
-	devq_take_walked_next(q, taker, buf, &walk, head, slot);
-	return true;
+	if (q->avail_next == q->avail_seen && !split_pending(q))
+		return split_pop_late(q, buf);
+	if (!q->kicks_off || q->in_order)
+		return split_pop_slowly(q, buf);
+	return split_take_next(q, buf, false);
 }
 
-/* Takes `count` buffers, whose heads are in them and are covered by the driver's index. */
+/*
+ * Takes up to `count` buffers, whose heads are in them and are covered by the driver's idx. Chains are
+ * taken through the queue itself; between them what singles need of it is kept where a compiler knows
+ * that no store changes it.
+ */
 static inline __attribute__((always_inline)) unsigned split_take(struct vio_devq *q, struct vio_buf *buffers,
 								 unsigned count, bool in_order)
 {
-	const struct virtq_desc *desc = q->desc;
+	const struct virtq_desc *const desc = q->desc;
+	uint16_t next = q->avail_next;
 	struct taker taker = devq_taker(q);
 	unsigned i;
 
 	taker.in_order = in_order; /* which the compiler knows */
-
-	for (i = 0; i < count; i++) {
+	for (i = 0; i < count; i++, next++) {
 		const uint16_t head = buffers[i].head;
-		struct vio_span span;
 		struct descriptor d;
 
 		if (__builtin_expect(head >= taker.size || taker.busy[head], 0)) {
-			split_head_fault(q, (uint16_t)(q->avail_next + taker.taken), head);
+			split_head_fault(q, next, head);
 			break;
 		}
 		d = walk_load_split(&desc[head]);
-		if (__builtin_expect(walk_single(&taker.region, &d, &span), 1)) {
-			devq_take_single(q, &taker, &buffers[i], span, d.flags / VIRTQ_DESC_F_WRITE & 1,
-					 head);
+		if (__builtin_expect(devq_take_single_next(q, &taker, &buffers[i], &d, head), 1))
 			continue;
+		if (taker.taken) {
+			devq_taken(q, &taker);
+			q->avail_next = next;
 		}
-		if (!split_take_chain_next(q, &taker, &buffers[i], d, head))
-			break;
+		if (!(d.flags & (VIRTQ_DESC_F_NEXT | VIRTQ_DESC_F_INDIRECT))) {
+			taker = devq_taker(q);
+			taker.in_order = in_order;
+			if (devq_take_single_next(q, &taker, &buffers[i], &d, head))
+				continue;
+		}
+		devq_taker_empty(&taker);
+		if (!split_take_chain(q, &buffers[i], d, head))
+			return i;
 	}
-	q->avail_next = (uint16_t)(q->avail_next + taker.taken);
 	devq_taken(q, &taker);
+	q->avail_next = next;
 	return i;
 }
 
 unsigned vio_split_pop_many(struct vio_devq *q, struct vio_buf *buffers, unsigned max)
 {
-	const struct virtq_desc *desc = q->desc;
-	const vio_le16 *ring = q->avail->ring;
+	const struct virtq_desc *const desc = q->desc;
+	const vio_le16 *const ring = q->avail->ring;
 	const uint16_t next = q->avail_next;
 	const unsigned mask = q->size - 1u;
 	unsigned i, count;
 
 	if (max > q->budget)
 		max = q->budget;
-	if (!max || (q->avail_next == q->avail_seen && !split_some(q)))
+	if (!max || !split_some(q))
 		return 0;
 	if (!q->kicks_off)
 		vio_split_kicks_refuse(q);
@@ -263,7 +266,7 @@ unsigned vio_split_pop_many(struct vio_devq *q, struct vio_buf *buffers, unsigne
 		count = max;
 	/* The heads first, so that all their descriptors are on the way while the first is looked at. */
 	for (i = 0; i < count; i++) {
-		const uint16_t head = vio_load_le16(&ring[(uint16_t)(next + i) & mask]);
+		const uint16_t head = vio_load_le16(&ring[(next + i) & mask]);
 
 		buffers[i].head = head;
 		__builtin_prefetch(&desc[head & mask]);
@@ -281,7 +284,7 @@ static inline void split_put(struct vio_devq *q, uint16_t name, uint32_t written
 }
 
 /* One element for a whole run, at the place of its first buffer. spec: DEV-BASIC-027 */
-static void split_show_runs(struct vio_devq *q, bool all)
+static __attribute__((noinline)) void split_show_runs(struct vio_devq *q, bool all)
 {
 	struct vio_devq_run run;
 
@@ -291,21 +294,23 @@ static void split_show_runs(struct vio_devq *q, bool all)
 	}
 }
 
-static inline void split_give(struct vio_devq *q, const struct vio_buf *buf, uint32_t written)
+/* Apart, as it takes registers. */
+static __attribute__((noinline)) void split_give_in_order(struct vio_devq *q, const struct vio_buf *buf,
+							  uint32_t written)
+{
+	vio_devq_order_push(q, buf, written);
+	split_show_runs(q, false);
+}
+
+void vio_split_push(struct vio_devq *q, const struct vio_buf *buf, uint32_t written)
 {
 	if (q->in_order) {
-		vio_devq_order_push(q, buf, written);
-		split_show_runs(q, false);
+		split_give_in_order(q, buf, written);
 		return;
 	}
 	devq_release(q, buf);
 	split_put(q, buf->head, devq_written(buf, written));
 	q->used_next++;
-}
-
-void vio_split_push(struct vio_devq *q, const struct vio_buf *buf, uint32_t written)
-{
-	split_give(q, buf, written);
 }
 
 void vio_split_push_many(struct vio_devq *q, const struct vio_buf *buffers, const uint32_t *written,
@@ -322,7 +327,7 @@ void vio_split_push_many(struct vio_devq *q, const struct vio_buf *buffers, cons
 	if (q->in_order) {
 		for (i = 0; i < count; i++)
 			if (devq_holds(q, &buffers[i]))
-				split_give(q, &buffers[i], written[i]);
+				split_give_in_order(q, &buffers[i], written[i]);
 		return;
 	}
 	for (i = 0; i < count; i++) {
@@ -334,7 +339,7 @@ void vio_split_push_many(struct vio_devq *q, const struct vio_buf *buffers, cons
 			continue;
 		busy[head] = 0;
 		in_flight--;
-		slots[mask - in_flight] = buf->slot;
+		slots[in_flight] = buf->slot;
 		vio_store_le32(&ring[used_next & mask].id, head);
 		vio_store_le32(&ring[used_next & mask].len, length);
 		used_next++;

@@ -69,8 +69,8 @@ static __attribute__((noinline)) void split_add_indirect(struct vio_drvq *q, con
 	split_fill(q, &all, 1, 1, VIRTQ_DESC_F_INDIRECT); /* spec: DRV-SPLIT-011 */
 }
 
-static inline int split_add(struct vio_drvq *q, const struct vio_sg *sg, unsigned readable, unsigned writable,
-			    void *token)
+static __attribute__((noinline)) int split_add(struct vio_drvq *q, const struct vio_sg *sg, unsigned readable,
+					       unsigned writable, void *token)
 {
 	unsigned count = readable + writable, slot;
 	uint32_t writable_bytes;
@@ -141,10 +141,28 @@ int vio_drvq_split_add(struct vio_drvq *q, const struct vio_sg *sg, unsigned rea
 		       void *token)
 {
 	const struct vio_drvq_buffer buffer = { sg, readable, writable, token };
+	struct vio_drvq_shadow *of;
+	uint16_t head, next;
 
-	if (split_add_singles(q, &buffer, 1))
-		return 0;
-	return split_add(q, sg, readable, writable, token);
+	if (VIO_DRVQ_SMALL || !vio_drvq_is_single(&buffer) || !q->free_count || vio_drvq_broken(q))
+		return split_add(q, sg, readable, writable, token);
+	head = q->free_head;
+	next = q->avail_next;
+	of = &q->shadow[head];
+	q->free_head = of->next;
+	q->avail_next = (uint16_t)(next + 1);
+	q->free_count--;
+	q->in_flight++;
+	of->token = token;
+	of->writable = writable ? sg->length : 0;
+	of->count = 1;
+	of->split.last = head;
+	of->split.avail_idx = next;
+	next &= split_mask(q);
+	q->shadow[next].split.ring = head;
+	split_store(&q->desc[head], sg, writable * VIRTQ_DESC_F_WRITE, 0);
+	vio_store_le16(&q->avail->ring[next], head);
+	return 0;
 }
 
 int vio_drvq_split_add_many(struct vio_drvq *q, const struct vio_drvq_buffer *buffers, unsigned count)
@@ -238,11 +256,13 @@ static bool split_look(struct vio_drvq *q)
 {
 	uint16_t idx = split_used_idx(q);
 
+	if (idx == q->used_next)
+		return false;
 	/* It can't have used more than it was shown. */
 	if ((uint16_t)(idx - q->used_next) > split_shown_count(q))
 		return vio_drvq_fault(q, VIO_FAULT_USED_IDX, 0, idx); /* hostile: B13 B14 B15 */
 	q->used_seen = idx;
-	return idx != q->used_next;
+	return true;
 }
 
 static inline bool split_any(struct vio_drvq *q)

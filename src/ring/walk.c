@@ -26,9 +26,10 @@ bool vio_walk_memory_slowly(struct vio_devq *q, struct walk *walk, uint64_t addr
 
 bool vio_walk_open_table(struct vio_devq *q, const struct descriptor *d, uint32_t index, struct table *table)
 {
+	const struct vio_region *region = mem_region_last(q->mem, q->mem_hint);
 	unsigned entries = d->len / 16;
 	struct vio_span span;
-	int found;
+	int found = 1;
 
 	if (!q->indirect)
 		return devq_fault(q, VIO_FAULT_INDIRECT_REFUSED, index, d->flags); /* hostile: A34 */
@@ -36,7 +37,9 @@ bool vio_walk_open_table(struct vio_devq *q, const struct descriptor *d, uint32_
 		return devq_fault(q, VIO_FAULT_INDIRECT_NEXT, index, d->flags); /* hostile: A35 A49 */
 	if (!entries || d->len % 16 || entries > q->size)
 		return devq_fault(q, VIO_FAULT_INDIRECT_LENGTH, index, d->len); /* hostile: A37 A40 */
-	found = vio_mem_resolve(q->mem, &q->mem_hint, vio_addr_make(d->addr), d->len, VIO_MEM_READ, &span, 1);
+	if (!region || !mem_region_hit(region, d->addr, d->len, VIO_MEM_READ, &span))
+		found = vio_mem_resolve(q->mem, &q->mem_hint, vio_addr_make(d->addr), d->len, VIO_MEM_READ,
+					&span, 1);
 	if (found == -VIO_EACCES)
 		return devq_fault(q, VIO_FAULT_INDIRECT_MEMORY, index, d->addr); /* hostile: A41 */
 	table->host = NULL;

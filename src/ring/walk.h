@@ -25,9 +25,10 @@ struct descriptor {
 
 /* What was gathered of a buffer. */
 struct walk {
-	struct vio_span *next;     /* place for the next span; they begin at that of the slot */
-	struct vio_span *end;      /* of the slot's places */
-	struct vio_span *writable; /* the end of the readable ones */
+	struct vio_span *next;           /* place for the next span; they begin at that of the slot */
+	struct vio_span *end;            /* of the slot's places */
+	struct vio_span *writable;       /* the end of the readable ones */
+	const struct vio_region *region; /* hit last, or NULL */
 	uint64_t readable_bytes, bytes;
 	bool truncated;
 };
@@ -96,9 +97,8 @@ static inline __attribute__((always_inline)) bool walk_element(struct vio_devq *
 	walk->bytes += d->len;
 	if (walk->bytes > CHAIN_BYTES_MAX)
 		return devq_fault(q, VIO_FAULT_CHAIN_LENGTH, index, walk->bytes);
-	if (__builtin_expect(d->len && q->mem_hint < q->mem->count &&
-				     mem_region_hit(&q->mem->regions[q->mem_hint], d->addr, d->len,
-						    walk_access(d), &span),
+	if (__builtin_expect(d->len && walk->region &&
+				     mem_region_hit(walk->region, d->addr, d->len, walk_access(d), &span),
 			     1)) {
 		walk_append(walk, span, writable);
 	} else {
@@ -106,20 +106,12 @@ static inline __attribute__((always_inline)) bool walk_element(struct vio_devq *
 		bool found = vio_walk_memory_slowly(q, &lent, d->addr, d->len, walk_access(d));
 
 		*walk = lent;
+		walk->region = mem_region_last(q->mem, q->mem_hint);
 		/* hostile: A13 A15 A16 A18 A19 A21; an element of no bytes names no memory (A10 A12). */
 		if (!found)
 			return devq_fault(q, VIO_FAULT_BUFFER_MEMORY, index, d->addr);
 	}
 	return true;
-}
-
-/* A buffer of this one descriptor, which lies in the region hit last: by far the most common one. */
-static inline __attribute__((always_inline)) bool walk_single(const struct vio_region *region,
-							      const struct descriptor *d,
-							      struct vio_span *span)
-{
-	return !(d->flags & (VIRTQ_DESC_F_NEXT | VIRTQ_DESC_F_INDIRECT)) && d->len &&
-	       mem_region_hit(region, d->addr, d->len, walk_access(d), span);
 }
 
 /* A descriptor of the split layout, at an address that is 8 aligned. Each byte is read once. */
@@ -152,7 +144,7 @@ static inline struct descriptor walk_load_packed(const void *from)
 /* Where in the storage a buffer that is taken now goes. Fewer than `size` are in flight. */
 static inline uint16_t devq_slot_peek(const struct vio_devq *q)
 {
-	return q->in_order ? q->order_next : q->slots[q->size - 1 - q->in_flight];
+	return q->in_order ? q->order_next : q->slots[q->in_flight];
 }
 
 static inline struct vio_span *devq_slot_spans(const struct vio_devq *q, uint16_t slot)
@@ -164,7 +156,10 @@ static inline struct walk walk_begin(const struct vio_devq *q, uint16_t slot)
 {
 	struct vio_span *spans = devq_slot_spans(q, slot);
 
-	return (struct walk){ .next = spans, .end = spans + q->spans_max, .writable = spans };
+	return (struct walk){ .next = spans,
+			      .end = spans + q->spans_max,
+			      .writable = spans,
+			      .region = mem_region_last(q->mem, q->mem_hint) };
 }
 
 /* A record of what was pushed, by slot, when it can't be shown yet. */
@@ -187,14 +182,12 @@ static inline uint16_t devq_order_take(struct vio_devq *q)
 }
 
 /* A buffer is taken that `name` names, with its spans at its slot; `buf` learns what isn't about those. */
-static inline __attribute__((always_inline)) void devq_take(struct vio_devq *q, struct vio_buf *buf,
-							    uint16_t name, uint16_t slot, uint16_t entries)
+static inline __attribute__((always_inline)) void devq_take_named(struct vio_devq *q, struct vio_buf *buf,
+								  uint16_t name, uint16_t slot,
+								  uint16_t entries)
 {
-	q->busy[name] = 1;
 	q->in_flight++;
 	q->entries = (uint16_t)(q->entries + entries);
-	if (q->in_order)
-		devq_order_take(q);
 	if (q->budget != VIO_DEVQ_NO_BUDGET)
 		q->budget--;
 	buf->head = name;
@@ -202,6 +195,60 @@ static inline __attribute__((always_inline)) void devq_take(struct vio_devq *q, 
 	buf->generation = q->generation;
 	buf->request = q->requests + (size_t)slot * q->request_stride;
 	buf->entries = entries;
+	q->busy[name] = 1;
+}
+
+/*
+ * A buffer of one span, at `spans`, of which `len` bytes from `host` on are readable or writable, which
+ * the caller knows as a constant: two ways for what would cost arithmetic in one.
+ */
+static inline __attribute__((always_inline)) void buf_fill_single(struct vio_buf *buf, struct vio_span *spans,
+								  uint8_t *host, uint32_t len, bool writable)
+{
+	spans->host = host;
+	spans->length = len;
+	buf->readable = spans;
+	buf->writable = spans + !writable;
+	buf->readable_count = !writable;
+	buf->writable_count = writable;
+	buf->writable_limit = writable ? len : 0;
+	buf->readable_bytes = writable ? 0 : len;
+	buf->writable_bytes = writable ? len : 0;
+	buf->entries = 1;
+	buf->receives = writable;
+	buf->truncated = false;
+}
+
+static inline __attribute__((always_inline)) bool devq_take_single_as(struct vio_devq *q, struct vio_buf *buf,
+								      const struct descriptor *d,
+								      uint16_t name, bool writable,
+								      bool in_order)
+{
+	const struct vio_region *region = mem_region_last(q->mem, q->mem_hint);
+	struct vio_span span;
+	uint16_t slot;
+
+	if (!region ||
+	    !mem_region_hit(region, d->addr, d->len, writable ? VIO_MEM_WRITE : VIO_MEM_READ, &span))
+		return false;
+	slot = in_order ? devq_order_take(q) : q->slots[q->in_flight];
+	devq_take_named(q, buf, name, slot, 1);
+	buf_fill_single(buf, devq_slot_spans(q, slot), span.host, d->len, writable);
+	return true;
+}
+
+/*
+ * Takes a buffer of the one descriptor `d`, which lies in the region hit last, as by far the most do.
+ * false, and nothing changed: it isn't such a one. There is a free slot.
+ */
+static inline __attribute__((always_inline)) bool devq_take_single(struct vio_devq *q, struct vio_buf *buf,
+								   const struct descriptor *d, uint16_t name,
+								   bool in_order)
+{
+	if ((d->flags & (VIRTQ_DESC_F_NEXT | VIRTQ_DESC_F_INDIRECT)) || !d->len)
+		return false;
+	return d->flags & VIRTQ_DESC_F_WRITE ? devq_take_single_as(q, buf, d, name, true, in_order)
+					     : devq_take_single_as(q, buf, d, name, false, in_order);
 }
 
 /*
@@ -209,11 +256,12 @@ static inline __attribute__((always_inline)) void devq_take(struct vio_devq *q, 
  * compiler forgets what it has read of everything else.
  */
 struct taker {
-	struct vio_region region;
+	uint64_t base, readable, writable; /* of the region hit last: bytes that may be read, written */
+	uint8_t *host;
 	struct vio_span *spans;
 	uint8_t *requests;
 	uint8_t *busy;
-	const uint16_t *slots; /* the place above the free slot that is next */
+	const uint16_t *slots; /* the free slot that is next */
 	uint32_t generation;
 	unsigned request_stride;
 	unsigned spans_max;
@@ -222,20 +270,39 @@ struct taker {
 	bool in_order;
 };
 
+static inline __attribute__((always_inline)) void devq_taker_region(struct taker *taker,
+								    const struct vio_devq *q)
+{
+	const struct vio_region *region = mem_region_last(q->mem, q->mem_hint);
+
+	taker->readable = 0;
+	taker->writable = 0;
+	if (!region)
+		return;
+	taker->base = region->base.raw;
+	taker->host = region->host;
+	if (region->rights & VIO_MEM_READ)
+		taker->readable = region->size;
+	if (region->rights & VIO_MEM_WRITE)
+		taker->writable = region->size;
+}
+
 static inline __attribute__((always_inline)) struct taker devq_taker(const struct vio_devq *q)
 {
-	return (struct taker){
-		.region = mem_region_last(q->mem, q->mem_hint),
+	struct taker taker = {
 		.spans = q->spans,
 		.requests = q->requests,
 		.busy = q->busy,
-		.slots = q->slots + (q->size - q->in_flight),
+		.slots = q->slots + q->in_flight,
 		.generation = q->generation,
 		.request_stride = q->request_stride,
 		.spans_max = q->spans_max,
 		.size = q->size,
 		.in_order = q->in_order,
 	};
+
+	devq_taker_region(&taker, q);
+	return taker;
 }
 
 /* Writes back what was taken. */
@@ -247,32 +314,48 @@ static inline __attribute__((always_inline)) void devq_taken(struct vio_devq *q,
 		q->budget -= taker->taken;
 }
 
-/* Takes a buffer of one descriptor that `name` names. There is a free slot. */
-static inline __attribute__((always_inline)) void devq_take_single(struct vio_devq *q, struct taker *taker,
-								   struct vio_buf *buf, struct vio_span span,
-								   unsigned writable, uint16_t name)
+/* Nothing is in it any more, not even a region. */
+static inline __attribute__((always_inline)) void devq_taker_empty(struct taker *taker)
 {
-	const uint16_t slot = taker->in_order ? devq_order_take(q) : *--taker->slots;
-	struct vio_span *spans = taker->spans + (size_t)slot * taker->spans_max;
-	const uint64_t fill = writable ? span.length : 0;
+	taker->readable = 0;
+	taker->writable = 0;
+	taker->taken = 0;
+}
 
-	*spans = span;
-	buf->readable = spans;
-	buf->writable = spans + (1 - writable);
-	buf->readable_count = (uint16_t)(1 - writable);
-	buf->writable_count = (uint16_t)writable;
+static inline __attribute__((always_inline)) bool devq_take_single_next_as(struct vio_devq *q,
+									   struct taker *taker,
+									   struct vio_buf *buf,
+									   const struct descriptor *d,
+									   uint16_t name, bool writable)
+{
+	const uint64_t offset = d->addr - taker->base, there = writable ? taker->writable : taker->readable;
+	uint16_t slot;
+
+	if (__builtin_expect(offset >= there || d->len > there - offset, 0))
+		return false;
+	slot = taker->in_order ? devq_order_take(q) : *taker->slots++;
+	taker->taken++;
+	taker->busy[name] = 1;
 	buf->head = name;
 	buf->slot = slot;
 	buf->generation = taker->generation;
-	buf->writable_limit = (uint32_t)fill;
-	buf->readable_bytes = span.length - fill;
-	buf->writable_bytes = fill;
 	buf->request = taker->requests + (size_t)slot * taker->request_stride;
-	buf->entries = 1;
-	buf->receives = writable != 0;
-	buf->truncated = false;
-	taker->taken++;
-	taker->busy[name] = 1;
+	buf_fill_single(buf, taker->spans + (size_t)slot * taker->spans_max, taker->host + offset, d->len,
+			writable);
+	return true;
+}
+
+/* devq_take_single() where others were taken that aren't in the queue yet. */
+static inline __attribute__((always_inline)) bool devq_take_single_next(struct vio_devq *q,
+									struct taker *taker,
+									struct vio_buf *buf,
+									const struct descriptor *d,
+									uint16_t name)
+{
+	if (__builtin_expect((d->flags & (VIRTQ_DESC_F_NEXT | VIRTQ_DESC_F_INDIRECT)) || !d->len, 0))
+		return false;
+	return d->flags & VIRTQ_DESC_F_WRITE ? devq_take_single_next_as(q, taker, buf, d, name, true)
+					     : devq_take_single_next_as(q, taker, buf, d, name, false);
 }
 
 static inline void devq_take_walked(struct vio_devq *q, struct vio_buf *buf, const struct walk *walk,
@@ -289,35 +372,9 @@ static inline void devq_take_walked(struct vio_devq *q, struct vio_buf *buf, con
 	buf->writable_bytes = writable_bytes;
 	buf->receives = !walk->readable_bytes;
 	buf->truncated = walk->truncated;
-	devq_take(q, buf, name, slot, entries);
-}
-
-/* The same where others were taken that aren't in the queue yet. */
-static inline void devq_take_walked_next(struct vio_devq *q, struct taker *taker, struct vio_buf *buf,
-					 const struct walk *walk, uint16_t name, uint16_t slot)
-{
-	const uint64_t writable_bytes = walk->bytes - walk->readable_bytes;
-
-	if (taker->in_order)
+	if (q->in_order)
 		devq_order_take(q);
-	else
-		taker->slots--;
-	buf->readable = taker->spans + (size_t)slot * taker->spans_max;
-	buf->writable = walk->writable;
-	buf->readable_count = (uint16_t)(walk->writable - buf->readable);
-	buf->writable_count = (uint16_t)(walk->next - walk->writable);
-	buf->head = name;
-	buf->slot = slot;
-	buf->generation = taker->generation;
-	buf->writable_limit = writable_bytes > UINT32_MAX ? UINT32_MAX : (uint32_t)writable_bytes;
-	buf->readable_bytes = walk->readable_bytes;
-	buf->writable_bytes = writable_bytes;
-	buf->request = taker->requests + (size_t)slot * taker->request_stride;
-	buf->entries = 1;
-	buf->receives = !walk->readable_bytes;
-	buf->truncated = walk->truncated;
-	taker->taken++;
-	taker->busy[name] = 1;
+	devq_take_named(q, buf, name, slot, entries);
 }
 
 /* Whether what is pushed belongs to this life of the queue and to a driver that can still be served. */
@@ -332,7 +389,7 @@ static inline void devq_release(struct vio_devq *q, const struct vio_buf *buf)
 	q->busy[buf->head] = 0;
 	q->in_flight--;
 	q->entries = (uint16_t)(q->entries - buf->entries);
-	q->slots[q->size - 1 - q->in_flight] = buf->slot;
+	q->slots[q->in_flight] = buf->slot;
 }
 
 static inline uint32_t devq_written(const struct vio_buf *buf, uint32_t written)
