@@ -158,7 +158,7 @@ bool vio_walk_copy_entry(struct vio_devq *q, uint64_t table, unsigned at, struct
 static void slot_assume(const struct vio_devq *q, unsigned from_top)
 {
 	if (from_top < (unsigned)q->size - q->in_flight)
-		__CPROVER_assume(q->slots[q->size - 1u - q->in_flight - from_top] < q->size);
+		__CPROVER_assume(q->slots[q->in_flight + from_top] < q->size);
 }
 
 static void queue_make(struct vio_devq *q, bool packed, unsigned size_max)
