@@ -18,7 +18,8 @@ $(BUILD)/build.ninja:
 
 demo:  ## serve every device to real Linux kernels, use them there, and show what was measured
 	@scripts/setup build demo
-	@$(MAKE) --no-print-directory all
+	@scripts/guest-modules uml >/dev/null & $(MAKE) --no-print-directory $(BUILD)/build.ninja && \
+		$(NINJA) -C $(BUILD) src/vireo guest/vssd/vssd-evict; status=$$?; wait; exit $$status
 	@scripts/demo
 
 check:  ## build with gcc and clang, run every test with sanitizers; the last line counts them

@@ -11,7 +11,7 @@ import time
 import guests
 
 MIB = 1 << 20
-TREE_BYTES = 40_000_000
+TREE_BYTES = 24_000_000
 TREE = ("include", "share/doc", "share/perl", "share/perl5", "share/zoneinfo", "lib/python3", "share/misc")
 SENT_BYTES = 8 * MIB
 NOISE_BYTES = 256 * 1024
@@ -185,7 +185,7 @@ def net(part, guest_type):
             guest.boot(NET, "--share", part.directory, "--env", f"COMMON={part.directory}",
                        "--env", f"NUMBER={number}", "--append", f"virtio_uml.device={path}:1")
         while any([guest.running() for guest in part.guests]):
-            assert daemon.poll() is None, f"the daemon of the hub ended, by {daemon.poll()}"
+            assert daemon.poll() is None, f"the daemon of the hub ended with status {daemon.poll()}"
             time.sleep(0.05)
         for guest in part.guests:
             guest.wait()
