@@ -2,6 +2,7 @@
 #ifndef VIREO_DAEMON_H
 #define VIREO_DAEMON_H
 
+#include <vireo/crew.h>
 #include <vireo/device.h>
 #include <vireo/host.h>
 #include <vireo/options.h>
@@ -58,6 +59,13 @@ struct vio_daemon_type {
 	 */
 	int (*command)(struct vio_device *dev, const char *line, char *answer, size_t size,
 		       struct vio_message *message);
+
+	/*
+	 * Prepares a realized device for queues that are served by the threads of the crew, queue i by
+	 * thread i % vio_crew_threads(); see vio_device_serve(). NULL: one thread serves the device.
+	 */
+	int (*spread)(struct vio_device *dev, void *backend, struct vio_crew *crew,
+		      struct vio_message *message);
 
 	/*
 	 * What the device has done, one value a queue, as JSON (of libjansson; the caller's to release).

@@ -263,6 +263,15 @@ VIO_API struct vio_devq_position vio_device_queue_stop(struct vio_device *dev, u
 VIO_API void vio_device_kick(struct vio_device *dev, uint16_t queue);
 
 /*
+ * The two halves of it, for an attachment whose queues are served by several threads, each queue by
+ * one, while another is in charge of the device: serve() touches nothing but the queue and what the
+ * type keeps for it. true: the driver broke the queue, and settle(), which tells so, is to be called in the thread
+ * that is in charge, while nobody serves. All else of this header is for that thread and time, too.
+ */
+VIO_API bool vio_device_serve(struct vio_device *dev, uint16_t queue);
+VIO_API void vio_device_settle(struct vio_device *dev, uint16_t queue);
+
+/*
  * Saves a device that is attached with its queues stopped or drained, or loads it
  * into one of the same type and properties that is attached and reset.
  * save returns the size of the blob, which was written when it is <= size.

@@ -55,6 +55,13 @@ VIO_API const struct vio_property_table *vio_host_block_properties(void);
 VIO_API int vio_host_block_open(struct vio_loop *loop, const struct vio_host_block_options *options,
 				struct vio_block **block, struct vio_message *message);
 
+/*
+ * The same storage once more, for use in another loop: what is done by one is done for both, and a
+ * FLUSH of one that comes after is for all. Close those first. They learn nothing of a new
+ * size: whoever hears of it (vio_block.changed) sets their size_bytes while nobody uses them.
+ */
+VIO_API int vio_host_block_share(struct vio_block *block, struct vio_loop *loop, struct vio_block **shared);
+
 /* The kernel's random numbers. */
 VIO_API void vio_host_entropy(struct vio_entropy *entropy);
 

@@ -17,7 +17,13 @@ struct blk_backend {
 	struct vio_device *dev;
 	struct vio_loop *loop;
 	struct vio_timer wake;
-	struct vio_block_counters *counters; /* of VIO_BLK_QUEUES_MAX queues */
+	struct vio_block_counters *counters; /* of VIO_BLK_METER_QUEUES queues */
+
+	/* With threads: one for each, all of the same storage as `block`. */
+	struct vio_crew *crew;
+	struct vio_block **shares;
+	unsigned share_count;
+	void (*changed)(void *context, struct vio_block *block); /* the device's */
 };
 
 VIO_STATIC_ASSERT(offsetof(struct blk_backend, options) == 0, "the properties are at the start");
@@ -52,7 +58,7 @@ static int blk_measure(struct vio_device *dev, struct blk_backend *backend)
 	struct vio_block_meter meter = { .context = backend, .now_ns = blk_now, .wake = blk_wake };
 
 	backend->wake.expired = blk_resume;
-	backend->counters = calloc(VIO_BLK_QUEUES_MAX, sizeof(*backend->counters));
+	backend->counters = calloc(VIO_BLK_METER_QUEUES, sizeof(*backend->counters));
 	if (!backend->counters)
 		return -VIO_ENOMEM;
 	meter.counters = backend->counters;
@@ -118,6 +124,49 @@ static json_t *blk_statistics(struct vio_device *dev, void *memory)
 	return queues;
 }
 
+/* Queues in several threads. */
+
+static void blk_changed(void *context, struct vio_block *block)
+{
+	struct blk_backend *backend = context;
+
+	vio_crew_halt(backend->crew);
+	for (unsigned i = 0; i < backend->share_count; i++)
+		backend->shares[i]->size_bytes = block->size_bytes;
+	backend->changed(backend->dev, block);
+	vio_crew_resume(backend->crew);
+}
+
+static int blk_spread(struct vio_device *dev, void *memory, struct vio_crew *crew,
+		      struct vio_message *message)
+{
+	struct blk_backend *backend = memory;
+	const unsigned threads = vio_crew_threads(crew);
+	int error = 0;
+
+	backend->shares = calloc(threads, sizeof(struct vio_block *));
+	if (!backend->shares)
+		return vio_fail(message, -VIO_ENOMEM, "out of memory");
+	while (backend->share_count < threads && !error) {
+		struct vio_loop *loop = vio_crew_loop(crew, backend->share_count);
+
+		error = vio_host_block_share(backend->block, loop, &backend->shares[backend->share_count]);
+		backend->share_count += !error;
+	}
+	if (!error)
+		error = vio_blk_spread(dev, backend->shares, threads);
+	if (error == -VIO_ENOTSUP)
+		return vio_fail(message, error, "option '--threads': iops and bps are kept by one thread");
+	if (error)
+		return vio_fail(message, error, "blk can't share its storage: %s", vio_strerror(error));
+	backend->crew = crew;
+	backend->changed = backend->block->changed;
+	backend->block->changed = blk_changed;
+	backend->block->changed_context = backend;
+	backend->block->batch_done = NULL; /* it only looks after the size from here on */
+	return 0;
+}
+
 struct blk_flush {
 	struct vio_block_request request;
 	int result;
@@ -137,6 +186,9 @@ static int blk_close(struct vio_device *dev, void *memory)
 	if (!backend->block->read_only)
 		backend->block->ops->submit(backend->block, &flush.request);
 	backend->block->ops->drain(backend->block);
+	for (unsigned i = 0; i < backend->share_count; i++)
+		backend->shares[i]->ops->close(backend->shares[i]);
+	free(backend->shares);
 	backend->block->ops->close(backend->block);
 	vio_loop_disarm(backend->loop, &backend->wake);
 	free(backend->counters);
@@ -155,6 +207,7 @@ const struct vio_daemon_type vio_daemon_blk_type = {
 	.backend_bytes = sizeof(struct blk_backend),
 	.open = blk_open,
 	.close = blk_close,
+	.spread = blk_spread,
 	.statistics = blk_statistics,
 	.vhost_user_type = "block",
 	.conventions = blk_conventions,

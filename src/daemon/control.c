@@ -90,7 +90,7 @@ static char *statistics_text(struct vio_daemon *daemon)
 	return text;
 }
 
-static bool control_obey(struct vio_control_client *client, const char *line)
+static bool control_obey_halted(struct vio_control_client *client, const char *line)
 {
 	struct vio_daemon *daemon = client->control->daemon;
 	struct vio_message message = { "" };
@@ -118,6 +118,18 @@ static bool control_obey(struct vio_control_client *client, const char *line)
 	if (line_after(line, "set"))
 		vio_log_line(&daemon->log, "property set: %s", rest);
 	return client_answer(client, "ok", value);
+}
+
+/* What is told and changed may be in use by other threads. */
+static bool control_obey(struct vio_control_client *client, const char *line)
+{
+	struct vio_daemon *daemon = client->control->daemon;
+	bool obeyed;
+
+	vio_daemon_halt(daemon);
+	obeyed = control_obey_halted(client, line);
+	vio_daemon_resume(daemon);
+	return obeyed;
 }
 
 static void client_ready(struct vio_watch *watch)

@@ -353,6 +353,8 @@ static int daemon_start(struct vio_daemon *daemon, struct vio_message *message)
 	}
 	error = daemon_realize(daemon, message);
 	if (!error)
+		error = vio_daemon_spread(daemon, message);
+	if (!error)
 		error = daemon_open_sockets(daemon, &connected, message);
 	if (error)
 		return error;
@@ -382,6 +384,7 @@ static void daemon_end(struct vio_daemon *daemon)
 		vio_control_close(&daemon->control);
 		vio_socket_close(&daemon->socket);
 	}
+	vio_daemon_halt(daemon);
 	vio_daemon_link_end(daemon);
 	if (daemon->realized)
 		vio_device_unrealize(&daemon->device);
@@ -397,6 +400,7 @@ static void daemon_end(struct vio_daemon *daemon)
 			daemon->watcher.remove(daemon->watcher.context, &daemon->signal_watch);
 		close(daemon->signal_watch.fd);
 	}
+	vio_crew_destroy(daemon->crew);
 	if (daemon->loop)
 		vio_loop_destroy(daemon->loop);
 	free(daemon->storage);

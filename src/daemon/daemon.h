@@ -46,6 +46,7 @@ struct vio_daemon_settings {
 	bool client;
 	bool no_uring;
 	uint64_t poll_us;
+	uint64_t threads;
 	bool verbose;
 	bool print_capabilities;
 	bool help;
@@ -91,6 +92,7 @@ struct vio_daemon {
 
 	struct vio_loop *loop;
 	struct vio_watcher watcher;
+	struct vio_crew *crew; /* NULL: the main thread serves all */
 	/* The link: one of them. */
 	struct vio_vhost_user *vhost_user;
 	struct vio_vfio_user *vfio_user;
@@ -170,6 +172,14 @@ void vio_daemon_accept_failed(struct vio_daemon *daemon, int errno_value);
 int vio_daemon_open_port(struct vio_daemon *port, const struct vio_daemon *first, const char *path,
 			 struct vio_message *message);
 void vio_daemon_close_port(struct vio_daemon *port);
+
+/* threads.c */
+
+/* Starts the threads that were asked for, and has them serve the queues. */
+int vio_daemon_spread(struct vio_daemon *daemon, struct vio_message *message);
+/* While the main thread touches what is theirs. Nothing where there are none. */
+void vio_daemon_halt(struct vio_daemon *daemon);
+void vio_daemon_resume(struct vio_daemon *daemon);
 
 /* blk.c */
 

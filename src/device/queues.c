@@ -86,22 +86,38 @@ struct vio_devq_position vio_device_queue_stop(struct vio_device *dev, uint16_t 
 	return vio_devq_stop(q);
 }
 
-void vio_device_kick(struct vio_device *dev, uint16_t queue)
+bool vio_device_serve(struct vio_device *dev, uint16_t queue)
 {
 	struct vio_devq *q;
 
 	/* spec: DEV-BASIC-001 DEV-SPLIT-017; hostile: A84 A85 */
 	if (queue >= dev->queue_count || !vio_device_running(dev))
-		return;
+		return false;
 	q = &dev->queues[queue];
 	if (!q->running || vio_devq_broken(q))
-		return;
+		return false;
 	vio_devq_set_budget(q, VIO_DEVICE_KICK_BUDGET); /* hostile: A55 */
 	dev->class->kick(dev, q);
-	if (vio_devq_broken(q)) {
-		report(dev, &q->fault);
-		vio_device_needs_reset(dev);
-	} else if (vio_devq_exhausted(q) && dev->events) {
+	if (vio_devq_broken(q))
+		return true;
+	if (vio_devq_exhausted(q) && dev->events)
 		dev->events->kick_again(dev->events_context, queue);
-	}
+	return false;
+}
+
+void vio_device_settle(struct vio_device *dev, uint16_t queue)
+{
+	const struct vio_devq *q = &dev->queues[queue];
+
+	/* It may have been stopped or reset before anybody came to tell. */
+	if (!q->running || !vio_devq_broken(q))
+		return;
+	report(dev, &q->fault);
+	vio_device_needs_reset(dev);
+}
+
+void vio_device_kick(struct vio_device *dev, uint16_t queue)
+{
+	if (vio_device_serve(dev, queue))
+		vio_device_settle(dev, queue);
 }

@@ -109,7 +109,7 @@ static void blk_finish(struct vio_block_request_state *request, uint8_t answer)
 		blk_unlist(request);
 	if (blk->meter.counters)
 		vio_block_meter_done(blk, request, answer != VIRTIO_BLK_S_OK);
-	if (!lane->batched && !blk->block->batching)
+	if (!lane->batched && !lane->block->batching)
 		vio_devq_notify(q);
 }
 
@@ -130,7 +130,7 @@ static bool blk_next_segment(struct vio_block_request_state *request)
 		return false;
 	segment = &request->segments[request->segment++];
 	/* It was good when it was judged, but the storage may have shrunk since. */
-	if (segment->sector + segment->sectors > blk_capacity(blk->block)) {
+	if (segment->sector + segment->sectors > blk_capacity(blk->lanes[request->q->index].block)) {
 		request->result = -VIO_ERANGE;
 		return false;
 	}
@@ -143,12 +143,13 @@ static bool blk_next_segment(struct vio_block_request_state *request)
 /* A loop, because storage may complete inside submit and a recursion would be as deep as it is fast. */
 static void blk_run(struct vio_block_request_state *request)
 {
-	struct vio_block_requests *blk = vio_device_state(request->dev);
+	const struct vio_block_requests *blk = vio_device_state(request->dev);
+	struct vio_block *block = blk->lanes[request->q->index].block;
 
 	do {
 		request->done = false;
 		request->submitting = true;
-		blk->block->ops->submit(blk->block, &request->storage);
+		block->ops->submit(block, &request->storage);
 		request->submitting = false;
 		if (!request->done)
 			return;
@@ -413,7 +414,7 @@ void vio_block_requests_drain(struct vio_device *dev, struct vio_devq *q)
 	lane->batched = true;
 	lane->waiting = false;
 	for (unsigned pass = 0; lane->in_flight && pass < VIO_BLOCK_REQUESTS_SEGMENTS_MAX; pass++)
-		blk->block->ops->drain(blk->block);
+		lane->block->ops->drain(lane->block);
 	lane->batched = outer;
 	vio_devq_notify(q);
 	if (blk->meter.counters)
@@ -528,11 +529,13 @@ static void blk_changed(void *context, struct vio_block *block)
 static void blk_batch_done(void *context, struct vio_block *block)
 {
 	struct vio_device *dev = context;
+	const struct vio_block_requests *blk = vio_device_state(dev);
 
 	if (!dev->queues)
 		return;
 	for (unsigned i = 0; i < dev->queue_count; i++)
-		vio_devq_notify(&dev->queues[i]);
+		if (blk->lanes[i].block == block)
+			vio_devq_notify(&dev->queues[i]);
 }
 
 static uint32_t blk_min(uint32_t a, uint32_t b)
@@ -577,11 +580,28 @@ int vio_block_requests_realize(struct vio_device *dev)
 	dev->spans_max = (uint16_t)(blk_max(blk->segments_offered, BLK_SPANS_MIN) + BLK_FRAME_SPANS);
 	blk->capacity = blk_capacity(blk->block);
 	memset(blk->lanes, 0, sizeof(blk->lanes));
+	for (unsigned i = 0; i < VIO_BLOCK_REQUESTS_QUEUES_MAX; i++)
+		blk->lanes[i].block = blk->block;
 	blk->listed = NULL;
 	blk->block->changed_context = dev;
 	blk->block->changed = blk_changed;
 	blk->block->batch_done = blk_batch_done;
 	vio_block_requests_reset(dev);
+	return 0;
+}
+
+int vio_block_requests_spread(struct vio_device *dev, struct vio_block *const *blocks, unsigned count)
+{
+	struct vio_block_requests *blk = vio_device_state(dev);
+
+	if (blk->serves || blk->requests.rate || blk->bytes.rate)
+		return -VIO_ENOTSUP;
+	for (unsigned i = 0; i < count; i++) {
+		blocks[i]->changed_context = dev;
+		blocks[i]->batch_done = blk_batch_done;
+	}
+	for (unsigned i = 0; i < VIO_BLOCK_REQUESTS_QUEUES_MAX; i++)
+		blk->lanes[i].block = blocks[i % count];
 	return 0;
 }
 

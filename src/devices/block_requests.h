@@ -22,12 +22,14 @@
 
 /* What belongs to one queue. */
 struct vio_block_lane {
+	struct vio_block *block; /* that of the device, or one of the thread that serves the queue */
 	uint32_t in_flight;
 	bool batched; /* a notification will follow anyway */
 	bool waiting; /* for the limits: not all that is there was taken */
 	/* Of the batch that is being served: when it was taken, and what was done before that was over. */
 	uint64_t now_ns;
 	uint16_t done[VIO_BLOCK_KINDS];
+	uint8_t apart[24]; /* other queues may be served by other threads */
 };
 
 /*
@@ -151,6 +153,11 @@ int vio_block_requests_load(struct vio_device *dev, struct vio_state_reader *rea
 
 /* Measures and limits from here on; before realize. */
 void vio_block_requests_meter(struct vio_device *dev, const struct vio_block_meter *meter);
+/*
+ * Gives queue i blocks[i % count], which are the same storage for other threads; after realize, while
+ * it isn't attached. -VIO_ENOTSUP with limits, which are one thread's, or a `serves` function.
+ */
+int vio_block_requests_spread(struct vio_device *dev, struct vio_block *const *blocks, unsigned count);
 /* What meter->wake asked for. */
 void vio_block_requests_resume(struct vio_device *dev);
 

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -39,8 +40,12 @@ struct file_block {
 
 	/* What the file system has refused once isn't asked for again. */
 	bool cant_punch, cant_zero, cant_stable;
-	/* The kernel drops what it couldn't write and tells once: no later flush can be believed. */
-	bool flush_failed;
+	struct file_block *origin; /* whose image this is; itself, unless it is shared */
+	/*
+	 * Of the origin. The kernel drops what it couldn't write and tells once, whoever asks: no later
+	 * flush can be believed.
+	 */
+	atomic_bool flush_failed;
 	uint8_t *zeros; /* FILE_ZEROS_BYTES, not writable */
 
 	/*
@@ -398,7 +403,7 @@ static void fallocate_done(struct file_request *fr, int result)
 static void sync_done(struct file_request *fr, int result)
 {
 	if (result < 0 && !fr->file->direct)
-		fr->file->flush_failed = true;
+		atomic_store(&fr->file->origin->flush_failed, true);
 	finish(fr, -result);
 }
 
@@ -478,7 +483,7 @@ static int answer_at_once(const struct file_block *file, const struct vio_block_
 		return error;
 	switch (request->op) {
 	case VIO_BLOCK_FLUSH:
-		if (file->flush_failed)
+		if (atomic_load(&file->origin->flush_failed))
 			return -VIO_EIO;
 		return !file->block.read_only;
 	case VIO_BLOCK_DISCARD:
@@ -529,8 +534,10 @@ static void file_close(struct vio_block *block)
 	vio_loop_disarm(file->loop, &file->look);
 	while (file->bounces_idle)
 		free(file->bounces[--file->bounces_idle]);
-	munmap(file->zeros, FILE_ZEROS_BYTES);
-	close(file->image.fd);
+	if (file->origin == file) {
+		munmap(file->zeros, FILE_ZEROS_BYTES);
+		close(file->image.fd);
+	}
 	free(file);
 }
 
@@ -580,9 +587,30 @@ static int file_open(struct vio_loop *loop, const struct vio_host_block_options 
 	}
 	describe(file, options);
 	file->loop = loop;
+	file->origin = file;
 	file->look.expired = file_look_expired;
 	vio_loop_arm(loop, &file->look, FILE_LOOK_MS);
 	*opened = &file->block;
+	return 0;
+}
+
+static int file_share(struct vio_block *block, struct vio_loop *loop, struct vio_block **shared)
+{
+	struct file_block *origin = VIO_CONTAINER_OF(block, struct file_block, block);
+	struct file_block *file = calloc(1, sizeof(*file));
+
+	if (!file)
+		return -VIO_ENOMEM;
+	file->block = origin->block;
+	file->block.changed = NULL;
+	file->loop = loop;
+	file->image = origin->image;
+	file->direct = origin->direct;
+	file->cant_punch = origin->cant_punch;
+	file->origin = origin;
+	file->zeros = origin->zeros;
+	file->batch_over.run = batch_over;
+	*shared = &file->block;
 	return 0;
 }
 
@@ -590,4 +618,6 @@ const struct vio_storage_kind vio_storage_file = {
 	.name = "file",
 	.flags = VIO_STORAGE_NEEDS_PATH,
 	.open = file_open,
+	.ops = &file_ops,
+	.share = file_share,
 };

@@ -12,6 +12,7 @@
 struct memory_block {
 	struct vio_block block;
 	uint8_t *bytes;
+	bool borrowed; /* from the one that this is shared with */
 };
 
 static void copy(struct memory_block *memory, const struct vio_block_request *request)
@@ -64,7 +65,8 @@ static void memory_close(struct vio_block *block)
 {
 	struct memory_block *memory = VIO_CONTAINER_OF(block, struct memory_block, block);
 
-	munmap(memory->bytes, (size_t)block->size_bytes);
+	if (!memory->borrowed)
+		munmap(memory->bytes, (size_t)block->size_bytes);
 	free(memory);
 }
 
@@ -106,8 +108,23 @@ static int memory_open(struct vio_loop *loop, const struct vio_host_block_option
 	return 0;
 }
 
+static int memory_share(struct vio_block *block, struct vio_loop *loop, struct vio_block **shared)
+{
+	struct memory_block *memory = malloc(sizeof(*memory));
+
+	if (!memory)
+		return -VIO_ENOMEM;
+	*memory = *VIO_CONTAINER_OF(block, struct memory_block, block);
+	memory->block.changed = NULL;
+	memory->borrowed = true;
+	*shared = &memory->block;
+	return 0;
+}
+
 const struct vio_storage_kind vio_storage_memory = {
 	.name = "memory",
 	.flags = VIO_STORAGE_NEEDS_SIZE,
 	.open = memory_open,
+	.ops = &memory_ops,
+	.share = memory_share,
 };

@@ -39,8 +39,20 @@ static int null_open(struct vio_loop *loop, const struct vio_host_block_options 
 	return 0;
 }
 
+static int null_share(struct vio_block *block, struct vio_loop *loop, struct vio_block **shared)
+{
+	*shared = malloc(sizeof(**shared));
+	if (!*shared)
+		return -VIO_ENOMEM;
+	**shared = *block;
+	(*shared)->changed = NULL;
+	return 0;
+}
+
 const struct vio_storage_kind vio_storage_null = {
 	.name = "null",
 	.flags = VIO_STORAGE_NEEDS_SIZE,
 	.open = null_open,
+	.ops = &null_ops,
+	.share = null_share,
 };

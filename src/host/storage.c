@@ -103,6 +103,14 @@ int vio_host_block_open(struct vio_loop *loop, const struct vio_host_block_optio
 	return error ? error : kind->open(loop, options, block, message);
 }
 
+int vio_host_block_share(struct vio_block *block, struct vio_loop *loop, struct vio_block **shared)
+{
+	for (unsigned i = 0; i < VIO_ARRAY_SIZE(kinds); i++)
+		if (kinds[i]->ops == block->ops)
+			return kinds[i]->share(block, loop, shared);
+	return -VIO_ENOTSUP;
+}
+
 static bool spans_fit(const struct vio_block_request *request)
 {
 	uint64_t sum = 0;

@@ -15,6 +15,9 @@ struct vio_storage_kind {
 	/* The options have been checked as far as `flags` and block_size go. */
 	int (*open)(struct vio_loop *loop, const struct vio_host_block_options *options,
 		    struct vio_block **block, struct vio_message *message);
+	const struct vio_block_ops *ops; /* tell whose a block is */
+	/* See vio_host_block_share(). */
+	int (*share)(struct vio_block *block, struct vio_loop *loop, struct vio_block **shared);
 };
 
 extern const struct vio_storage_kind vio_storage_file;

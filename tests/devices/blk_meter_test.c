@@ -9,7 +9,7 @@
 #define SECOND (1000 * MS)
 
 static struct disk d;
-static struct vio_block_counters counters[VIO_BLK_QUEUES_MAX];
+static struct vio_block_counters counters[VIO_BLK_METER_QUEUES];
 static struct disk_request requests[256];
 static uint8_t buffers[256][4096];
 

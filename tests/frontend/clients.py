@@ -16,6 +16,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import traceback
 
@@ -136,6 +137,52 @@ def own_verify():
                     accepted = verify_disk(queues, *without, *packed)
                 for feature in (EVENT_IDX, INDIRECT_DESC):
                     assert (accepted >> feature & 1) == (feature not in without), hex(accepted)
+
+
+def own_threads():
+    """Queues served by several threads, some of them polling, while others ask what they have done."""
+    for backend in (["path=disk.img"], ["backend=memory", "size=4M"]):
+        for options in (["--threads", "1"], ["--threads", "2"], ["--threads", "3", "--poll-us", "100"],
+                        ["--threads", "2", "--no-uring"], ["--poll-us", "100"]):
+            with open("disk.img", "wb") as file:
+                file.truncate(4 << 20)
+            ended = threading.Event()
+
+            def ask():
+                while not ended.is_set():
+                    counted.append(json.loads(run("stat", "--json", "socket")))
+
+            counted = []
+            with serve("blk", *backend, "num-queues=4", *options):
+                asker = threading.Thread(target=ask)
+                asker.start()
+                try:
+                    if backend[0] == "path=disk.img":
+                        verify_disk(4)
+                    else:
+                        subprocess.run([BLK_CLIENT, "socket", "4"], check=True, capture_output=True,
+                                       timeout=WAIT_S)
+                finally:
+                    ended.set()
+                    asker.join()
+                counted.append(json.loads(run("stat", "--json", "socket")))
+            assert all("read" in queue and "write" in queue for queue in counted[-1]), counted[-1]
+            total = sum(queue[kind]["requests"] for queue in counted[-1] for kind in ("read", "write"))
+            assert total >= 12000 and len(counted) > 1, (total, len(counted))
+
+
+def own_growth():
+    """Threads hear of a new size, too."""
+    with open("disk.img", "wb") as file:
+        file.truncate(1 << 20)
+    with serve("blk", "path=disk.img", "num-queues=2", "--threads", "2"):
+        assert len(run("blk", "socket", "read")) == 1 << 20
+        os.truncate("disk.img", 2 << 20)
+        for _ in range(WAIT_S * 10):
+            if len(run("blk", "socket", "read")) == 2 << 20:
+                return
+            time.sleep(0.1)
+        raise AssertionError("still the old size")
 
 
 def qemu_verify():

@@ -84,6 +84,7 @@ PUBLIC = {
     "vhost_user_frontend.h": "link",
     "vhost_kernel.h": "link",
     "vdpa.h": "link",
+    "crew.h": "host",
     "loop.h": "host",
     "host.h": "host",
     "host_network.h": "host",

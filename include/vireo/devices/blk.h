@@ -32,12 +32,20 @@ VIO_API extern const struct vio_device_class vio_blk_class;
  */
 VIO_API int vio_blk_attach(struct vio_device *dev, struct vio_block *block);
 
-#define VIO_BLK_QUEUES_MAX 256u
+/*
+ * For queues that are served by several threads, as vio_device_serve() allows: queue i is served by
+ * blocks[i % count], which are the storage of vio_blk_attach() for use in the threads of these queues
+ * (vio_host_block_share()). After realize, while the device isn't attached. -VIO_ENOTSUP while "iops"
+ * or "bps" is set, which one thread keeps for all queues.
+ */
+VIO_API int vio_blk_spread(struct vio_device *dev, struct vio_block *const *blocks, unsigned count);
+
+#define VIO_BLK_METER_QUEUES 256u
 
 /*
  * Has the device count what it does, and makes the limits "iops" and "bps" possible, which
  * vio_device_realize() refuses with -VIO_ENOTSUP otherwise; before it. `meter` is copied; there are
- * VIO_BLK_QUEUES_MAX counters, or none (NULL), which must outlive the device's realized time. They
+ * VIO_BLK_METER_QUEUES counters, or none (NULL), which must outlive the device's realized time. They
  * are written in the thread that drives the device.
  *
  * A limit holds for all queues together. In any period of t seconds no more than rate * (t + 0.1)

@@ -16,7 +16,14 @@ int vio_blk_attach(struct vio_device *dev, struct vio_block *block)
 	return 0;
 }
 
-VIO_STATIC_ASSERT(VIO_BLK_QUEUES_MAX == VIO_BLOCK_REQUESTS_QUEUES_MAX, "as many counters as queues");
+int vio_blk_spread(struct vio_device *dev, struct vio_block *const *blocks, unsigned count)
+{
+	if (dev->class != &vio_blk_class)
+		return -VIO_EINVAL;
+	return vio_block_requests_spread(dev, blocks, count);
+}
+
+VIO_STATIC_ASSERT(VIO_BLK_METER_QUEUES == VIO_BLOCK_REQUESTS_QUEUES_MAX, "as many counters as queues");
 
 int vio_blk_meter(struct vio_device *dev, const struct vio_block_meter *meter)
 {

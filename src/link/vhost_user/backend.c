@@ -69,7 +69,9 @@ static void on_kick_again(void *context, uint16_t queue)
 {
 	struct vio_vhost_user *backend = context;
 
-	backend->watcher.defer(backend->watcher.context, &backend->vrings[queue].again);
+	const struct vio_watcher *watcher = &backend->vrings[queue].watcher;
+
+	watcher->defer(watcher->context, &backend->vrings[queue].again);
 }
 
 static void on_fault(void *context, const struct vio_fault *fault)
@@ -109,12 +111,32 @@ static void listen_to_nobody(struct vio_vhost_user *backend)
 	backend->room.fd = -1;
 }
 
+static void halt(struct vio_vhost_user *backend)
+{
+	if (backend->crew.halt)
+		backend->crew.halt(backend->crew.context);
+}
+
+static void resume(struct vio_vhost_user *backend)
+{
+	if (backend->crew.resume)
+		backend->crew.resume(backend->crew.context);
+}
+
+void vio_vhost_user_spread(struct vio_vhost_user *backend, const struct vio_vhost_user_crew *crew)
+{
+	backend->crew = *crew;
+	for (unsigned queue = 0; queue < VIO_VHOST_USER_QUEUES_MAX; queue++)
+		vu_vring_init(&backend->vrings[queue], backend, (uint16_t)queue);
+}
+
 void vio_vhost_user_stop(struct vio_vhost_user *backend)
 {
 	uint16_t queue;
 
 	if (backend->socket.fd < 0)
 		return;
+	halt(backend);
 	listen_to_nobody(backend);
 	vio_device_detach(backend->dev);
 	for (queue = 0; queue < backend->dev->queue_count; queue++)
@@ -129,6 +151,7 @@ void vio_vhost_user_stop(struct vio_vhost_user *backend)
 	backend->socket.fd = -1;
 	backend->protocol_features = 0;
 	backend->features_set = false;
+	resume(backend);
 }
 
 /* Nothing of the back end may be touched after it: `closed` may start anew. */
@@ -177,7 +200,9 @@ static int one_message(struct vio_vhost_user *backend)
 
 	if (result <= 0)
 		return result;
+	halt(backend);
 	result = vu_handle_message(backend);
+	resume(backend);
 	vu_receiver_next(&backend->receiver);
 	if (result < 0)
 		return result;

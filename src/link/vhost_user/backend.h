@@ -30,6 +30,9 @@ struct vu_vring {
 	bool owes_interrupt; /* there was nothing to raise when the driver wanted to hear */
 	struct vhost_user_vring_addr addr;
 	struct vio_task again;
+	struct vio_watcher watcher; /* of the thread that serves it */
+	struct vio_task settle;     /* something that is not for that thread */
+	bool lost;                  /* nobody holds the other end of the kick descriptor */
 	struct vu_ledger ledger;
 };
 
@@ -39,6 +42,7 @@ struct vio_vhost_user {
 	const struct vio_vhost_user_events *events;
 	void *context;
 	unsigned log_lines; /* of this connection */
+	struct vio_vhost_user_crew crew; /* halt is NULL: one thread serves all */
 
 	struct vio_watch socket; /* fd -1: no connection */
 	/*

@@ -23,6 +23,34 @@ void vu_vring_interrupt(struct vu_vring *vring)
 	vu_stop_point(VU_STOP_INTERRUPTED);
 }
 
+static void settle(struct vio_task *task)
+{
+	struct vu_vring *vring = VIO_CONTAINER_OF(task, struct vu_vring, settle);
+
+	vio_device_settle(vring->backend->dev, vring->index);
+	if (vring->lost)
+		vu_log(vring->backend, "queue %u: nobody holds the other end of its kick descriptor",
+		       vring->index);
+	vring->lost = false;
+}
+
+/* What isn't the business of the queue's thread. */
+static void have_settled(struct vu_vring *vring)
+{
+	const struct vio_vhost_user_crew *crew = &vring->backend->crew;
+
+	if (crew->post)
+		crew->post(crew->context, &vring->settle);
+	else
+		settle(&vring->settle);
+}
+
+static void serve(struct vu_vring *vring)
+{
+	if (vio_device_serve(vring->backend->dev, vring->index))
+		have_settled(vring);
+}
+
 /*
  * The count is of no interest, only that it goes away, and not even that where each write
  * to the eventfd is an event: it would take centuries until it is full.
@@ -34,13 +62,13 @@ static void kick_ready(struct vio_watch *watch)
 
 	if (taken < 0) {
 		/* Ready for ever and never a kick: the queue goes on without. */
-		vu_log(vring->backend, "queue %u: nobody holds the other end of its kick descriptor",
-		       vring->index);
-		vring->backend->watcher.remove(vring->backend->watcher.context, watch);
+		vring->watcher.remove(vring->watcher.context, watch);
 		vring->watched = false;
+		vring->lost = true;
+		have_settled(vring);
 	} else if (taken) {
 		vu_stop_point(VU_STOP_KICKED);
-		vio_device_kick(vring->backend->dev, vring->index);
+		serve(vring);
 	}
 }
 
@@ -55,7 +83,7 @@ static bool kick_poll(struct vio_watch *watch)
 		return false;
 	if (!q->polling)
 		vio_devq_disable_kick(q);
-	vio_device_kick(vring->backend->dev, vring->index);
+	serve(vring);
 	return q->avail_next != before;
 }
 
@@ -69,9 +97,7 @@ static bool kick_rest(struct vio_watch *watch)
 
 static void kick_again(struct vio_task *task)
 {
-	struct vu_vring *vring = VIO_CONTAINER_OF(task, struct vu_vring, again);
-
-	vio_device_kick(vring->backend->dev, vring->index);
+	serve(VIO_CONTAINER_OF(task, struct vu_vring, again));
 }
 
 void vu_vring_init(struct vu_vring *vring, struct vio_vhost_user *backend, uint16_t index)
@@ -81,12 +107,16 @@ void vu_vring_init(struct vu_vring *vring, struct vio_vhost_user *backend, uint1
 		.index = index,
 		.kick = { .fd = -1, .ready = kick_ready, .poll = kick_poll, .rest = kick_rest },
 		.again = { .run = kick_again },
+		.settle = { .run = settle },
+		.watcher = backend->watcher,
 	};
+	if (backend->crew.watcher)
+		vring->watcher = backend->crew.watcher(backend->crew.context, index);
 }
 
 int vu_vring_set_kick(struct vu_vring *vring, enum vu_signal_kind kind, int fd)
 {
-	const struct vio_watcher *watcher = &vring->backend->watcher;
+	const struct vio_watcher *watcher = &vring->watcher;
 	int error;
 
 	if (vring->watched)
@@ -112,11 +142,13 @@ int vu_vring_set_kick(struct vu_vring *vring, enum vu_signal_kind kind, int fd)
 
 void vu_vring_reset(struct vu_vring *vring)
 {
-	struct vio_vhost_user *backend = vring->backend;
+	const struct vio_vhost_user_crew *crew = &vring->backend->crew;
 
 	vu_vring_pause(vring);
 	vu_vring_set_kick(vring, VU_SIGNAL_NONE, -1);
-	backend->watcher.cancel(backend->watcher.context, &vring->again);
+	vring->watcher.cancel(vring->watcher.context, &vring->again);
+	if (crew->cancel)
+		crew->cancel(crew->context, &vring->settle);
 	vring->num = 0;
 	vring->base = (struct vio_devq_position){ 0, 0 };
 	vring->has_addr = false;

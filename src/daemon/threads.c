@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+
+#include <vireo/vhost_user.h>
+
+#include "daemon/daemon.h"
+
+/* Queues served by threads of their own: the link's idea of them made of the host's. */
+
+static struct vio_watcher crew_watcher(void *context, uint16_t queue)
+{
+	return vio_loop_watcher(vio_crew_loop(context, queue % vio_crew_threads(context)));
+}
+
+static void crew_halt(void *context)
+{
+	vio_crew_halt(context);
+}
+
+static void crew_resume(void *context)
+{
+	vio_crew_resume(context);
+}
+
+static void crew_post(void *context, struct vio_task *task)
+{
+	vio_crew_post(context, task);
+}
+
+static void crew_cancel(void *context, struct vio_task *task)
+{
+	vio_crew_cancel(context, task);
+}
+
+int vio_daemon_spread(struct vio_daemon *daemon, struct vio_message *message)
+{
+	const struct vio_daemon_type *type = daemon->type;
+	const unsigned threads = (unsigned)daemon->settings.threads;
+	struct vio_vhost_user_crew crew = {
+		NULL, crew_watcher, crew_halt, crew_resume, crew_post, crew_cancel
+	};
+	int error;
+
+	if (!threads)
+		return 0;
+	if (!type->spread || !daemon->vhost_user)
+		return vio_fail(message, -VIO_ENOTSUP, "option '--threads': %s is served by one thread%s",
+				type->class->name, type->spread ? " over vfio-user" : "");
+	daemon->crew = vio_crew_create(daemon->loop, threads,
+				       daemon->settings.no_uring ? VIO_LOOP_NO_URING : 0, &error);
+	if (!daemon->crew)
+		return vio_fail(message, error, "can't start %u threads: %s", threads, vio_strerror(error));
+	vio_crew_halt(daemon->crew);
+	for (unsigned i = 0; i < threads; i++)
+		vio_loop_poll(vio_crew_loop(daemon->crew, i), (unsigned)daemon->settings.poll_us);
+	error = type->spread(&daemon->device, daemon->backend, daemon->crew, message);
+	crew.context = daemon->crew;
+	if (!error)
+		vio_vhost_user_spread(daemon->vhost_user, &crew);
+	vio_crew_resume(daemon->crew);
+	return error;
+}
+
+void vio_daemon_halt(struct vio_daemon *daemon)
+{
+	if (daemon->crew)
+		vio_crew_halt(daemon->crew);
+}
+
+void vio_daemon_resume(struct vio_daemon *daemon)
+{
+	if (daemon->crew)
+		vio_crew_resume(daemon->crew);
+}
