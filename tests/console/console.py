@@ -10,7 +10,6 @@ Exits 0, 1, or 77 with a line that names what is absent.
 import fcntl
 import hashlib
 import os
-import select
 import socket
 import struct
 import subprocess
@@ -21,6 +20,7 @@ import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), os.pardir, "guest"))
 import guest as boots  # pylint: disable=wrong-import-position
+import guests  # pylint: disable=wrong-import-position
 
 VIREO = boots.VIREO
 
@@ -38,28 +38,7 @@ busybox getty -n -L -l "$SHARE/login" 115200 hvc0 vt100
 """
 
 
-class Terminal:
-    """Somebody who types and reads."""
-
-    def __init__(self, fd):
-        self.fd = fd
-        self.seen = b""
-
-    def expect(self, word, seconds=60):
-        end = time.monotonic() + seconds
-        while word not in self.seen:
-            assert select.select([self.fd], [], [], max(0, end - time.monotonic()))[0], \
-                f"waited in vain for {word}; there was {self.seen}"
-            got = os.read(self.fd, 65536)
-            assert got, f"the end before {word}; there was {self.seen}"
-            self.seen += got
-        before, self.seen = self.seen.split(word, 1)
-        return before
-
-    def type(self, text):
-        while text:
-            text = text[os.write(self.fd, text):]
-
+class Terminal(guests.Terminal):
     def work(self):
         """A few commands with their answers."""
         self.type(b"\n")

@@ -7,7 +7,6 @@
 Exits 0, 1, or 77 with a line that names what is absent.
 """
 
-import contextlib
 import hashlib
 import os
 import shutil
@@ -17,7 +16,10 @@ import sys
 import tempfile
 import time
 
-ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), os.pardir, os.pardir, "scripts"))
+import guests  # pylint: disable=wrong-import-position
+from guests import ROOT, script, until  # pylint: disable=wrong-import-position,unused-import
+
 VIREO, ADDER = (os.path.abspath(path) for path in sys.argv[1:3])
 TIMEOUT_S = 240
 MIB = 1 << 20
@@ -42,44 +44,19 @@ def absent(what):
     sys.exit(77)
 
 
-def script(name, *arguments):
-    """What one of the project's scripts prints, or None when it fails."""
-    done = subprocess.run([os.path.join(ROOT, "scripts", name), *arguments], stdin=subprocess.DEVNULL,
-                          stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, check=False)
-    return done.stdout.strip() if done.returncode == 0 else None
-
-
 def need(*programs):
     for program in programs:
         if not shutil.which(program):
             absent(f"{program} is not installed")
 
 
-def until(condition, what, seconds=60):
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, f"waited in vain: {what}"
-        time.sleep(0.02)
-
-
-@contextlib.contextmanager
 def serve(*words):
     """A daemon that is ended by force if the case doesn't end it."""
-    path = words[words.index("--socket-path") + 1]
-    daemon = subprocess.Popen(words)  # pylint: disable=consider-using-with
-    try:
-        until(lambda: daemon.poll() is not None or answers(path), f"{words} to be ready")
-        assert daemon.poll() is None, f"{words} ended"
-        yield daemon
-    finally:
-        if daemon.poll() is None:
-            daemon.kill()
-            daemon.wait()
+    return guests.serve(VIREO, words)
 
 
 def answers(path):
-    return subprocess.run([VIREO, "status", "--socket-path", path], stdout=subprocess.DEVNULL,
-                          stderr=subprocess.DEVNULL, check=False).returncode == 0
+    return guests.answers(VIREO, path)
 
 
 def get(path, name):
@@ -94,33 +71,16 @@ def sha256(path, size):
         return hashlib.sha256(file.read(size)).hexdigest()
 
 
-class Guest:
-    """A directory that the guest can write, and the kernel to boot."""
+class Guest(guests.Guest):
+    prelude = PRELUDE
 
     def __init__(self, directory):
-        self.directory = directory
-        self.kernel = KERNEL
-        self.run_dir = os.path.join(directory, "run")
-
-    def path(self, name):
-        return os.path.join(self.directory, name)
-
-    def image(self, name, size):
-        with open(self.path(name), "wb") as file:
-            file.truncate(size)
-        return self.path(name)
+        super().__init__(VIREO, KERNEL, directory, TIMEOUT_S - 20)
 
     def modules(self):
         found = script("guest-modules", "test")
         assert found, "scripts/guest-modules test failed"
         return [f"--module={found}/{name}.ko" for name in ("virtio_adder", "virtio_caesar")]
-
-    def command(self, text, *arguments):
-        with open(self.path("init"), "w", encoding="utf-8") as file:
-            file.write(PRELUDE + text)
-        return [VIREO, "boot", "--kernel", self.kernel, "--share", self.directory, "--env",
-                f"SHARE={self.directory}", "--run-dir", self.run_dir, "--timeout", str(TIMEOUT_S - 20),
-                "--init", self.path("init"), *arguments]
 
     def boot(self, text, *arguments, expect=0):
         """Runs the script in a guest to its end; what it wrote."""
@@ -130,15 +90,6 @@ class Guest:
             raise AssertionError(f"status {done.returncode}, not {expect}\n{done.stdout}{done.stderr}")
         assert not os.path.exists(self.run_dir), "the directory of the sockets stayed behind"
         return done.stdout
-
-    def start(self, text, *arguments):
-        with open(self.path("out"), "w", encoding="utf-8") as out:
-            return subprocess.Popen(self.command(text, *arguments), stdin=subprocess.DEVNULL, stdout=out,
-                                    stderr=subprocess.STDOUT)
-
-    def said(self):
-        with open(self.path("out"), encoding="utf-8") as file:
-            return file.read()
 
 
 FILES = """
