@@ -274,17 +274,12 @@ static inline __attribute__((always_inline)) void devq_taker_region(struct taker
 								    const struct vio_devq *q)
 {
 	const struct vio_region *region = mem_region_last(q->mem, q->mem_hint);
+	const unsigned rights = region ? region->rights : 0;
 
-	taker->readable = 0;
-	taker->writable = 0;
-	if (!region)
-		return;
-	taker->base = region->base.raw;
-	taker->host = region->host;
-	if (region->rights & VIO_MEM_READ)
-		taker->readable = region->size;
-	if (region->rights & VIO_MEM_WRITE)
-		taker->writable = region->size;
+	taker->base = region ? region->base.raw : 0;
+	taker->host = region ? region->host : NULL;
+	taker->readable = rights & VIO_MEM_READ ? region->size : 0;
+	taker->writable = rights & VIO_MEM_WRITE ? region->size : 0;
 }
 
 static inline __attribute__((always_inline)) struct taker devq_taker(const struct vio_devq *q)
