@@ -117,7 +117,7 @@ static const uint8_t *the_table;
 static unsigned the_entries;
 
 #ifndef WALK_PARTS_THEMSELVES
-/* See walk_parts.c and walk_pieces.c for what these do. */
+/* See walk_parts.c and walk_copy.c for what these do. */
 static bool walk_element(struct vio_devq *q, struct walk *walk, const struct descriptor *d, uint32_t index)
 {
 	(void)d;

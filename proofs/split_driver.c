@@ -7,13 +7,13 @@
  *
  * source: src/ring/split_driver.c
  * source: src/ring/driver.h
- * entry: get add get_in_order add_in_order
+ * entry: get get_in_order add_in_order add
  * cbmc: --unwind 6
  * mutant: src/ring/split_driver.c: if (id >= q->size) { => if (id > q->size) {
  * mutant: src/ring/split_driver.c: if (!q->shadow[id].token || !split_shown(q, (uint16_t)id)) => \
  *   if (!q->shadow[id].token)
  * mutant: src/ring/split_driver.c: q->shadow[shadow->split.last].next = q->free_head; => ;
- * mutant: src/ring/split_driver.c: i + 1 < count ? i + 1 : 0); => count); table++;
+ * mutant: src/ring/split_driver.c: q->indirect.host + offset); => q->indirect.host + offset + 16);
  * mutant: src/ring/split_driver.c: if (batch > (uint16_t)(q->used_seen - q->used_next)) => \
  *   if (batch > q->size)
  * mutant: src/ring/driver.h: if (*length <= writable) => if (*length <= writable + 1)

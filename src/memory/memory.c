@@ -1,6 +1,4 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-#include <string.h>
-
 #include <vireo/memory.h>
 
 /* Regions are sorted by base and disjoint, and base + size never wraps: vio_mem_add() sees to it. */
@@ -38,7 +36,7 @@ void vio_mem_init(struct vio_mem *mem, struct vio_region *storage, unsigned capa
 int vio_mem_add(struct vio_mem *mem, const struct vio_region *region)
 {
 	uint64_t end;
-	unsigned at;
+	unsigned at, i;
 
 	if (!region->size || !vio_add_u64(region->base.raw, region->size, &end))
 		return -VIO_ERANGE;
@@ -49,9 +47,9 @@ int vio_mem_add(struct vio_mem *mem, const struct vio_region *region)
 		return -VIO_EEXIST;
 	if (at < mem->count && mem->regions[at].base.raw < end)
 		return -VIO_EEXIST;
-	memmove(&mem->regions[at + 1], &mem->regions[at], (mem->count - at) * sizeof(*region));
+	for (i = mem->count++; i > at; i--)
+		mem->regions[i] = mem->regions[i - 1];
 	mem->regions[at] = *region;
-	mem->count++;
 	return 0;
 }
 
@@ -61,8 +59,8 @@ int vio_mem_remove(struct vio_mem *mem, struct vio_addr base, uint64_t size)
 
 	if (!at || mem->regions[at - 1].base.raw != base.raw || mem->regions[at - 1].size != size)
 		return -VIO_ENOENT;
-	mem->count--;
-	memmove(&mem->regions[at - 1], &mem->regions[at], (mem->count - (at - 1)) * sizeof(*mem->regions));
+	for (mem->count--; at <= mem->count; at++)
+		mem->regions[at - 1] = mem->regions[at];
 	return 0;
 }
 
