@@ -94,7 +94,6 @@ struct command {
 	uint32_t least; /* bytes of payload */
 	uint32_t most;
 	unsigned fds; /* that may come with it */
-	bool memory;  /* part of a change of memory */
 };
 
 #define ANY           VFU_PAYLOAD_MAX
@@ -103,8 +102,8 @@ struct command {
 /* clang-format off */
 static const struct command commands[] = {
 	[VFIO_USER_VERSION] = { "VERSION", vfu_version, sizeof(struct vfio_user_version), ANY, 0 },
-	[VFIO_USER_DMA_MAP] = { "DMA_MAP", dma_map, EXACTLY(vfio_user_dma_map), 1, true },
-	[VFIO_USER_DMA_UNMAP] = { "DMA_UNMAP", dma_unmap, EXACTLY(vfio_user_dma_unmap), 0, true },
+	[VFIO_USER_DMA_MAP] = { "DMA_MAP", dma_map, EXACTLY(vfio_user_dma_map), 1 },
+	[VFIO_USER_DMA_UNMAP] = { "DMA_UNMAP", dma_unmap, EXACTLY(vfio_user_dma_unmap), 0 },
 	[VFIO_USER_DEVICE_GET_INFO] = { "GET_INFO", vfu_device_info, EXACTLY(vfio_user_device_info), 0 },
 	[VFIO_USER_DEVICE_GET_REGION_INFO] = {
 		"GET_REGION_INFO", vfu_region_info, sizeof(struct vfio_user_region_info), ANY, 0 },
@@ -137,7 +136,7 @@ static int run(struct vio_vfio_user *server)
 	if (server->receiver.fd_count > command->fds)
 		return vfu_refuse(server, -VIO_EINVAL, "%s: %u descriptors came with it", command->name,
 				  server->receiver.fd_count);
-	if (!command->memory)
+	if (command->handle != dma_map && command->handle != dma_unmap)
 		vfu_release_queues(server);
 	return command->handle(server);
 }
