@@ -47,7 +47,7 @@ static int dma_map(struct vio_vfio_user *server)
 		return vfu_refuse(server, -VIO_EINVAL, "DMA_MAP: argsz %u, flags %#x", map.argsz, map.flags);
 	if (fd >= 0)
 		vfu_hold_queues(server);
-	error = vfu_memory_add(&server->memory, &map, fd);
+	error = vfu_memory_add(&server->memory, &map, fd, server->socket.fd);
 	if (error)
 		return vfu_refuse(server, error, "DMA_MAP: %#llx bytes at %#llx, from %#llx of a file: %s",
 				  (unsigned long long)map.size, (unsigned long long)map.address,
@@ -74,7 +74,7 @@ static int dma_unmap(struct vio_vfio_user *server)
 	if (!region)
 		return vfu_refuse(server, -VIO_ENOENT, "DMA_UNMAP: no region of %#llx bytes at %#llx",
 				  (unsigned long long)unmap.size, (unsigned long long)unmap.address);
-	if (region->map)
+	if (region->map.bytes)
 		vfu_hold_queues(server);
 	vfu_memory_remove(&server->memory, region);
 	memcpy(vfu_reply(&server->sender), &unmap, sizeof(unmap));

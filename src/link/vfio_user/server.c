@@ -114,6 +114,10 @@ static void end_connection(struct vio_vfio_user *server, int reason)
 {
 	if (server->receiver.mistake)
 		vfu_log(server, "%s", server->receiver.mistake);
+	if (vfu_memory_torn(&server->memory)) {
+		vfu_log(server, "the client has cut its memory short");
+		reason = -VIO_EPROTO;
+	}
 	vio_vfio_user_stop(server);
 	server->events->closed(server->context, reason);
 }

@@ -51,7 +51,7 @@ int vu_inflight_map(struct vu_inflight *inflight, const struct vhost_user_inflig
 	if (wire->mmap_size < fresh.region_bytes * wire->num_queues)
 		return -VIO_ERANGE;
 	error = vu_mapping_make(&fresh.map, fd, wire->mmap_offset, fresh.region_bytes * wire->num_queues,
-				socket_fd, &fresh.regions);
+				PROT_READ | PROT_WRITE, socket_fd, &fresh.regions);
 	if (error)
 		return error;
 	vu_inflight_unmap(inflight);

@@ -5,7 +5,7 @@
 #include <vireo/devq.h>
 #include <vireo/spec/vhost_user.h>
 
-#include "link/vhost_user/guard.h"
+#include "link/guard.h"
 
 /*
  * Which requests the device has, in a file that the front end keeps when the back end dies: the next one

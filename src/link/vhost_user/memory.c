@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include <string.h>
+#include <sys/mman.h>
 
 #include "link/vhost_user/memory.h"
 
@@ -18,8 +19,8 @@ int vu_region_map(struct vu_region *region, const struct vhost_user_mem_region *
 	    !vio_add_u64(wire->userspace_addr, wire->memory_size, &end))
 		return -VIO_ERANGE;
 	region->wire = *wire;
-	return vu_mapping_make(&region->map, fd, wire->mmap_offset, wire->memory_size, socket_fd,
-			       &region->host);
+	return vu_mapping_make(&region->map, fd, wire->mmap_offset, wire->memory_size, PROT_READ | PROT_WRITE,
+			       socket_fd, &region->host);
 }
 
 void vu_region_unmap(struct vu_region *region)

@@ -6,7 +6,7 @@
 #include <vireo/spec/vhost_user.h>
 #include <vireo/vhost_user.h>
 
-#include "link/vhost_user/guard.h"
+#include "link/guard.h"
 
 /* A region as the front end describes it, and where it is mapped here. */
 struct vu_region {

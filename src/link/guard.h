@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-#ifndef VIO_LINK_VHOST_USER_GUARD_H
-#define VIO_LINK_VHOST_USER_GUARD_H
+#ifndef VIO_LINK_GUARD_H
+#define VIO_LINK_GUARD_H
 
 #include <vireo/base.h>
 
 /*
- * Files of a front end, mapped. One that it cuts short afterwards has a hole: whoever touches it gets
+ * Files of a front end or client, mapped. One that it cuts short afterwards has a hole: whoever touches it gets
  * SIGBUS. With vio_vhost_user_guard_memory() the process puts zeros there and ends the connection.
  */
 struct vu_mapping {
@@ -15,12 +15,12 @@ struct vu_mapping {
 };
 
 /*
- * Maps [offset, offset + bytes) of fd, for a connection over that socket. *at is where offset is.
+ * Maps [offset, offset + bytes) of fd with PROT_... `protection`, for a connection over that socket. *at is where offset is.
  * -VIO_ERANGE: sizes that wrap or a file that is too short; -VIO_EINVAL: not a file that holds memory;
  * -VIO_ENOSPC: too many are guarded; -VIO_EACCES, -VIO_ENOMEM, -VIO_ESYS: mmap refused.
  */
-int vu_mapping_make(struct vu_mapping *mapping, int fd, uint64_t offset, uint64_t bytes, int socket_fd,
-		    uint8_t **at);
+int vu_mapping_make(struct vu_mapping *mapping, int fd, uint64_t offset, uint64_t bytes, int protection,
+		    int socket_fd, uint8_t **at);
 void vu_mapping_drop(struct vu_mapping *mapping);
 /* Somebody ran into a hole in it. */
 bool vu_mapping_torn(const struct vu_mapping *mapping);

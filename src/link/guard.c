@@ -11,7 +11,7 @@
 
 #include <vireo/vhost_user.h>
 
-#include "link/vhost_user/guard.h"
+#include "link/guard.h"
 
 #define GUARDS_MAX 4096u
 
@@ -151,8 +151,8 @@ static int mmap_error(int errno_value)
 	}
 }
 
-int vu_mapping_make(struct vu_mapping *mapping, int fd, uint64_t offset, uint64_t bytes, int socket_fd,
-		    uint8_t **at)
+int vu_mapping_make(struct vu_mapping *mapping, int fd, uint64_t offset, uint64_t bytes, int protection,
+		    int socket_fd, uint8_t **at)
 {
 	uint64_t end, granule = (uint64_t)sysconf(_SC_PAGESIZE), begin;
 	struct stat st;
@@ -175,8 +175,7 @@ int vu_mapping_make(struct vu_mapping *mapping, int fd, uint64_t offset, uint64_
 	begin = offset / granule * granule;
 	mapping->bytes = (size_t)((end - begin + granule - 1) / granule * granule);
 	/* Never executable, whatever the front end puts there. */
-	map = mmap(NULL, mapping->bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, fd,
-		   (off_t)begin);
+	map = mmap(NULL, mapping->bytes, protection, MAP_SHARED | MAP_NORESERVE, fd, (off_t)begin);
 	error = map == MAP_FAILED ? mmap_error(errno) : 0;
 	if (!error) {
 		mapping->map = map;
