@@ -5,8 +5,8 @@
 #include <vireo/base.h>
 
 /*
- * Files of a front end or client, mapped. One that it cuts short afterwards has a hole: whoever touches it gets
- * SIGBUS. With vio_vhost_user_guard_memory() the process puts zeros there and ends the connection.
+ * Files of a front end or client, mapped. One that it cuts short afterwards has a hole: whoever touches
+ * it gets SIGBUS. With vio_vhost_user_guard_memory() the process puts zeros there and ends the connection.
  */
 struct vu_mapping {
 	uint8_t *map;
@@ -15,7 +15,8 @@ struct vu_mapping {
 };
 
 /*
- * Maps [offset, offset + bytes) of fd with PROT_... `protection`, for a connection over that socket. *at is where offset is.
+ * Maps [offset, offset + bytes) of fd with PROT_... `protection`, for a connection over that socket.
+ * *at is where offset is.
  * -VIO_ERANGE: sizes that wrap or a file that is too short; -VIO_EINVAL: not a file that holds memory;
  * -VIO_ENOSPC: too many are guarded; -VIO_EACCES, -VIO_ENOMEM, -VIO_ESYS: mmap refused.
  */
