@@ -1,0 +1,421 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#define _GNU_SOURCE
+#include <fcntl.h>
+#include <poll.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <vireo/devices/caesar.h>
+#include <vireo/pci.h>
+#include <vireo/spec/vfio_user.h>
+#include <vireo/spec/virtio_ring.h>
+#include <vireo/vfio_user.h>
+
+#include "input.h"
+
+/*
+ * A client that sends whatever it likes, with whatever descriptors. Whatever it does: the
+ * server neither blocks nor leaks a file descriptor, and leaves the device in reset.
+ */
+#define WATCHES_MAX   64u
+#define FDS_LOOKED_AT 256
+#define FDS_SENT_MAX  20u
+#define MEMORY_BYTES  0x4000u
+#define DRIVER_BASE   UINT64_C(0x10000)
+#define NOTIFY        0x3000u
+
+struct world {
+	struct fuzz_input *input;
+	struct vio_watch *watches[WATCHES_MAX];
+	unsigned watch_count;
+	struct vio_task *tasks;
+	struct vio_vfio_user *server;
+	struct vio_device dev;
+	int socket, memory, event;
+	bool closed;
+};
+
+static int watch_add(void *context, struct vio_watch *watch)
+{
+	struct world *w = context;
+
+	if (w->watch_count == WATCHES_MAX)
+		return -VIO_ENOMEM;
+	w->watches[w->watch_count++] = watch;
+	return 0;
+}
+
+static void watch_remove(void *context, struct vio_watch *watch)
+{
+	struct world *w = context;
+	unsigned i;
+
+	for (i = 0; i < w->watch_count && w->watches[i] != watch; i++)
+		;
+	FUZZ_CHECK(i < w->watch_count);
+	w->watches[i] = w->watches[--w->watch_count];
+}
+
+static void task_defer(void *context, struct vio_task *task)
+{
+	struct world *w = context;
+
+	if (task->queued)
+		return;
+	task->queued = true;
+	task->next = w->tasks;
+	w->tasks = task;
+}
+
+static void task_cancel(void *context, struct vio_task *task)
+{
+	struct world *w = context;
+	struct vio_task **at = &w->tasks;
+
+	if (!task->queued)
+		return;
+	while (*at && *at != task)
+		at = &(*at)->next;
+	FUZZ_CHECK(*at == task);
+	*at = task->next;
+	task->queued = false;
+}
+
+/* One round of an event loop. false: nothing was ready. */
+static bool turn(struct world *w)
+{
+	struct vio_task *task = w->tasks;
+
+	if (task) {
+		w->tasks = task->next;
+		task->queued = false;
+		task->run(task);
+		return true;
+	}
+	for (unsigned i = 0; i < w->watch_count; i++) {
+		struct pollfd pollfd = { .fd = w->watches[i]->fd, .events = POLLIN };
+
+		if (poll(&pollfd, 1, 0) == 1) {
+			w->watches[i]->ready(w->watches[i]);
+			return true;
+		}
+	}
+	return false;
+}
+
+/* Takes the answers, and closes what comes with them. */
+static void run_loop(struct world *w)
+{
+	char bytes[4096];
+	union {
+		char bytes[CMSG_SPACE(32 * sizeof(int))];
+		struct cmsghdr align;
+	} control;
+
+	for (unsigned turns = 0; turns < 64 && turn(w); turns++)
+		;
+	for (;;) {
+		struct iovec iov = { bytes, sizeof(bytes) };
+		struct msghdr msg = { .msg_iov = &iov,
+				      .msg_iovlen = 1,
+				      .msg_control = &control,
+				      .msg_controllen = sizeof(control) };
+		struct cmsghdr *cmsg;
+
+		if (recvmsg(w->socket, &msg, MSG_DONTWAIT) <= 0)
+			return;
+		for (cmsg = CMSG_FIRSTHDR(&msg); cmsg; cmsg = CMSG_NXTHDR(&msg, cmsg))
+			for (size_t at = CMSG_LEN(0); at < cmsg->cmsg_len; at += sizeof(int))
+				close(*(int *)(void *)((char *)cmsg + at));
+	}
+}
+
+static void closed(void *context, int reason)
+{
+	struct world *w = context;
+
+	FUZZ_CHECK(reason < 0 && !w->closed);
+	w->closed = true;
+}
+
+static uint64_t choose_bytes(struct fuzz_input *input)
+{
+	static const uint64_t menu[] = { 0x1000, 0x2000, MEMORY_BYTES, 0,          1,
+					 0x800,  0x1001, 0x100000,     UINT64_MAX, UINT64_C(1) << 63 };
+
+	return fuzz_choose(input, menu, VIO_ARRAY_SIZE(menu));
+}
+
+static uint64_t choose_address(struct fuzz_input *input, uint64_t base)
+{
+	static const uint64_t menu[] = { 0,      0x1000, 0x2000, 0x400,    0x100,
+					 0x3000, 0x3ff0, 1,      0x100000, (uint64_t)-4096 };
+
+	return base + fuzz_choose(input, menu, VIO_ARRAY_SIZE(menu));
+}
+
+/* Where registers are that something happens at. */
+static struct vfio_user_region_access choose_access(struct fuzz_input *input)
+{
+	static const uint64_t places[] = { 0,    0x04,   0x08,   0x0c,   0x10,   0x14,   0x16, 0x18,
+					   0x1a, 0x1c,   0x20,   0x28,   0x30,   0x3a,   0x40, 0x70,
+					   0x98, 0x1000, 0x2000, NOTIFY, 0x4000, 0x5000, 0xff, 0x7fff };
+	static const uint64_t widths[] = { 1, 2, 4, 8, 16, 256, 0, UINT32_MAX };
+	uint8_t choice = fuzz_u8(input);
+
+	return (struct vfio_user_region_access){
+		.region = choice & 1   ? VIO_PCI_MEMORY_BAR
+			  : choice & 2 ? VFIO_USER_REGION_CONFIG
+				       : choice >> 4,
+		.offset = fuzz_choose(input, places, VIO_ARRAY_SIZE(places)),
+		.count = (uint32_t)fuzz_choose(input, widths, VIO_ARRAY_SIZE(widths)),
+	};
+}
+
+static uint32_t make_memory(struct fuzz_input *input, uint16_t command, uint8_t *payload)
+{
+	struct vfio_user_dma_map map = { sizeof(map), fuzz_u8(input) & 3, 0,
+					 choose_address(input, DRIVER_BASE), choose_bytes(input) };
+	struct vfio_user_dma_unmap unmap = { sizeof(unmap), 0, map.address, map.size };
+
+	if (command == VFIO_USER_DMA_UNMAP) {
+		memcpy(payload, &unmap, sizeof(unmap));
+		return sizeof(unmap);
+	}
+	map.offset = fuzz_u8(input) & 1 ? choose_bytes(input) : 0;
+	memcpy(payload, &map, sizeof(map));
+	return sizeof(map);
+}
+
+static uint32_t make_access(struct fuzz_input *input, uint16_t command, uint8_t *payload)
+{
+	struct vfio_user_region_access access = choose_access(input);
+	uint32_t bytes = command == VFIO_USER_REGION_WRITE && access.count <= 256 ? access.count : 0, i;
+
+	memcpy(payload, &access, sizeof(access));
+	for (i = 0; i < bytes; i++)
+		payload[sizeof(access) + i] = i < 8 ? fuzz_u8(input) : 0;
+	return (uint32_t)sizeof(access) + bytes;
+}
+
+/* The payload that a command takes, of legal shape; returns its size. */
+static uint32_t make_payload(struct world *w, uint16_t command, uint8_t *payload)
+{
+	struct fuzz_input *input = w->input;
+	struct vfio_user_irq_set set;
+
+	switch (command) {
+	case VFIO_USER_DMA_MAP:
+	case VFIO_USER_DMA_UNMAP:
+		return make_memory(input, command, payload);
+	case VFIO_USER_REGION_READ:
+	case VFIO_USER_REGION_WRITE:
+		return make_access(input, command, payload);
+	case VFIO_USER_DEVICE_SET_IRQS:
+		set = (struct vfio_user_irq_set){ sizeof(set), fuzz_u8(input), fuzz_u8(input) % 6,
+						  fuzz_u8(input) % 4, fuzz_u8(input) % 4 };
+		memcpy(payload, &set, sizeof(set));
+		return sizeof(set) + set.count;
+	case VFIO_USER_REGION_WRITE_MULTI:
+		payload[0] = fuzz_u8(input) % 4;
+		for (unsigned i = 0; i < payload[0]; i++) {
+			struct vfio_user_region_access access = choose_access(input);
+
+			memcpy(payload + 8 + 24 * i, &access, sizeof(access));
+			payload[8 + 24 * i + 16] = fuzz_u8(input);
+		}
+		return 8 + 24 * payload[0];
+	default: {
+		uint32_t words[8] = { 64, fuzz_u8(input) & 1 ? fuzz_u8(input) : 0, fuzz_u8(input) % 12,
+				      fuzz_u8(input) & 1 ? fuzz_u8(input) : 0 };
+
+		memcpy(payload, words, sizeof(words));
+		return command == VFIO_USER_DEVICE_GET_REGION_INFO ? 32 : 16;
+	}
+	}
+}
+
+static void send_bytes(struct world *w, struct vfio_user_header *header, const uint8_t *payload,
+		       uint32_t bytes, const int *fds, unsigned count)
+{
+	uint8_t control[CMSG_SPACE(FDS_SENT_MAX * sizeof(int))] = { 0 };
+	struct iovec iov[2] = { { header, sizeof(*header) }, { (void *)(uintptr_t)payload, bytes } };
+	struct msghdr message = { .msg_iov = iov, .msg_iovlen = 2 };
+
+	if (count) {
+		struct cmsghdr *cmsg = (void *)control;
+
+		message.msg_control = control;
+		message.msg_controllen = CMSG_SPACE(count * sizeof(int));
+		*cmsg = (struct cmsghdr){ CMSG_LEN(count * sizeof(int)), SOL_SOCKET, SCM_RIGHTS };
+		memcpy(CMSG_DATA(cmsg), fds, count * sizeof(int));
+	}
+	sendmsg(w->socket, &message, MSG_DONTWAIT | MSG_NOSIGNAL);
+	run_loop(w);
+}
+
+static void send_message(struct world *w)
+{
+	uint8_t payload[600] = { 0 };
+	uint8_t shape = fuzz_u8(w->input), choice = fuzz_u8(w->input);
+	struct vfio_user_header header = { 1, fuzz_u8(w->input) % 20, 0, 0, 0 };
+	unsigned count = choice < 128 ? choice % 3 : choice % (FDS_SENT_MAX + 1);
+	uint32_t bytes = make_payload(w, header.command, payload);
+	int fds[FDS_SENT_MAX];
+
+	for (unsigned i = 0; i < FDS_SENT_MAX; i++)
+		fds[i] =
+			header.command == VFIO_USER_DEVICE_SET_IRQS || (choice & 0x40) ? w->event : w->memory;
+	header.size = (uint32_t)sizeof(header) + bytes;
+	if (shape & 1)
+		header.flags = VFIO_USER_FLAGS_NO_REPLY;
+	if (shape >= 250)
+		header.flags = fuzz_u8(w->input);
+	if (shape >= 240)
+		header.size = shape & 2 ? fuzz_u8(w->input) : (uint32_t)fuzz_u64(w->input, 4);
+	if (shape >= 230)
+		bytes /= 2;
+	send_bytes(w, &header, payload, bytes, fds, count);
+}
+
+static void send_version(struct world *w)
+{
+	uint8_t payload[300] = { 0 };
+	uint32_t bytes = fuzz_u8(w->input);
+	struct vfio_user_header header = { 0, VFIO_USER_VERSION, 0, 0, 0 };
+	static const char usual[] = "{\"capabilities\":{\"max_msg_fds\":8,\"write_multiple\":true}}";
+
+	if (bytes & 1) {
+		for (unsigned i = 4; i < bytes; i++)
+			payload[i] = fuzz_u8(w->input);
+	} else {
+		memcpy(payload + 4, usual, sizeof(usual));
+		bytes = 4 + sizeof(usual);
+	}
+	header.size = (uint32_t)sizeof(header) + bytes;
+	send_bytes(w, &header, payload, bytes, NULL, 0);
+}
+
+static void write_register(struct world *w, uint64_t offset, uint32_t width, uint64_t value)
+{
+	struct vfio_user_region_write write = { offset, VIO_PCI_MEMORY_BAR, width, { 0 } };
+	struct vfio_user_header header = { 0, VFIO_USER_REGION_WRITE, (uint32_t)(32 + width), 0, 0 };
+
+	memcpy(write.data, &value, sizeof(write.data));
+	send_bytes(w, &header, (const uint8_t *)&write, 16 + width, NULL, 0);
+}
+
+/* The start that every driver makes, so that the rest finds something going on. */
+static void begin(struct world *w)
+{
+	static const struct vfio_user_dma_map map = { sizeof(map), 3, 0, DRIVER_BASE, MEMORY_BYTES };
+	struct vfio_user_header header = { 0, VFIO_USER_DMA_MAP, sizeof(header) + sizeof(map), 0, 0 };
+	static const uint64_t writes[][3] = {
+		{ 0x14, 1, 3 },
+		{ 0x08, 4, 1 },
+		{ 0x0c, 4, 1 },
+		{ 0x14, 1, 11 },
+		{ 0x18, 2, 16 },
+		{ 0x20, 8, DRIVER_BASE },
+		{ 0x28, 8, DRIVER_BASE + 0x1000 },
+		{ 0x30, 8, DRIVER_BASE + 0x2000 },
+		{ 0x1a, 2, 1 },
+		{ 0x1c, 2, 1 },
+		{ 0x14, 1, 15 },
+	};
+
+	send_version(w);
+	send_bytes(w, &header, (const uint8_t *)&map, sizeof(map), &w->memory, 1);
+	for (unsigned i = 0; i < VIO_ARRAY_SIZE(writes); i++)
+		write_register(w, writes[i][0], (uint32_t)writes[i][1], writes[i][2]);
+}
+
+/* A descriptor, or a ring entry and a kick, in the memory that was shared. */
+static void use_memory(struct world *w)
+{
+	uint8_t where = fuzz_u8(w->input);
+	struct virtq_desc desc = {
+		.addr = vio_le64_make(choose_address(w->input, DRIVER_BASE)),
+		.len = vio_le32_make((uint32_t)choose_bytes(w->input)),
+		.flags = vio_le16_make(fuzz_u8(w->input) & 7),
+		.next = vio_le16_make(where + 1),
+	};
+	vio_le16 ring[2 + 16] = { vio_le16_make(0), vio_le16_make(where % 32) };
+
+	if (where & 0x80) {
+		for (unsigned i = 2; i < VIO_ARRAY_SIZE(ring); i++)
+			ring[i] = vio_le16_make((uint16_t)(i - 2));
+		FUZZ_CHECK(pwrite(w->memory, ring, sizeof(ring), 0x1000) == sizeof(ring));
+		write_register(w, NOTIFY, 2, 0);
+	} else {
+		FUZZ_CHECK(pwrite(w->memory, &desc, sizeof(desc), where % 16 * 16) == sizeof(desc));
+		run_loop(w);
+	}
+}
+
+static unsigned open_fds(void)
+{
+	unsigned count = 0;
+
+	for (int fd = 0; fd < FDS_LOOKED_AT; fd++)
+		count += fcntl(fd, F_GETFD) >= 0;
+	return count;
+}
+
+static void connect_server(struct world *w)
+{
+	int sockets[2];
+
+	FUZZ_CHECK(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sockets) == 0);
+	w->socket = sockets[0];
+	FUZZ_CHECK(vio_vfio_user_start(w->server, sockets[1]) == 0);
+}
+
+void fuzz_run(struct fuzz_input *input)
+{
+	static const struct vio_vfio_user_events events = { .closed = closed };
+	struct world w = { .input = input };
+	const struct vio_watcher watcher = { .context = &w,
+					     .add = watch_add,
+					     .remove = watch_remove,
+					     .defer = task_defer,
+					     .cancel = task_cancel };
+	unsigned before = open_fds(), steps = 0;
+	void *state = calloc(1, vio_caesar_class.state_bytes), *storage;
+
+	w.memory = memfd_create("memory", MFD_CLOEXEC);
+	w.event = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+	FUZZ_CHECK(w.memory >= 0 && w.event >= 0 && ftruncate(w.memory, MEMORY_BYTES) == 0);
+	vio_device_init(&w.dev, &vio_caesar_class, state);
+	FUZZ_CHECK(vio_device_realize(&w.dev) == 0);
+	storage = malloc(vio_device_storage_bytes(&w.dev));
+	vio_device_provide(&w.dev, storage);
+	w.server = vio_vfio_user_create(&w.dev, &watcher, &events, &w);
+	FUZZ_CHECK(state && storage && w.server);
+	connect_server(&w);
+	if (fuzz_u8(w.input) & 1)
+		begin(&w);
+	else
+		send_version(&w);
+	while (w.input->left && !w.closed && steps++ < 100) {
+		if (fuzz_u8(w.input) & 3)
+			send_message(&w);
+		else
+			use_memory(&w);
+	}
+	close(w.socket);
+	for (unsigned turns = 0; turns < 1000 && turn(&w); turns++)
+		;
+	FUZZ_CHECK(w.closed && w.dev.status == 0);
+	vio_vfio_user_destroy(w.server);
+	FUZZ_CHECK(w.watch_count == 0 && !w.tasks);
+	vio_device_unrealize(&w.dev);
+	free(storage);
+	free(state);
+	close(w.event);
+	close(w.memory);
+	FUZZ_CHECK(open_fds() == before);
+}
