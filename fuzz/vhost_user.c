@@ -16,14 +16,17 @@
 #include "input.h"
 
 /*
- * A front end that sends whatever it likes, with whatever descriptors. Whatever
- * it does: the back end neither blocks nor leaks a file descriptor, and leaves
- * the device in reset.
+ * A front end that sends whatever it likes, with whatever descriptors, writes what it
+ * likes into the file of requests in flight, and cuts its memory short. Whatever it
+ * does: the back end neither blocks nor leaks a file descriptor, and leaves the device
+ * in reset.
  */
 #define WATCHES_MAX   64u
 #define FDS_LOOKED_AT 256
 #define FDS_SENT_MAX  10u
 #define MEMORY_BYTES  0x4000u
+#define FILE_BYTES    0x1000u /* for requests in flight */
+#define QUEUE_SIZE    16u
 #define USER_BASE     UINT64_C(0x7f0000000000)
 #define DRIVER_BASE   UINT64_C(0x10000)
 
@@ -36,6 +39,7 @@ struct world {
 	struct vio_device dev;
 	int socket;
 	int memory;
+	int file;
 	int event;
 	bool closed;
 };
@@ -186,6 +190,18 @@ static uint32_t make_payload(struct world *w, uint32_t request, uint8_t *payload
 		memcpy(payload, &addr, sizeof(addr));
 		return sizeof(addr);
 	}
+	case VHOST_USER_GET_INFLIGHT_FD:
+	case VHOST_USER_SET_INFLIGHT_FD: {
+		struct vhost_user_inflight inflight = {
+			.mmap_size = choose_bytes(input),
+			.mmap_offset = fuzz_u8(input) & 3 ? 0 : choose_bytes(input),
+			.num_queues = fuzz_u8(input) % 3,
+			.queue_size = fuzz_u8(input) & 3 ? QUEUE_SIZE : (uint16_t)fuzz_u64(input, 2),
+		};
+
+		memcpy(payload, &inflight, sizeof(inflight));
+		return fuzz_u8(input) & 1 ? sizeof(inflight) : offsetof(struct vhost_user_inflight, padding);
+	}
 	case VHOST_USER_GET_CONFIG:
 	case VHOST_USER_SET_CONFIG: {
 		struct vhost_user_config config = { .offset = fuzz_u8(input), .size = fuzz_u8(input) };
@@ -231,7 +247,10 @@ static void send_message(struct world *w)
 		cmsg->cmsg_type = SCM_RIGHTS;
 		cmsg->cmsg_len = CMSG_LEN(count * sizeof(int));
 		for (unsigned i = 0; i < count; i++)
-			memcpy(CMSG_DATA(cmsg) + i * sizeof(int), fds & 0x40 ? &w->event : &w->memory,
+			memcpy(CMSG_DATA(cmsg) + i * sizeof(int),
+			       fds & 0x40   ? &w->event
+			       : fds & 0x20 ? &w->file
+					    : &w->memory,
 			       sizeof(int));
 	}
 	sendmsg(w->socket, &message, MSG_DONTWAIT | MSG_NOSIGNAL);
@@ -239,8 +258,10 @@ static void send_message(struct world *w)
 }
 
 /* The start that every front end makes, so that the rest finds something going on. */
-static void begin(struct world *w)
+static void begin(struct world *w, bool packed, bool tracked)
 {
+	const uint64_t features = UINT64_C(1) << 32 | 1u << 30 | 1u << 29 | 1u << 28 |
+				  (packed ? UINT64_C(1) << VIRTIO_F_RING_PACKED : 0);
 	static const struct vhost_user_vring_addr areas = {
 		0, 0, USER_BASE, USER_BASE + 0x2000, USER_BASE + 0x1000, 0
 	};
@@ -252,13 +273,14 @@ static void begin(struct world *w)
 	} messages[] = {
 		{ VHOST_USER_SET_OWNER, { 0 }, 0, NULL },
 		{ VHOST_USER_GET_FEATURES, { 0 }, 0, NULL },
-		{ VHOST_USER_SET_FEATURES, { UINT64_C(1) << 32 | 1u << 30 | 1u << 29 | 1u << 28 }, 8, NULL },
+		{ VHOST_USER_SET_FEATURES, { features }, 8, NULL },
 		{ VHOST_USER_SET_PROTOCOL_FEATURES,
-		  { 1u << 3 | 1u << 9 | 1u << 13 | 1u << 15 | 1u << 16 },
+		  { 1u << 3 | 1u << 9 | 1u << 12 | 1u << 13 | 1u << 15 | 1u << 16 },
 		  8,
 		  NULL },
 		{ VHOST_USER_SET_MEM_TABLE, { 1, DRIVER_BASE, MEMORY_BYTES, USER_BASE, 0 }, 40, &w->memory },
-		{ VHOST_USER_SET_VRING_NUM, { UINT64_C(16) << 32 }, 8, NULL },
+		{ VHOST_USER_SET_INFLIGHT_FD, { FILE_BYTES, 0, 1 | QUEUE_SIZE << 16 }, 24, &w->file },
+		{ VHOST_USER_SET_VRING_NUM, { (uint64_t)QUEUE_SIZE << 32 }, 8, NULL },
 		{ VHOST_USER_SET_VRING_BASE, { 0 }, 8, NULL },
 		{ VHOST_USER_SET_VRING_ADDR, { 0 }, sizeof(areas), NULL },
 		{ VHOST_USER_SET_VRING_CALL, { 0 }, 8, &w->event },
@@ -276,6 +298,8 @@ static void begin(struct world *w)
 					{ (void *)(uintptr_t)payload, header.size } };
 		struct msghdr message = { .msg_iov = iov, .msg_iovlen = 2 };
 
+		if (header.request == VHOST_USER_SET_INFLIGHT_FD && !tracked)
+			continue;
 		if (messages[i].fd) {
 			struct cmsghdr *cmsg = (void *)control;
 
@@ -313,6 +337,58 @@ static void use_memory(struct world *w)
 	run_loop(w);
 }
 
+/* A file that a back end may have left, with a byte here and there that it didn't. */
+static void write_file(struct world *w, bool packed)
+{
+	union {
+		uint8_t bytes[FILE_BYTES];
+		struct vhost_user_inflight_split split;
+		struct vhost_user_inflight_packed packed;
+	} file = { .bytes = { 0 } };
+	unsigned marks = fuzz_u8(w->input), changes = fuzz_u8(w->input) % 8;
+
+	/* Version, size and free list are in the same place, or of no meaning to the other format. */
+	file.split.version = 1;
+	file.split.desc_num = QUEUE_SIZE;
+	if (packed)
+		file.packed.used_wrap_counter = file.packed.old_used_wrap_counter = 1;
+	for (uint16_t i = 0; i < QUEUE_SIZE; i++) {
+		const bool marked = marks >> i % 8 & 1;
+
+		if (packed)
+			file.packed.desc[i] = (struct vhost_user_inflight_desc_packed){
+				.inflight = marked,
+				.next = (uint16_t)(i + 1),
+				.last = i,
+				.num = 1,
+				.counter = marks ^ i,
+				.id = i,
+				.flags = i & 2,
+				.len = 0x100,
+				.addr = DRIVER_BASE + 0x3000,
+			};
+		else
+			file.split.desc[i] = (struct vhost_user_inflight_desc_split){ .inflight = marked,
+										      .counter = marks ^ i };
+	}
+	if (packed)
+		file.packed.free_head = file.packed.old_free_head = fuzz_u8(w->input) % 20;
+	while (changes--)
+		file.bytes[fuzz_u64(w->input, 2) % 600] = fuzz_u8(w->input);
+	FUZZ_CHECK(pwrite(w->file, &file, sizeof(file), 0) == sizeof(file));
+}
+
+/* hostile: C13 */
+static void cut_short(struct world *w)
+{
+	const uint64_t one = 1;
+
+	FUZZ_CHECK(ftruncate(fuzz_u8(w->input) & 1 ? w->memory : w->file, 0) == 0);
+	FUZZ_CHECK(write(w->event, &one, sizeof(one)) == sizeof(one));
+	run_loop(w);
+	FUZZ_CHECK(ftruncate(w->memory, MEMORY_BYTES) == 0 && ftruncate(w->file, FILE_BYTES) == 0);
+}
+
 static unsigned open_fds(void)
 {
 	unsigned count = 0;
@@ -336,12 +412,15 @@ void fuzz_run(struct fuzz_input *input)
 	static const struct vio_vhost_user_events events = { .closed = closed };
 	struct world w = { .input = input };
 	const struct vio_watcher watcher = { &w, watch_add, watch_remove, task_defer, task_cancel };
-	unsigned before = open_fds(), steps = 0;
+	unsigned before = open_fds(), steps = 0, how;
 	void *state = calloc(1, vio_caesar_class.state_bytes), *storage;
 
 	w.memory = memfd_create("memory", MFD_CLOEXEC);
+	w.file = memfd_create("file", MFD_CLOEXEC);
 	w.event = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
-	FUZZ_CHECK(w.memory >= 0 && w.event >= 0 && ftruncate(w.memory, MEMORY_BYTES) == 0);
+	FUZZ_CHECK(w.memory >= 0 && w.file >= 0 && w.event >= 0);
+	FUZZ_CHECK(ftruncate(w.memory, MEMORY_BYTES) == 0 && ftruncate(w.file, FILE_BYTES) == 0);
+	FUZZ_CHECK(vio_vhost_user_guard_memory() == 0);
 	vio_device_init(&w.dev, &vio_caesar_class, state);
 	FUZZ_CHECK(vio_device_realize(&w.dev) == 0);
 	storage = malloc(vio_device_storage_bytes(&w.dev));
@@ -349,11 +428,20 @@ void fuzz_run(struct fuzz_input *input)
 	w.backend = vio_vhost_user_create(&w.dev, &watcher, &events, &w);
 	FUZZ_CHECK(state && storage && w.backend);
 	connect_backend(&w);
-	if (fuzz_u8(w.input) & 1)
-		begin(&w);
+	how = fuzz_u8(w.input);
+	if (how & 8)
+		write_file(&w, how & 2);
+	if (how & 1)
+		begin(&w, how & 2, how & 4);
 	while (w.input->left && !w.closed && steps++ < 100) {
-		if (fuzz_u8(w.input) & 3)
+		uint8_t what = fuzz_u8(w.input);
+
+		if (what & 3)
 			send_message(&w);
+		else if (what == 0xfc)
+			cut_short(&w);
+		else if (what == 0xf8)
+			write_file(&w, how & 2);
 		else
 			use_memory(&w);
 	}
@@ -367,6 +455,7 @@ void fuzz_run(struct fuzz_input *input)
 	free(storage);
 	free(state);
 	close(w.event);
+	close(w.file);
 	close(w.memory);
 	FUZZ_CHECK(open_fds() == before);
 }

@@ -172,8 +172,11 @@ void vu_vring_pause(struct vu_vring *vring)
 {
 	struct vio_device *dev = vring->backend->dev;
 
-	if (!vu_vring_runs(vring))
+	/* The device may have stopped it by itself. */
+	if (!vu_vring_runs(vring)) {
+		vu_ledger_close(&vring->ledger);
 		return;
+	}
 	/* What an earlier back end left can only be said to have been taken when it has been. */
 	if (vring->ledger.log.again)
 		vio_device_kick(dev, vring->index);
@@ -214,6 +217,7 @@ static int open_ledger(struct vu_vring *vring, struct vio_devq_config *config)
 	struct vu_ledger_queue queue = { .index = vring->index, .size = vring->num, .at = config->at };
 	int error;
 
+	vu_ledger_close(&vring->ledger);
 	if (vring->index >= backend->inflight.num_queues)
 		return 0;
 	if (packed)
