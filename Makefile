@@ -46,6 +46,12 @@ bench-ring:  ## measure the rings beside the kernel's, interleaved on two cores,
 	@scripts/setup build bench
 	@scripts/bench-ring
 
+bench-blk:  ## measure the block device over vhost-user beside those installed, interleaved, and print ratios
+	@scripts/setup build bench
+	@scripts/bench-blk
+
+bench: bench-ring bench-blk  ## all benchmarks
+
 coverage:  ## print what the tests run of src/ring and src/memory, and fail below the goals
 	@scripts/setup build coverage
 	@scripts/coverage
@@ -63,4 +69,4 @@ clean:  ## remove build/
 help:  ## list these targets
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 12
 
-.PHONY: all demo check check-all install fuzz proofs bench-ring coverage clauses format clean help
+.PHONY: all demo check check-all install fuzz proofs bench bench-ring bench-blk coverage clauses format clean help
