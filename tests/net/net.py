@@ -256,7 +256,7 @@ def case_hub_qemu(pair):
     if not kernel:
         boots.absent("Debian's cloud kernel can't be downloaded")
     pair.guests[1].kernel = kernel
-    boots.TIMEOUT_S = 400
+    boots.TIMEOUT_S = 300
     with serve_hub(pair, f"capture={pair.path('talk.pcapng')}"):
         pair.run(SHORT.format(size="1M"))
         pair.check_daemons()
