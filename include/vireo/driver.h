@@ -150,7 +150,7 @@ struct vio_driver {
 	const char *name;
 	const uint32_t *ids; /* virtio device ids, 0 at the end */
 	size_t state_bytes;  /* of an instance */
-	/* The driver that this one is, and more: its state comes first, its functions may be called. Or NULL. */
+	/* The driver that this one is and more, whose state its own begins with; or NULL. */
 	const struct vio_driver *base;
 	/* begin .. ready. On failure the driver gives back what it took; vio_dev_end() is called for it. */
 	int (*probe)(struct vio_dev *dev);
