@@ -9,6 +9,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <vireo/vhost_user.h>
+
 /*
  * A client that means no good. Whatever it sends: an error that says so, or the end of the
  * connection; bed_free() looks for what is left behind, and serves the next client.
@@ -525,6 +527,31 @@ static void eventfds_lie(void **state)
 	expect_alive(bed);
 }
 
+/* The file of its memory is cut short after it was mapped. */
+static void memory_is_cut_short(void **state)
+{
+	struct bed *bed = *state;
+
+	assert_int_equal(vio_vhost_user_guard_memory(), 0);
+	bed_run(bed);
+	bed_offer(bed, 0, 1);
+	assert_int_equal(ftruncate(bed->memory_fd, 0), 0);
+	vfio_client_send(
+		&bed->client,
+		&(struct vfio_client_message){
+			.command = VFIO_USER_REGION_WRITE,
+			.payload = &(struct vfio_user_region_write){ bed->notify, BED_BAR, 2, { 0 } },
+			.payload_bytes = 18 });
+	bed_settle(bed);
+	assert_int_equal(ftruncate(bed->memory_fd, (off_t)BED_MEMORY_BYTES), 0);
+	assert_int_equal(bed->closed, 1);
+	assert_int_equal(bed->reason, -VIO_EPROTO);
+	assert_non_null(strstr(bed->line, "cut its memory short"));
+	vfio_client_close(&bed->client);
+	bed_check_idle(bed);
+	bed->closed = 0;
+}
+
 /* Nothing but noise, after the version. */
 static void noise(void **state)
 {
@@ -575,6 +602,7 @@ int main(void)
 		BED_CASE(bars_move),
 		BED_CASE(interrupts_lie),
 		BED_CASE(eventfds_lie),
+		BED_CASE(memory_is_cut_short),
 		BED_CASE(noise),
 	};
 
