@@ -225,14 +225,33 @@ static void poll_repeated(struct uring *uring, struct uring_poll *poll, bool rep
 
 /* Submission. */
 
+/* A single piece needs no list, which the kernel would have to fetch and keep. */
+static bool is_single(const struct vio_io *io)
+{
+	return io->iov_count == 1 && io->iov->iov_len <= INT32_MAX;
+}
+
+static void sqe_fill_transfer(struct io_uring_sqe *sqe, const struct vio_io *io)
+{
+	const struct iovec *iov = io->iov;
+
+	if (io->op == VIO_IO_READ && is_single(io))
+		io_uring_prep_read(sqe, io->fd, iov->iov_base, (unsigned)iov->iov_len, io->offset);
+	else if (io->op == VIO_IO_READ)
+		io_uring_prep_readv(sqe, io->fd, iov, io->iov_count, io->offset);
+	else if (is_single(io))
+		io_uring_prep_write(sqe, io->fd, iov->iov_base, (unsigned)iov->iov_len, io->offset);
+	else
+		io_uring_prep_writev(sqe, io->fd, iov, io->iov_count, io->offset);
+	sqe->rw_flags = io->mode;
+}
+
 static void sqe_fill(struct io_uring_sqe *sqe, struct vio_io *io)
 {
 	switch (io->op) {
 	case VIO_IO_READ:
-		io_uring_prep_readv2(sqe, io->fd, io->iov, io->iov_count, io->offset, io->mode);
-		break;
 	case VIO_IO_WRITE:
-		io_uring_prep_writev2(sqe, io->fd, io->iov, io->iov_count, io->offset, io->mode);
+		sqe_fill_transfer(sqe, io);
 		break;
 	case VIO_IO_SYNC:
 		io_uring_prep_fsync(sqe, io->fd, IORING_FSYNC_DATASYNC);
