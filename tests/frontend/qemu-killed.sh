@@ -78,7 +78,7 @@ $(cat "$work/insmod")
 echo "VIREO GUEST BEGINS"
 try() { "\$@" >/tmp/log 2>&1 || { echo "FAILED: \$*"; tail -n 20 /tmp/log; poweroff -f; }; }
 fio="fio --filename=/dev/vda --direct=1 --verify=crc32c --do_verify=1 --verify_fatal=1 --iodepth=32"
-fio="\$fio --size=8M --offset_increment=32M"
+fio="\$fio --size=4M --offset_increment=32M"
 try \$fio --name=w --numjobs=4 --ioengine=libaio --rw=randwrite --bs=4k
 try \$fio --name=m --numjobs=2 --ioengine=io_uring --rw=randrw --bsrange=4k-64k
 # By path: the shell would take its own.
@@ -110,7 +110,7 @@ serve() {
 # While the guest works.
 kill_again_and_again() {
 	until [ -e "$work/ended" ] || grep -qs 'VIREO GUEST BEGINS' "$work/serial"; do sleep 0.1; done
-	for delay in 1 2 2 1.5 2.5 1.2 2 1.4 2.5 2 2 2; do
+	for delay in 1 2 2 1.5 2.5 1.2 2 1.4; do
 		sleep $delay
 		[ ! -e "$work/ended" ] || break
 		kill -9 "$daemon"
@@ -130,7 +130,7 @@ for _ in $(seq 500); do
 	sleep 0.02
 done
 
-timeout -k 5 240 qemu-system-x86_64 -M q35,memory-backend=m0 \
+timeout -k 5 360 qemu-system-x86_64 -M q35,memory-backend=m0 \
 	-object memory-backend-memfd,id=m0,size=512M,share=on -accel tcg \
 	-nodefaults -no-user-config -display none -serial stdio -no-reboot \
 	-kernel "$kernel/boot/vmlinuz-$release" -initrd "$work/initrd" \

@@ -180,6 +180,7 @@ static void reads_replies_late(void **state)
 	frontend_roundtrip(fe, 0, 2);
 }
 
+/* hostile: C29 C33 C34 C36 C37; what was not offered is refused, whatever comes with it. */
 static void unknown_requests(void **state)
 {
 	struct frontend *fe = fixture_running(state);

@@ -120,7 +120,7 @@ static void nofd_and_a_descriptor(void **state)
 	frontend_roundtrip(fe, 0, 4);
 }
 
-/* hostile: C23 */
+/* hostile: C23 H22 */
 static void counters_at_their_maximum(void **state)
 {
 	struct fixture *f = *state;
@@ -162,7 +162,7 @@ static void a_full_counter_that_blocks(void **state)
 	close(fd);
 }
 
-/* hostile: C23 */
+/* hostile: C23 H22 */
 static void a_full_pipe_that_blocks(void **state)
 {
 	struct fixture *f = *state;
