@@ -411,7 +411,7 @@ void fuzz_run(struct fuzz_input *input)
 {
 	static const struct vio_vhost_user_events events = { .closed = closed };
 	struct world w = { .input = input };
-	const struct vio_watcher watcher = { &w, watch_add, watch_remove, task_defer, task_cancel };
+	const struct vio_watcher watcher = { &w, watch_add, watch_remove, task_defer, task_cancel, false };
 	unsigned before = open_fds(), steps = 0, how;
 	void *state = calloc(1, vio_caesar_class.state_bytes), *storage;
 

@@ -124,7 +124,7 @@ static void test_state_cursors(void **state)
 	struct vio_state_writer count = { NULL, 0, 0, false };
 	uint8_t bytes[ALL_BYTES + 1];
 	struct vio_state_writer writer = { bytes, ALL_BYTES, 0, false };
-	struct vio_state_reader reader = { bytes, ALL_BYTES, 0, false };
+	struct vio_state_reader reader = { .from = bytes, .size = ALL_BYTES };
 	char text[6] = "";
 
 	put_all(&count);
@@ -157,7 +157,7 @@ static void test_state_cursors_at_their_end(void **state)
 	memset(source, 0xff, sizeof(source));
 	for (size = 0; size < ALL_BYTES; size++) {
 		struct vio_state_writer writer = { bytes, size, 0, false };
-		struct vio_state_reader reader = { source, size, 0, false };
+		struct vio_state_reader reader = { .from = source, .size = size };
 		uint64_t sum = 0;
 		uint8_t five[5];
 
