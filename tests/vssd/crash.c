@@ -1,19 +1,14 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-#include <errno.h>
-#include <fcntl.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/time.h>
 #include <sys/un.h>
-#include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <vireo/spec/virtio_vssd.h>
-#include <vireo/vhost_user_frontend.h>
+
+#include "../crash/killed.h"
 
 /*
  * A VSSD daemon that is killed again and again while it is written to, shrunk and grown.
@@ -24,13 +19,12 @@
  * last or, where a write was in flight, that; any other number means that one was lost, or done twice.
  * The same holds for being provisioned.
  */
-#define UNIT      4096u
-#define SECTORS   (UNIT / VIRTIO_BLK_SECTOR_BYTES)
-#define BLOCKS    256u
-#define SLOTS     16u
-#define LIST_MAX  8u
-#define LIFE_US   60000u /* the longest that a daemon lives under load */
-#define ANSWER_NS UINT64_C(10000000000)
+#define UNIT     4096u
+#define SECTORS  (UNIT / VIRTIO_BLK_SECTOR_BYTES)
+#define BLOCKS   256u
+#define SLOTS    16u
+#define LIST_MAX 8u
+#define LIFE_US  60000u /* the longest that a daemon lives under load */
 
 enum fate {
 	FATE_KNOWN,
@@ -57,13 +51,12 @@ struct slot {
 };
 
 struct test {
-	const char *vireo;
-	char image[256], socket_path[100], control_path[110];
+	struct killed killed;
+	char image[256], control_path[110];
 	struct block blocks[BLOCKS];
 	struct slot slots[SLOTS];
-	uint64_t next_number, seed;
+	uint64_t next_number;
 	uint64_t acknowledged, lists, torn, resizes;
-	struct vio_dev dev;
 	struct vio_dev_queue queues[2];
 	struct vio_drvq *requests, *control;
 	struct {
@@ -76,31 +69,14 @@ struct test {
 };
 
 static struct test test;
-static volatile pid_t daemon_pid; /* for the timer */
 
 static void fail(const char *what, unsigned block, uint64_t found)
 {
 	const struct block *b = &test.blocks[block % BLOCKS];
 
-	fprintf(stderr, "block %u: %s: found %llx, acknowledged %llx, in flight %llx, %s, fate %d\n", block,
-		what, (unsigned long long)found, (unsigned long long)b->number,
-		(unsigned long long)b->pending, b->live ? "live" : "absent", (int)b->fate);
-	if (daemon_pid)
-		kill(daemon_pid, SIGKILL);
-	exit(1);
-}
-
-static unsigned chance(unsigned below)
-{
-	test.seed = test.seed * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
-	return (unsigned)(test.seed >> 33) % below;
-}
-
-static void pause_ms(unsigned ms)
-{
-	struct timespec time = { .tv_nsec = (long)ms * 1000000 };
-
-	nanosleep(&time, NULL);
+	killed_fail(&test.killed, "block %u: %s: found %llx, acknowledged %llx, in flight %llx, %s, fate %d",
+		    block, what, (unsigned long long)found, (unsigned long long)b->number,
+		    (unsigned long long)b->pending, b->live ? "live" : "absent", (int)b->fate);
 }
 
 /* The driver. */
@@ -133,7 +109,7 @@ static const struct vio_driver driver = {
 
 static bool submit(struct slot *slot, bool write, unsigned block, uint64_t number)
 {
-	const struct vio_platform *platform = test.dev.platform;
+	const struct vio_platform *platform = test.killed.dev.platform;
 	void *host[3] = { &slot->header, slot->data, &slot->status };
 	const uint32_t length[3] = { sizeof(slot->header), UNIT, 1 };
 
@@ -158,7 +134,7 @@ static bool submit(struct slot *slot, bool write, unsigned block, uint64_t numbe
 
 static void finish(struct slot *slot)
 {
-	const struct vio_platform *platform = test.dev.platform;
+	const struct vio_platform *platform = test.killed.dev.platform;
 	struct block *block = &test.blocks[slot->block];
 
 	platform->unshare(platform->context, &slot->header, sizeof(slot->header), FRAME, slot->sg[0].addr);
@@ -180,7 +156,7 @@ static bool collect(void)
 	struct slot *slot;
 	uint32_t written;
 
-	if (vio_dev_wait(&test.dev, test.requests, ANSWER_NS))
+	if (vio_dev_wait(&test.killed.dev, test.requests, KILLED_ANSWER_NS))
 		return false;
 	while ((slot = vio_drvq_get(test.requests, &written)))
 		finish(slot);
@@ -202,7 +178,8 @@ static uint32_t call(uint32_t type, unsigned ranges, uint32_t ticket)
 	test.wire.header.type = vio_le32_make(type);
 	test.wire.header.ticket = vio_le32_make(ticket);
 	test.wire.from.first = vio_le64_make(0);
-	if (vio_dev_exchange(&test.dev, test.control, parts, 2, map ? 2 : 1, &written, ANSWER_NS))
+	if (vio_dev_exchange(&test.killed.dev, test.control, parts, 2, map ? 2 : 1, &written,
+			     KILLED_ANSWER_NS))
 		return UINT32_MAX;
 	return vio_le32_get(test.wire.answer.status);
 }
@@ -257,7 +234,7 @@ static void verify(void)
 static bool start_writes(void)
 {
 	for (unsigned i = 0; i < SLOTS; i++) {
-		unsigned block = chance(BLOCKS);
+		unsigned block = killed_chance(&test.killed, BLOCKS);
 
 		if (test.slots[i].busy || !test.blocks[block].live || test.blocks[block].pending)
 			continue;
@@ -272,12 +249,13 @@ static bool start_writes(void)
 /* A list of so many blocks that are, or aren't, the driver's. */
 static unsigned make_list(bool live, uint64_t most, enum fate fate)
 {
-	unsigned count = 0, first = chance(BLOCKS);
+	unsigned count = 0, first = killed_chance(&test.killed, BLOCKS);
 
 	for (unsigned n = 0; n < BLOCKS && count < most; n++) {
 		unsigned i = (first + n) % BLOCKS;
 
-		if (test.blocks[i].live != live || test.blocks[i].pending || chance(3) == 0)
+		if (test.blocks[i].live != live || test.blocks[i].pending ||
+		    killed_chance(&test.killed, 3) == 0)
 			continue;
 		test.wire.ranges[count++] = (struct virtio_vssd_range){ vio_le64_make(i), vio_le64_make(1) };
 		test.blocks[i].fate = fate;
@@ -293,7 +271,7 @@ static bool resize_some(void)
 	bool shrink;
 	unsigned count;
 
-	if (vio_dev_read_config(&test.dev, 0, &config, sizeof(config)))
+	if (vio_dev_read_config(&test.killed.dev, 0, &config, sizeof(config)))
 		return false;
 	provisioned = vio_le64_get(config.provisioned);
 	target = vio_le64_get(config.target);
@@ -301,7 +279,8 @@ static bool resize_some(void)
 		return true;
 	shrink = target < provisioned;
 	left = shrink ? provisioned - target : target - provisioned;
-	count = make_list(shrink, 1 + chance(left < LIST_MAX ? (unsigned)left : LIST_MAX),
+	count = make_list(shrink,
+			  1 + killed_chance(&test.killed, left < LIST_MAX ? (unsigned)left : LIST_MAX),
 			  shrink ? FATE_EVICTING : FATE_CLAIMING);
 	if (!count)
 		return true;
@@ -344,79 +323,28 @@ static void work(void)
 {
 	for (unsigned round = 0;; round++) {
 		if (round % 8 == 0)
-			ask_for(BLOCKS / 4 + chance(BLOCKS * 3 / 4));
+			ask_for(BLOCKS / 4 + killed_chance(&test.killed, BLOCKS * 3 / 4));
 		if (!start_writes() || !resize_some() || !collect())
 			return;
 	}
 }
 
-/* Life and death. */
-
-static void kill_daemon(int number)
-{
-	if (daemon_pid)
-		kill(daemon_pid, SIGKILL);
-}
-
-static void start_daemon(void)
-{
-	char path[300], at[120];
-	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
-
-	snprintf(path, sizeof(path), "path=%s", test.image);
-	snprintf(at, sizeof(at), "--socket-path=%s", test.socket_path);
-	daemon_pid = fork();
-	if (!daemon_pid) {
-		if (!getenv("CRASH_VERBOSE"))
-			dup2(null, 2);
-		execl(test.vireo, "vireo", "serve", "vssd", at, path, "size=1M", "unit=4K", (char *)NULL);
-		_exit(127);
-	}
-	close(null);
-}
-
-static void connect_driver(void)
-{
-	struct vio_vhost_user_frontend_options options = { .id = VIRTIO_ID_VSSD };
-	struct vio_vhost_user_mistake mistake = { "" };
-	static uint8_t state[1];
-	int fd = -1;
-
-	for (unsigned tries = 0; fd < 0 && tries < 1000; tries++) {
-		fd = vio_vhost_user_frontend_connect(test.socket_path);
-		if (fd < 0)
-			pause_ms(5);
-	}
-	if (fd < 0 || vio_vhost_user_frontend_open(fd, &options, &test.dev, &mistake) ||
-	    vio_driver_bind(&test.dev, &driver, vio_vhost_user_frontend_platform(&test.dev), state)) {
-		fprintf(stderr, "no driver: %s %s\n", mistake.text, strerror(errno));
-		fail("the daemon doesn't answer", 0, 0);
-	}
-}
-
 static void cycle(bool last)
 {
-	struct itimerval when = { .it_value.tv_usec = 1000 + chance(LIFE_US) };
-	int status;
+	char path[300];
+	const char *const arguments[] = { "vssd", path, "size=1M", "unit=4K", NULL };
+	static uint8_t state[1];
 
-	start_daemon();
-	connect_driver();
+	snprintf(path, sizeof(path), "path=%s", test.image);
+	killed_start(&test.killed, arguments);
+	killed_connect(&test.killed, VIRTIO_ID_VSSD, &driver, state);
 	verify();
-	if (last) {
-		kill(daemon_pid, SIGTERM);
-	} else {
-		setitimer(ITIMER_REAL, &when, NULL);
+	if (!last) {
+		killed_arm(&test.killed, LIFE_US);
 		work();
 	}
-	vio_vhost_user_frontend_hang_up(&test.dev);
-	vio_dev_close(&test.dev);
+	killed_end(&test.killed, last);
 	memset(test.slots, 0, sizeof(test.slots));
-	waitpid(daemon_pid, &status, 0);
-	daemon_pid = 0;
-	if (last && status)
-		fail("the daemon didn't end well", 0, (unsigned)status);
-	if (!last && (!WIFSIGNALED(status) || WTERMSIG(status) != SIGKILL))
-		fail("the daemon ended by itself", 0, (unsigned)status);
 }
 
 int main(int argc, char **argv)
@@ -427,15 +355,12 @@ int main(int argc, char **argv)
 		fputs("usage: crash VIREO DIRECTORY CYCLES SEED\n", stderr);
 		return 2;
 	}
-	test.vireo = argv[1];
+	killed_init(&test.killed, argv[1], argv[2], (uint64_t)atoll(argv[4]));
 	snprintf(test.image, sizeof(test.image), "%s/disk.img", argv[2]);
-	snprintf(test.socket_path, sizeof(test.socket_path), "%s/s", argv[2]);
-	snprintf(test.control_path, sizeof(test.control_path), "%s.control", test.socket_path);
+	snprintf(test.control_path, sizeof(test.control_path), "%s.control", test.killed.socket_path);
 	cycles = (unsigned)atoi(argv[3]);
-	test.seed = (uint64_t)atoll(argv[4]);
 	for (unsigned i = 0; i < BLOCKS; i++)
 		test.blocks[i].live = true;
-	signal(SIGALRM, kill_daemon);
 	for (unsigned i = 0; i <= cycles; i++)
 		cycle(i == cycles);
 	printf("%u times killed: %llu writes and %llu lists acknowledged, %llu resizes\n", cycles,
