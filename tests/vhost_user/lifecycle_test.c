@@ -56,8 +56,10 @@ static bool fails(void)
 	}
 
 WRAP(void *, calloc, NULL, (size_t count, size_t size), (count, size))
-WRAP(void *, mmap, MAP_FAILED, (void *at, size_t bytes, int rights, int flags, int fd, off_t offset),
-     (at, bytes, rights, flags, fd, offset))
+/* clang-format off: it would indent by spaces */
+WRAP(void *, mmap, MAP_FAILED, (void *at, size_t bytes, int rights, int flags, int fd, off_t from),
+	(at, bytes, rights, flags, fd, from))
+/* clang-format on */
 WRAP(int, fstat, -1, (int fd, struct stat *status), (fd, status))
 WRAP(int, ftruncate, -1, (int fd, off_t bytes), (fd, bytes))
 WRAP(int, memfd_create, -1, (const char *name, unsigned flags), (name, flags))
