@@ -249,6 +249,8 @@ static void done(struct vio_dev *dev, struct vio_blk_io *io)
 
 	(void)dev;
 	run->in_flight--;
+	if (run->closing)
+		return; /* after a failure: it is handed back */
 	if (io->result) {
 		fprintf(stderr, "lives: a request failed: %s\n", vio_strerror(io->result));
 		run->counts.failed++;
@@ -423,6 +425,8 @@ static int live_through(struct run *run, int first_socket)
 	run->closing = true;
 	atomic_store(&run->shared->closing, true);
 	vio_vhost_user_frontend_hang_up(&run->dev);
+	if (vio_dev_close(&run->dev))
+		error = 1;
 	if (run->back) {
 		kill(run->back, SIGKILL);
 		waitpid(run->back, &status, 0);
