@@ -209,6 +209,16 @@ static void insatiable(void **state)
 	expect(&lie, -VIO_EAGAIN);
 }
 
+/* hostile: B65: it thanks for what it got, and goes on asking for the same. */
+static void stands_still(void **state)
+{
+	struct lie lie = shrinking();
+
+	lie.target = 0;
+	lie.answered = 0;
+	expect(&lie, -VIO_EPEER);
+}
+
 /* hostile: B65: it gives blocks of which none is absent, or says nothing of where they are. */
 static void gives_nothing(void **state)
 {
@@ -236,6 +246,7 @@ int main(void)
 		cmocka_unit_test(impossible_configurations),
 		cmocka_unit_test(impossible_answers),
 		cmocka_unit_test(insatiable),
+		cmocka_unit_test(stands_still),
 		cmocka_unit_test(gives_nothing),
 	};
 

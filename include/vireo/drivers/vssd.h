@@ -54,6 +54,7 @@ struct vio_vssd {
 		struct virtio_vssd_range list[VIO_VSSD_RANGES_MAX];
 	} request;
 	struct virtio_vssd_answer answer;
+	uint64_t provisioned; /* what the configuration has to say after the last list */
 	uint8_t bits[512];
 };
 

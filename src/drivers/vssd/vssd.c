@@ -175,6 +175,7 @@ static int send_list(struct vio_dev *dev, uint32_t type, const struct vio_vssd_i
 		    NULL);
 	if (error)
 		return error;
+	vssd->provisioned = expected;
 	return vio_le64_get(vssd->answer.provisioned) == expected ? 0 : -VIO_EPEER;
 }
 
@@ -260,13 +261,16 @@ int vio_vssd_work(struct vio_dev *dev)
 	if (vssd->scan_ticket != ticket)
 		vssd->scanned = 0;
 	vssd->scan_ticket = ticket;
-	/* Ends: every list brings the resize further, and it is always the same one. */
+	/* Ends: every list brings the resize further, or the device is wrong, and it is always the same one. */
 	while (!error && info.state != VIRTIO_VSSD_STATE_IDLE) {
 		error = info.state == VIRTIO_VSSD_STATE_SHRINKING ? shrink(dev, &info) : grow(dev, &info);
 		if (!error)
 			error = vio_vssd_get_info(dev, &info);
 		if (!error && info.state != VIRTIO_VSSD_STATE_IDLE && info.ticket != ticket)
 			error = -VIO_EAGAIN; /* spec: VSSD-DRV-2 */
+		else if (!error && info.state != VIRTIO_VSSD_STATE_IDLE &&
+			 info.provisioned != vssd->provisioned)
+			error = -VIO_EPEER; /* hostile: B65 */
 	}
 	if (dev->phase == VIO_DEV_READY) /* spec: VSSD-DRV-1 */
 		(void)vio_blk_identify_again(dev, &vssd->blk.identity);
