@@ -144,14 +144,20 @@ struct vio_loop *vio_crew_loop(struct vio_crew *crew, unsigned thread)
 	return crew->members[thread].loop;
 }
 
-/* Signals are for the main thread. */
+/*
+ * Signals are for the main thread, but those that an instruction of this one raises: blocked they would
+ * kill the process past any handler.
+ */
 static int member_start(struct member *member)
 {
-	sigset_t all, before;
+	static const int own[] = { SIGBUS, SIGSEGV, SIGFPE, SIGILL, SIGTRAP };
+	sigset_t others, before;
 	int error;
 
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &before);
+	sigfillset(&others);
+	for (unsigned i = 0; i < VIO_ARRAY_SIZE(own); i++)
+		sigdelset(&others, own[i]);
+	pthread_sigmask(SIG_SETMASK, &others, &before);
 	error = pthread_create(&member->thread, NULL, member_run, member);
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
 	if (error)

@@ -3,6 +3,8 @@
 
 /* Threads beside a loop: that they stand still when halted, run when let go, and what they post arrives. */
 
+#include <pthread.h>
+#include <signal.h>
 #include <sys/eventfd.h>
 #include <time.h>
 #include <unistd.h>
@@ -50,6 +52,48 @@ static void let_work(struct vio_loop *loop)
 	assert_true(vio_loop_step(loop, 1) >= 0);
 	clock_gettime(CLOCK_MONOTONIC, &now);
 	assert_true(now.tv_sec <= until.tv_sec);
+}
+
+struct looker {
+	struct vio_task task;
+	struct vio_task post;
+	struct vio_crew *crew;
+	sigset_t blocked;
+	bool looked;
+};
+
+static void look(struct vio_task *task)
+{
+	struct looker *looker = VIO_CONTAINER_OF(task, struct looker, task);
+
+	pthread_sigmask(SIG_SETMASK, NULL, &looker->blocked);
+	vio_crew_post(looker->crew, &looker->post);
+}
+
+static void looked(struct vio_task *task)
+{
+	VIO_CONTAINER_OF(task, struct looker, post)->looked = true;
+}
+
+/* What others send is the main thread's; a fault of its own would kill it past the handler. hostile: C13 */
+static void faults_are_its_own(void **state)
+{
+	struct vio_loop *loop = engine_loop(state);
+	const bool uring = vio_loop_engine(loop)[0] == 'i';
+	struct looker looker = { .task.run = look, .post.run = looked };
+	int error;
+
+	looker.crew = vio_crew_create(loop, 1, uring ? 0 : VIO_LOOP_NO_URING, &error);
+	assert_non_null(looker.crew);
+	vio_crew_halt(looker.crew);
+	vio_loop_defer(vio_crew_loop(looker.crew, 0), &looker.task);
+	vio_crew_resume(looker.crew);
+	while (!looker.looked)
+		let_work(loop);
+	assert_true(sigismember(&looker.blocked, SIGTERM));
+	assert_false(sigismember(&looker.blocked, SIGBUS));
+	assert_false(sigismember(&looker.blocked, SIGSEGV));
+	vio_crew_destroy(looker.crew);
 }
 
 static void halted_is_still(void **state)
@@ -170,6 +214,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		ON_BOTH_ENGINES(halted_is_still),
+		ON_BOTH_ENGINES(faults_are_its_own),
 		ON_BOTH_ENGINES(watches_move),
 		ON_BOTH_ENGINES(storage_is_shared),
 	};
