@@ -53,6 +53,11 @@ struct vio_device_class {
 	void (*get_features)(struct vio_device *dev, struct vio_features *offer);
 	/* `accepted` is a legal subset of the offer. A negative code refuses FEATURES_OK. */
 	int (*validate_features)(struct vio_device *dev, const struct vio_features *accepted);
+	/*
+	 * May be NULL. Takes away what a peer can't have meant that passes on a driver's features and keeps a
+	 * part of the device to itself, as QEMU does with the control queue of a network device.
+	 */
+	void (*trim_features)(const struct vio_device *dev, struct vio_features *sent);
 	/* FEATURES_OK was granted; dev->features_accepted stands until reset. */
 	void (*set_features)(struct vio_device *dev);
 

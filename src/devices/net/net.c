@@ -203,6 +203,14 @@ static int net_validate_features(struct vio_device *dev, const struct vio_featur
 	return 0;
 }
 
+/* Who keeps the control queue still passes on that the driver announces itself when asked to. */
+static void net_trim_features(const struct vio_device *dev, struct vio_features *sent)
+{
+	(void)dev;
+	if (!vio_features_has(sent, VIRTIO_NET_F_CTRL_VQ))
+		vio_features_clear(sent, VIRTIO_NET_F_GUEST_ANNOUNCE);
+}
+
 static void net_set_features(struct vio_device *dev)
 {
 	struct net *net = vio_device_state(dev);
@@ -423,6 +431,7 @@ const struct vio_device_class vio_net_class = {
 	.unrealize = net_unrealize,
 	.get_features = net_get_features,
 	.validate_features = net_validate_features,
+	.trim_features = net_trim_features,
 	.set_features = net_set_features,
 	.get_config = net_get_config,
 	.set_config = net_set_config,

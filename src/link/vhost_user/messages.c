@@ -1,9 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include <fcntl.h>
 
-#include <vireo/spec/virtio_ids.h>
-#include <vireo/spec/virtio_net.h>
-
 #include "link/vhost_user/backend.h"
 
 /*
@@ -79,17 +76,14 @@ static int negotiate(struct vio_vhost_user *backend, const struct vio_features *
 	return -VIO_ENOTSUP;
 }
 
-/*
- * What is the device's of the features that the front end sends. QEMU keeps the control queue of a network
- * device to itself, with all that it is for, but passes on that the driver announces itself when asked to.
- */
+/* What is the device's of the features that the front end sends. */
 static struct vio_features features_of(const struct vio_device *dev, uint64_t sent)
 {
 	struct vio_features features =
 		vio_features_low(sent & ~(UINT64_C(1) << VHOST_USER_F_PROTOCOL_FEATURES));
 
-	if (dev->class->id == VIRTIO_ID_NET && !vio_features_has(&features, VIRTIO_NET_F_CTRL_VQ))
-		features.word[0] &= ~(UINT64_C(1) << VIRTIO_NET_F_GUEST_ANNOUNCE);
+	if (dev->class->trim_features)
+		dev->class->trim_features(dev, &features);
 	return features;
 }
 
