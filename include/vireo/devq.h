@@ -128,7 +128,8 @@ struct vio_devq_log_ops {
 	/* `count` buffers were taken; packed: the entries of the first begin at `position`. */
 	void (*taken)(struct vio_devq_log *log, const struct vio_devq *q, const struct vio_buf *buffers,
 		      unsigned count, uint16_t position);
-	void (*untaken)(struct vio_devq_log *log, const struct vio_buf *buf); /* vio_devq_unpop() */
+	/* vio_devq_unpop(); one that came from again() is the next to come from it again. */
+	void (*untaken)(struct vio_devq_log *log, const struct vio_buf *buf);
 	void (*given)(struct vio_devq_log *log, uint16_t name);                /* can be shown from now on */
 	void (*showing)(struct vio_devq_log *log, const struct vio_devq *q);   /* all that was given */
 	void (*shown)(struct vio_devq_log *log, const struct vio_devq *q);

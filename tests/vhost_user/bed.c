@@ -22,11 +22,30 @@ static void answer(struct vio_devq *q, struct vio_buf *buf)
 	vio_devq_push(q, buf, (uint32_t)vio_write(buf, bytes, length));
 }
 
+static void put_back(struct echo *echo, struct vio_devq *q)
+{
+	struct vio_buf buffers[BED_QUEUE_SIZE], buf;
+	unsigned count = 0;
+
+	assert_true(vio_devq_pop(q, &buf));
+	answer(q, &buf);
+	while (count < echo->put_back && vio_devq_pop(q, &buffers[count]))
+		count++;
+	while (count)
+		vio_devq_unpop(q, &buffers[--count]);
+	echo->put_back = 0;
+	vio_devq_notify(q);
+}
+
 static void echo_kick(struct vio_device *dev, struct vio_devq *q)
 {
 	struct echo *echo = vio_device_state(dev);
 	struct vio_buf buf;
 
+	if (echo->put_back) {
+		put_back(echo, q);
+		return;
+	}
 	while (vio_devq_pop(q, &buf)) {
 		echo->served[q->index]++;
 		if (echo->hold && echo->held_count < BED_HELD_MAX)

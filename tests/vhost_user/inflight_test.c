@@ -237,6 +237,73 @@ static void what_was_in_flight_is_taken_again(void **state)
 	}
 }
 
+/* Takes the answers that are there, which go on with *value. */
+static void answers_go_on(struct frontend *fe, uint8_t *value)
+{
+	uint32_t written;
+	const uint8_t *at;
+
+	bed_settle(fe->bed);
+	while ((at = vio_drvq_get(&fe->queues[0].drvq, &written))) {
+		assert_int_equal(written, 4);
+		assert_int_equal(at[0], *value);
+		assert_int_equal(at[4], at[0] + 1);
+		++*value;
+	}
+	assert_false(vio_drvq_broken(&fe->queues[0].drvq));
+}
+
+/*
+ * A device that takes and can't serve yet: what it puts back it gets again, once, in the same order, and it
+ * stays in flight meanwhile. Of five 1, 3 or 5 were in flight when the back end died, and up to 4 are put back.
+ */
+static void what_is_put_back_is_not_lost(void **state)
+{
+	struct fixture *f = *state;
+	struct frontend *fe = &f->fe;
+
+	for (unsigned i = 0; i < 18 * VIO_ARRAY_SIZE(kinds); i++) {
+		const uint64_t features = kinds[i % VIO_ARRAY_SIZE(kinds)];
+		const unsigned which = i / VIO_ARRAY_SIZE(kinds);
+		uint8_t next = 1;
+		struct moment moment;
+		struct file file;
+
+		begin(fe, &file, features);
+		for (unsigned round = 0; round < BED_QUEUE_SIZE - 9; round++)
+			frontend_roundtrip(fe, 0, (uint8_t)(round % 50));
+		f->bed.echo->hold = true;
+		for (uint8_t value = 1; value <= 5; value++) {
+			frontend_offer(fe, 0, value);
+			if (value == 1 + which % 3 * 2)
+				bed_settle(&f->bed);
+		}
+		moment = remember(fe, &file);
+		die_at(fe, &file, &moment);
+		f->bed.echo->hold = false;
+		f->bed.echo->put_back = 1u << which / 3 % 3;
+		go_on(fe, &file, features);
+		answers_go_on(fe, &next);
+		assert_int_equal(next, 2);
+		if (which >= 9) {
+			moment = remember(fe, &file);
+			die_at(fe, &file, &moment);
+			go_on(fe, &file, features);
+		} else {
+			vio_device_kick(&f->bed.dev, 0); /* it can go on */
+		}
+		answers_go_on(fe, &next);
+		assert_int_equal(next, 6);
+		frontend_offer(fe, 0, 6);
+		answers_go_on(fe, &next);
+		assert_int_equal(next, 7);
+		frontend_roundtrip(fe, 0, 7);
+		frontend_hang_up(fe);
+		f->bed.closed = 0;
+		close_file(&file);
+	}
+}
+
 /* Those that were answered, and only those, aren't done again, wherever the back end stopped. */
 static void what_was_answered_is_not(void **state)
 {
@@ -585,6 +652,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		FIXTURE_CASE(a_file_is_made_to_measure),         FIXTURE_CASE(no_file_for_what_cannot_be),
 		FIXTURE_CASE(what_was_in_flight_is_taken_again), FIXTURE_CASE(what_was_answered_is_not),
+		FIXTURE_CASE(what_is_put_back_is_not_lost),
 		FIXTURE_CASE(stopping_and_beginning_anew),       FIXTURE_CASE(files_that_cannot_be),
 		FIXTURE_CASE(contents_that_cannot_be),           FIXTURE_CASE(any_bytes_at_all),
 		FIXTURE_CASE(truncated_under_a_running_queue),

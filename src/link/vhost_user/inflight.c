@@ -95,6 +95,16 @@ void vu_ledger_order(struct vu_ledger *ledger, struct vu_ledger_found *found, ui
 	ledger->counter = count ? found[count - 1].counter + 1 : 1;
 }
 
+bool vu_ledger_untaken_again(struct vu_ledger *ledger, uint16_t name, uint16_t at)
+{
+	if (!ledger->is_again[name])
+		return false;
+	ledger->is_again[name] = 0;
+	ledger->again[--ledger->again_next] = at;
+	ledger->log.again++;
+	return true;
+}
+
 int vu_ledger_mistake(struct vu_ledger *ledger, const char *what)
 {
 	ledger->mistake = what;
@@ -126,7 +136,7 @@ void vu_ledger_settled(struct vu_ledger *ledger)
 static bool allocate(struct vu_ledger *ledger, uint16_t size, uint16_t entries)
 {
 	const size_t bytes = sizeof(*ledger->descriptors) * size + 3 * sizeof(uint16_t) * size +
-			     2 * sizeof(uint16_t) * entries + size;
+			     2 * sizeof(uint16_t) * entries + 2u * size;
 	uint8_t *at = calloc(1, bytes);
 
 	if (!at)
@@ -139,6 +149,7 @@ static bool allocate(struct vu_ledger *ledger, uint16_t size, uint16_t entries)
 	ledger->next = ledger->entry + size;
 	ledger->last = ledger->next + entries;
 	ledger->is_given = (uint8_t *)(ledger->last + entries);
+	ledger->is_again = ledger->is_given + size;
 	return true;
 }
 

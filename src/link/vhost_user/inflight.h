@@ -49,6 +49,7 @@ struct vu_ledger {
 	uint16_t free;                   /* packed: first free entry; next[] leads on, NONE at the end */
 	uint16_t *given;                 /* names, in the order in which they were given */
 	uint8_t *is_given;               /* by name: is in there */
+	uint8_t *is_again;               /* by name: was taken once more, and not from the ring since */
 	uint16_t *again;                 /* names or, packed, entries that are heads, oldest first */
 	uint16_t *entry;                 /* packed: by name, the entry that is its head */
 	uint16_t *next;                  /* packed: by entry */

@@ -115,6 +115,7 @@ static uint16_t take(struct vu_ledger *ledger, const struct vio_devq *q, const s
 		vu_ledger_store16(&region->free_head, ledger->free);
 	}
 	ledger->entry[buf->head] = head;
+	ledger->is_again[buf->head] = 0;
 	vu_ledger_store16(&region->old_free_head, ledger->free);
 	return position;
 }
@@ -141,7 +142,7 @@ static void untaken(struct vio_devq_log *log, const struct vio_buf *buf)
 	struct vhost_user_inflight_packed *region = ledger->packed;
 	const uint16_t head = ledger->entry[buf->head];
 
-	if (head == NONE)
+	if (head == NONE || vu_ledger_untaken_again(ledger, buf->head, head))
 		return;
 	vu_ledger_store8(&region->desc[head].inflight, 0);
 	ledger->next[ledger->last[head]] = ledger->free;
@@ -219,8 +220,10 @@ static void again(struct vio_devq_log *log, struct vio_devq_again *next)
 	}
 	next->name = vu_ledger_load16(&ledger->packed->desc[ledger->last[head]].id);
 	next->entries = count;
-	if (next->name < ledger->size)
+	if (next->name < ledger->size) {
 		ledger->entry[next->name] = head;
+		ledger->is_again[next->name] = 1;
+	}
 	log->again--;
 }
 

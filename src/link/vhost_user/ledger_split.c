@@ -21,6 +21,7 @@ static void taken(struct vio_devq_log *log, const struct vio_devq *q, const stru
 	for (i = 0; i < count; i++) {
 		struct vhost_user_inflight_desc_split *desc = &ledger->split->desc[buffers[i].head];
 
+		ledger->is_again[buffers[i].head] = 0;
 		vu_ledger_store64(&desc->counter, ledger->counter++);
 		if (!i)
 			vu_stop_point(VU_STOP_COUNTED);
@@ -33,7 +34,10 @@ static void taken(struct vio_devq_log *log, const struct vio_devq *q, const stru
 
 static void untaken(struct vio_devq_log *log, const struct vio_buf *buf)
 {
-	vu_ledger_store8(&vu_ledger_of(log)->split->desc[buf->head].inflight, 0);
+	struct vu_ledger *ledger = vu_ledger_of(log);
+
+	if (!vu_ledger_untaken_again(ledger, buf->head, buf->head))
+		vu_ledger_store8(&ledger->split->desc[buf->head].inflight, 0);
 }
 
 static void showing(struct vio_devq_log *log, const struct vio_devq *q)
@@ -76,6 +80,7 @@ static void again(struct vio_devq_log *log, struct vio_devq_again *next)
 
 	vu_stop_point(VU_STOP_AGAIN);
 	*next = (struct vio_devq_again){ .name = ledger->again[ledger->again_next++], .entries = 1 };
+	ledger->is_again[next->name] = 1;
 	log->again--;
 }
 
