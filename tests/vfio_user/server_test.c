@@ -327,6 +327,61 @@ static void memory_may_change_under_a_queue(void **state)
 	assert_int_equal(bed->dev.fault_count, 0);
 }
 
+/* Lets the time pass after which memory that nobody speaks of seems to stand. */
+static void wait_for_the_end_of_rest(struct bed *bed)
+{
+	assert_true(vio_loop_step(bed->loop, 2000) > 0);
+	bed_settle(bed);
+}
+
+static void ask_for_eventfds(struct bed *bed, int eventfds[TOY_QUEUES])
+{
+	struct vfio_user_io_fds fds = { .argsz = 4096, .index = BED_BAR };
+
+	assert_int_equal(
+		vfio_client_call(&bed->client, VFIO_USER_DEVICE_GET_REGION_IO_FDS, &fds, sizeof(fds)), 0);
+	assert_int_equal(bed->client.fd_count, TOY_QUEUES);
+	for (unsigned i = 0; i < TOY_QUEUES; i++)
+		eventfds[i] = dup(bed->client.fds[i]); /* the client's go with its next command */
+}
+
+/* Another processor of the machine kicks while the first changes memory; or that takes its time. */
+static void whatever_comes_while_memory_is_away(void **state)
+{
+	enum { TIME, A_KICK_OF_IT, A_KICK_OF_ANOTHER, BOTH, COMMAND, CASES };
+	struct bed *bed = *state;
+	const uint64_t one = 1;
+	int eventfds[TOY_QUEUES];
+
+	bed_run(bed);
+	ask_for_eventfds(bed, eventfds);
+	for (uint32_t comes = 0; comes < CASES; comes++) {
+		assert_int_equal(vfio_client_unmap(&bed->client, BED_MEMORY, BED_MEMORY_BYTES), 0);
+		bed_offer(bed, 0, comes);
+		if (comes == TIME || comes == BOTH)
+			wait_for_the_end_of_rest(bed);
+		if (comes == A_KICK_OF_IT || comes == BOTH)
+			assert_int_equal(write(eventfds[0], &one, sizeof(one)), sizeof(one));
+		if (comes == A_KICK_OF_ANOTHER)
+			assert_int_equal(write(eventfds[1], &one, sizeof(one)), sizeof(one));
+		bed_settle(bed);
+		if (comes == COMMAND)
+			assert_int_equal(bed_get(bed, VIRTIO_PCI_COMMON_STATUS, 1), TOY_RUNNING);
+		assert_int_equal(bed->dev.status, TOY_RUNNING);
+		assert_false(bed->dev.queues[0].running);
+		/* As it comes back it isn't used at once, and without a further kick it is. */
+		assert_int_equal(
+			vfio_client_map(&bed->client, BED_MEMORY, BED_MEMORY_BYTES, 0, bed->memory_fd), 0);
+		assert_int_equal(bed_answer(bed, 0), 0);
+		wait_for_the_end_of_rest(bed);
+		assert_int_equal(bed_answer(bed, 0), comes + 1);
+		assert_int_equal(bed->dev.status, TOY_RUNNING);
+	}
+	assert_int_equal(bed->dev.fault_count, 0);
+	for (unsigned i = 0; i < TOY_QUEUES; i++)
+		close(eventfds[i]);
+}
+
 /* hostile: A108 */
 static void rings_that_are_gone_are_the_drivers_fault(void **state)
 {
@@ -504,6 +559,7 @@ int main(void)
 		BED_CASE(writes_come_together),
 		BED_CASE(a_reset_leaves_the_eventfds),
 		BED_CASE(memory_may_change_under_a_queue),
+		BED_CASE(whatever_comes_while_memory_is_away),
 		BED_CASE(rings_that_are_gone_are_the_drivers_fault),
 		BED_CASE(a_queue_that_was_reset_stays_so),
 		BED_CASE(memory_without_a_descriptor_is_out_of_reach),

@@ -8,8 +8,13 @@
  * Queues rest while memory changes, and then for as long as it may still be changing: QEMU takes
  * all of the memory away and gives it back in pieces, under queues that are in use, whenever
  * firmware opens or closes a window in it. Nothing says which piece is the last. Any command that isn't
- * about memory comes from a machine that runs again, and so does a kick; without either the rest is
- * over after a while.
+ * about memory comes from a machine that runs again, and so does a kick by message; without either the
+ * rest is over after a while.
+ *
+ * An eventfd may be kicked by another processor of the machine than the one that changes memory. Queues
+ * that have their rings go on then, and the kicked one, too, if it hasn't, waits for them: only a change
+ * of memory can bring them back, and that winds up the timer. Nobody needs to remember the kick, as a
+ * queue that starts looks into its ring.
  */
 #define REST_MS 100
 
@@ -63,9 +68,8 @@ static void rest(struct vio_vfio_user *server)
 	timerfd_settime(server->rest.fd, 0, &soon, NULL);
 }
 
-static void rest_no_more(struct vio_vfio_user *server)
+static void end_timer(struct vio_vfio_user *server)
 {
-	server->resting = false;
 	if (server->rest.fd < 0)
 		return;
 	server->watcher.remove(server->watcher.context, &server->rest);
@@ -81,7 +85,7 @@ void vfu_hold_queues(struct vio_vfio_user *server)
 		struct vfu_queue *queue = &server->queues[i];
 
 		if (!server->dev->queues[i].running)
-			continue;
+			continue; /* or held already, and then the rest goes on */
 		queue->held = true;
 		queue->base = vio_device_queue_stop(server->dev, i);
 		server->resting = true;
@@ -96,7 +100,8 @@ void vfu_release_queues(struct vio_vfio_user *server)
 
 	if (!server->resting)
 		return;
-	rest_no_more(server);
+	end_timer(server);
+	server->resting = false;
 	for (i = 0; i < server->dev->queue_count; i++) {
 		struct vfu_queue *queue = &server->queues[i];
 
@@ -105,6 +110,7 @@ void vfu_release_queues(struct vio_vfio_user *server)
 			queue->held = false;
 		if (queue->held && has_rings(server, &server->dev->queue_configs[i]))
 			go_on(server, queue);
+		server->resting |= queue->held;
 	}
 }
 
@@ -120,7 +126,8 @@ void vfu_forget_held(struct vio_vfio_user *server)
 {
 	uint16_t i;
 
-	rest_no_more(server);
+	end_timer(server);
+	server->resting = false;
 	for (i = 0; i < server->dev->queue_count; i++)
 		server->queues[i].held = false;
 }

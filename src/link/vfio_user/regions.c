@@ -219,7 +219,6 @@ static void kicked(struct vio_watch *watch)
 	if (vu_signal_take(watch->fd) <= 0)
 		return;
 	vfu_release_queues(server);
-	vfu_release_kicked(server, queue->index);
 	vio_pci_device_bar_write(&server->model, VIO_PCI_MEMORY_BAR, notify_offset(server, queue->index),
 				 width, queue->index);
 }

@@ -39,8 +39,8 @@ struct vio_vfio_user {
 	 */
 	struct vio_watch room;
 	struct vio_watch *listening; /* which of the two is watched; NULL: neither */
-	struct vio_watch rest;       /* a timer while queues are held; fd -1: none */
-	bool resting;                /* queues are held until memory seems to stand */
+	struct vio_watch rest;       /* a timer after a change of memory, while queues are held; fd -1: none */
+	bool resting;                /* queues are held until memory seems to stand, and has their rings */
 
 	bool negotiated;
 	unsigned client_fds;  /* what the client takes with one message */
@@ -99,9 +99,9 @@ void vfu_kicks_close(struct vio_vfio_user *server);
 
 /* hold.c: stops all queues that run, for a change of memory that follows. */
 void vfu_hold_queues(struct vio_vfio_user *server);
-/* It seems to be over: those that have their rings go on. */
+/* It seems to be over: those that have their rings go on, the others wait for the next change. */
 void vfu_release_queues(struct vio_vfio_user *server);
-/* The driver wants this one to run: without rings that is its fault. */
+/* The driver wants this one to run, by a message: without rings that is its fault. */
 void vfu_release_kicked(struct vio_vfio_user *server, uint16_t index);
 /* None is to go on. */
 void vfu_forget_held(struct vio_vfio_user *server);
