@@ -88,6 +88,33 @@ void vio_block_requests_resume(struct vio_device *dev)
 	blk->turn++;
 }
 
+/*
+ * What was borrowed at the rate before is forgiven: a debt is kept as a time, which at the new rate would
+ * be another amount. Nothing is given either, so that changing it often is no way around it.
+ */
+static void bucket_forgive(struct vio_block_bucket *bucket, uint64_t now_ns)
+{
+	if (bucket->empty_ns > now_ns)
+		bucket->empty_ns = now_ns;
+}
+
+void vio_block_requests_property_changed(struct vio_device *dev, const struct vio_property *property)
+{
+	struct vio_block_requests *blk = vio_device_state(dev);
+	const struct vio_block_meter *meter = &blk->meter;
+
+	if (!meter->now_ns)
+		return;
+	if (property->offset == offsetof(struct vio_block_requests, requests.rate))
+		bucket_forgive(&blk->requests, meter->now_ns(meter->context));
+	else if (property->offset == offsetof(struct vio_block_requests, bytes.rate))
+		bucket_forgive(&blk->bytes, meter->now_ns(meter->context));
+	else
+		return;
+	/* The wake that was asked for may be far away; who has to wait still asks for another. */
+	vio_block_requests_resume(dev);
+}
+
 /* Counting. */
 
 void vio_block_meter_begin(struct vio_block_requests *blk, struct vio_block_lane *lane, unsigned count)

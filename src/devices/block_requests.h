@@ -146,6 +146,7 @@ void vio_block_requests_get_config(struct vio_device *dev, void *config);
 void vio_block_requests_set_config(struct vio_device *dev, const void *config, uint32_t offset,
 				   uint32_t length);
 void vio_block_requests_reset(struct vio_device *dev);
+void vio_block_requests_property_changed(struct vio_device *dev, const struct vio_property *property);
 int vio_block_requests_realize(struct vio_device *dev);
 void vio_block_requests_unrealize(struct vio_device *dev);
 void vio_block_requests_save(struct vio_device *dev, struct vio_state_writer *writer);

@@ -249,6 +249,65 @@ static void limits_change(void **state)
 	assert_int_equal(done_of(0, 100), 100);
 }
 
+/*
+ * A request that is larger than the limit by far leaves a long debt. Whoever waits for that waits no longer
+ * when the limit is another, and for no more than the limit that is still there.
+ */
+static void large_debts_end_with_their_limit(void **state)
+{
+	static uint8_t large[DISK_DATA_MAX];
+	struct disk_request reads[3] = {
+		{ VIRTIO_BLK_T_IN, .in = large, .in_bytes = sizeof(large) },
+		{ VIRTIO_BLK_T_IN, .in = large, .in_bytes = sizeof(large) },
+		{ VIRTIO_BLK_T_IN, .in = large, .in_bytes = sizeof(large) },
+	};
+
+	harness_set(&d.h, "bps", "1024");
+	harness_set(&d.h, "iops", "5");
+	disk_start(&d, 0, 256);
+	for (unsigned i = 0; i < 3; i++)
+		disk_add(&d, 0, &reads[i]);
+	harness_kick(&d.h, 0);
+	assert_int_equal(disk_collect(&d, 0), 1);
+	assert_true(clock_state.wake_ns > clock_state.now_ns + 100 * SECOND);
+	/* The requests' limit isn't what they wait for, and tells them nothing. */
+	harness_set(&d.h, "iops", "4");
+	assert_int_equal(disk_collect(&d, 0), 0);
+	/* At another rate: one at once, as at the beginning; the debt is of that rate now. */
+	harness_set(&d.h, "bps", "131072");
+	assert_int_equal(disk_collect(&d, 0), 1);
+	assert_in_range(clock_state.wake_ns - clock_state.now_ns, SECOND / 10, SECOND);
+	harness_set(&d.h, "bps", "1024");
+	harness_set(&d.h, "bps", "0");
+	pass(SECOND);
+	assert_int_equal(disk_collect(&d, 0), 1);
+	pass(SECOND);
+	assert_int_equal(clock_state.wake_ns, 0);
+}
+
+/* Without any limit at all they are served inside of the change, with nothing to wait for. */
+static void nobody_waits_without_limits(void **state)
+{
+	harness_set(&d.h, "num-queues", "2");
+	harness_set(&d.h, "bps", "1");
+	disk_start(&d, 0, 256);
+	add_reads(0, 0, 20, 4096);
+	add_reads(1, 20, 20, 4096);
+	harness_kick(&d.h, 0);
+	harness_kick(&d.h, 1);
+	disk_collect(&d, 0);
+	disk_collect(&d, 1);
+	assert_int_equal(done_of(0, 40), 1);
+	harness_set(&d.h, "bps", "0");
+	assert_int_equal(disk_collect(&d, 0), 19);
+	assert_int_equal(disk_collect(&d, 1), 20);
+	/* Nor is the old debt there when there is a limit again. */
+	harness_set(&d.h, "bps", "1M");
+	add_reads(0, 40, 1, 4096);
+	harness_kick(&d.h, 0);
+	assert_int_equal(disk_collect(&d, 0), 1);
+}
+
 /* A limited queue stops and starts like any other, and who waits is forgotten by reset. */
 static void reset_forgets_who_waits(void **state)
 {
@@ -290,6 +349,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(bytes_are_limited, setup, teardown),
 		cmocka_unit_test_setup_teardown(limits_are_shared_in_turn, setup, teardown),
 		cmocka_unit_test_setup_teardown(limits_change, setup, teardown),
+		cmocka_unit_test_setup_teardown(large_debts_end_with_their_limit, setup, teardown),
+		cmocka_unit_test_setup_teardown(nobody_waits_without_limits, setup, teardown),
 		cmocka_unit_test_setup_teardown(reset_forgets_who_waits, setup, teardown),
 		cmocka_unit_test_setup_teardown(limits_need_a_clock, setup, teardown),
 	};

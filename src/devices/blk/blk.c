@@ -55,6 +55,7 @@ const struct vio_device_class vio_blk_class = {
 	.get_config = vio_block_requests_get_config,
 	.set_config = vio_block_requests_set_config,
 	.reset = vio_block_requests_reset,
+	.property_changed = vio_block_requests_property_changed,
 	.kick = vio_block_requests_kick,
 	.drain = vio_block_requests_drain,
 	.save = vio_block_requests_save,
