@@ -6,34 +6,98 @@
 #include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "daemon/daemon.h"
 
+static void client_forget_answer(struct vio_control_client *client)
+{
+	struct vio_watcher *watcher = &client->control->daemon->watcher;
+
+	free(client->unsent);
+	client->unsent = NULL;
+	if (client->room.fd < 0)
+		return;
+	watcher->remove(watcher->context, &client->room);
+	close(client->room.fd);
+	client->room.fd = -1;
+}
+
 static void client_close(struct vio_control_client *client)
 {
 	struct vio_watcher *watcher = &client->control->daemon->watcher;
 
-	watcher->remove(watcher->context, &client->watch);
+	if (client->listening)
+		watcher->remove(watcher->context, &client->watch);
+	client->listening = false;
+	client_forget_answer(client);
 	close(client->watch.fd);
 	client->watch.fd = -1;
 }
 
-/* A client that doesn't read its one line has no business here. */
+static bool client_listen(struct vio_control_client *client)
+{
+	struct vio_watcher *watcher = &client->control->daemon->watcher;
+
+	client->listening = watcher->add(watcher->context, &client->watch) == 0;
+	return client->listening;
+}
+
+/* 1: all is sent; 0: there is no room; -1: the client is gone. */
+static int client_send(struct vio_control_client *client)
+{
+	while (client->unsent_at < client->unsent_bytes) {
+		ssize_t sent = send(client->watch.fd, client->unsent + client->unsent_at,
+				    client->unsent_bytes - client->unsent_at, MSG_DONTWAIT | MSG_NOSIGNAL);
+
+		if (sent < 0 && errno == EINTR)
+			continue;
+		if (sent < 0)
+			return errno == EAGAIN ? 0 : -1;
+		client->unsent_at += (size_t)sent;
+	}
+	return 1;
+}
+
+/* Until the client has read something it isn't listened to, so that one answer is all that is kept. */
+static bool client_wait_for_room(struct vio_control_client *client)
+{
+	struct vio_watcher *watcher = &client->control->daemon->watcher;
+	struct epoll_event event = { .events = EPOLLOUT };
+	int fd = epoll_create1(EPOLL_CLOEXEC);
+
+	if (fd < 0)
+		return false;
+	client->room.fd = fd;
+	if (epoll_ctl(fd, EPOLL_CTL_ADD, client->watch.fd, &event) < 0 ||
+	    watcher->add(watcher->context, &client->room)) {
+		client->room.fd = -1;
+		close(fd);
+		return false;
+	}
+	watcher->remove(watcher->context, &client->watch);
+	client->listening = false;
+	return true;
+}
+
+/* False: nothing more can be said to this client. What there is no room for follows later. */
 static bool client_answer(struct vio_control_client *client, const char *word, const char *text)
 {
-	size_t length = strlen(word) + strlen(text) + 2;
-	char *line = malloc(length + 1);
-	ssize_t sent = -1;
+	size_t bytes = strlen(word) + strlen(text) + 3;
+	int sent;
 
-	if (line) {
-		snprintf(line, length + 1, "%s%s%s\n", word, *text ? " " : "", text);
-		length = strlen(line);
-		sent = send(client->watch.fd, line, length, MSG_DONTWAIT | MSG_NOSIGNAL);
-		free(line);
-	}
-	return sent == (ssize_t)length;
+	client->unsent = malloc(bytes);
+	if (!client->unsent)
+		return false;
+	snprintf(client->unsent, bytes, "%s%s%s\n", word, *text ? " " : "", text);
+	client->unsent_at = 0;
+	client->unsent_bytes = strlen(client->unsent);
+	sent = client_send(client);
+	if (sent > 0)
+		client_forget_answer(client);
+	return sent ? sent > 0 : client_wait_for_room(client);
 }
 
 static json_t *status_properties(struct vio_daemon *daemon)
@@ -132,21 +196,12 @@ static bool control_obey(struct vio_control_client *client, const char *line)
 	return obeyed;
 }
 
-static void client_ready(struct vio_watch *watch)
+/* Obeys the lines that are there, for as long as there is room for the answers. */
+static void client_go_on(struct vio_control_client *client)
 {
-	struct vio_control_client *client = VIO_CONTAINER_OF(watch, struct vio_control_client, watch);
-	ssize_t got = recv(watch->fd, client->line + client->used, sizeof(client->line) - client->used,
-			   MSG_DONTWAIT);
 	char *end;
 
-	if (got < 0 && (errno == EAGAIN || errno == EINTR))
-		return;
-	if (got <= 0) {
-		client_close(client);
-		return;
-	}
-	client->used += (size_t)got;
-	while ((end = memchr(client->line, '\n', client->used))) {
+	while (!client->unsent && (end = memchr(client->line, '\n', client->used))) {
 		size_t taken = (size_t)(end + 1 - client->line);
 
 		*end = '\0';
@@ -157,10 +212,40 @@ static void client_ready(struct vio_watch *watch)
 		client->used -= taken;
 		memmove(client->line, client->line + taken, client->used);
 	}
-	if (client->used == sizeof(client->line)) {
+	if (!client->unsent && client->used == sizeof(client->line)) {
 		client_answer(client, "error", "the line is too long");
 		client_close(client);
 	}
+}
+
+static void client_ready(struct vio_watch *watch)
+{
+	struct vio_control_client *client = VIO_CONTAINER_OF(watch, struct vio_control_client, watch);
+	ssize_t got = recv(watch->fd, client->line + client->used, sizeof(client->line) - client->used,
+			   MSG_DONTWAIT);
+
+	if (got < 0 && (errno == EAGAIN || errno == EINTR))
+		return;
+	if (got <= 0) {
+		client_close(client);
+		return;
+	}
+	client->used += (size_t)got;
+	client_go_on(client);
+}
+
+static void client_has_room(struct vio_watch *watch)
+{
+	struct vio_control_client *client = VIO_CONTAINER_OF(watch, struct vio_control_client, room);
+	int sent = client_send(client);
+
+	if (!sent)
+		return;
+	client_forget_answer(client);
+	if (sent < 0 || !client_listen(client))
+		client_close(client);
+	else
+		client_go_on(client);
 }
 
 static struct vio_control_client *control_place(struct vio_control *control)
@@ -183,7 +268,6 @@ static struct vio_control_client *control_place(struct vio_control *control)
 static void control_ready(struct vio_watch *watch)
 {
 	struct vio_control *control = VIO_CONTAINER_OF(watch, struct vio_control, watch);
-	struct vio_watcher *watcher = &control->daemon->watcher;
 	int fd = accept4(watch->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 	struct vio_control_client *client;
 
@@ -196,10 +280,9 @@ static void control_ready(struct vio_watch *watch)
 	client->order = ++control->accepted;
 	client->watch.fd = fd;
 	client->watch.ready = client_ready;
-	if (watcher->add(watcher->context, &client->watch)) {
-		close(fd);
-		client->watch.fd = -1;
-	}
+	client->room.ready = client_has_room;
+	if (!client_listen(client))
+		client_close(client);
 }
 
 int vio_control_open(struct vio_control *control, struct vio_daemon *daemon, const char *path,
@@ -213,6 +296,7 @@ int vio_control_open(struct vio_control *control, struct vio_daemon *daemon, con
 	for (unsigned i = 0; i < VIO_CONTROL_CLIENTS; i++) {
 		control->clients[i].control = control;
 		control->clients[i].watch.fd = -1;
+		control->clients[i].room.fd = -1;
 	}
 	control->watch.fd = control->socket.fd;
 	control->watch.ready = control_ready;

@@ -63,9 +63,14 @@ struct vio_daemon_settings {
 struct vio_control_client {
 	struct vio_control *control;
 	struct vio_watch watch; /* fd -1: a free place */
+	bool listening;         /* watch is added; else room is */
 	uint64_t order;
 	size_t used;
 	char line[VIO_CONTROL_LINE_BYTES];
+	/* One answer at most; until it is gone nothing more is obeyed. */
+	char *unsent; /* NULL: none */
+	size_t unsent_at, unsent_bytes;
+	struct vio_watch room; /* an epoll instance that is readable when the socket has room */
 };
 
 struct vio_control {

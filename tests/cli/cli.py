@@ -553,6 +553,42 @@ def test_control_clients(_):
         assert daemon.end() == 0
 
 
+def test_slow_control_clients(_):
+    """Whoever reads late gets all of it, and whoever never reads holds up nobody else."""
+    disk = ["backend=memory", "size=1M", "num-queues=256"]
+    lines, at_once = 2000, 150
+    with Daemon("blk", "--socket-path", "s", *disk) as daemon:
+        deaf = [connect("s.control") for _ in range(2)]
+        for client in deaf:
+            client.setblocking(False)
+            client.send(b"statistics\n" * (lines // 2))
+        with connect("s.control") as client:
+            client.setblocking(False)
+            sent = 0
+            # It says more than the answers find room for, and only then begins to listen.
+            while sent < lines * 11:
+                try:
+                    sent += client.send((b"statistics\n" * at_once)[sent % 11:lines * 11 - sent])
+                except BlockingIOError:
+                    break
+            time.sleep(0.5)
+            assert control("s", "get readonly") == "ok off"
+            client.settimeout(WAIT_S)
+            reply = b""
+            while reply.count(b"\n") < sent // 11:
+                more = client.recv(65536)
+                assert more, f"hung up after {len(reply)} bytes"
+                reply += more
+            assert len(reply) > 1 << 20 and set(reply.split(b"\n")[:sent // 11]) == \
+                {b"ok [" + b",".join([b"{}"] * 256) + b"]"}
+        # A place that is needed is taken from the oldest.
+        idle = [connect("s.control") for _ in range(20)]
+        assert control("s", "get readonly") == "ok off"
+        for client in deaf + idle:
+            client.close()
+        assert daemon.end() == 0
+
+
 def test_out_of_descriptors(_):
     """hostile: H8: without descriptors it waits instead of spinning, and goes on when there are some."""
     def processor_s(pid):
