@@ -334,7 +334,7 @@ static int daemon_start(struct vio_daemon *daemon, struct vio_message *message)
 	if (error)
 		return error;
 	/* Before there are threads. Without it a front end could end us by cutting its memory short. */
-	error = vio_vhost_user_guard_memory();
+	error = vio_guard_memory();
 	if (error)
 		return vio_fail(message, error, "can't handle bus errors: %s", strerror(errno));
 	daemon->loop = vio_loop_create(
@@ -489,6 +489,9 @@ static int daemon_choose_socket(struct vio_daemon_settings *settings, struct vio
 	if (settings->client && (settings->vfio_user_path || !settings->socket_path))
 		return vio_fail(message, -VIO_EINVAL, "--client connects to --socket-path PATH, not to %s",
 				settings->vfio_user_path ? "a client of vfio-user" : "a descriptor");
+	if (settings->vfio_user_path && settings->poll_us)
+		return vio_fail(message, -VIO_ENOTSUP,
+				"option '--poll-us': queues aren't polled over vfio-user");
 	return 0;
 }
 

@@ -129,6 +129,8 @@ def serve(directory, *words):
 def mistakes(vireo):
     for words, why in ((["--vfio-user", "s", "--socket-path", "s"], "exclude each other"),
                        (["--vfio-user", "s", "--fd", "0"], "exclude each other"),
+                       (["--vfio-user", "s", "--poll-us", "50"],
+                        "option '--poll-us': queues aren't polled over vfio-user"),
                        (["--vfio-user", ""], "not an empty text")):
         out = subprocess.run([vireo, "serve", "adder", *words], capture_output=True, text=True, timeout=30)
         assert out.returncode == 2 and why in out.stderr, out
