@@ -2,6 +2,7 @@
 #ifndef VIREO_LOOPBACK_H
 #define VIREO_LOOPBACK_H
 
+#include <vireo/ccw.h>
 #include <vireo/device.h>
 #include <vireo/driver.h>
 #include <vireo/mmio.h>
@@ -13,7 +14,7 @@
  * vio_loopback_direct_probe() joins them without a transport between: the driver core
  * talks to the device core. vio_loopback_mmio_probe() puts the MMIO register model and
  * its driver half between them, vio_loopback_pci_probe() a PCI bus with the device on it
- * as the only function.
+ * as the only function, vio_loopback_ccw_probe() a subchannel.
  *
  * The device works inside the driver's kick. Interrupts and what a kick left over wait
  * for vio_loopback_run(), which is what the platform's wait() has to call; so a driver
@@ -33,6 +34,8 @@ struct vio_loopback {
 	struct vio_pci_device pci_model;
 	struct vio_pci_driver pci_driver;
 	uint32_t messages; /* vectors that were raised, a bit each */
+	struct vio_ccw_device ccw_model;
+	struct vio_ccw_driver ccw_driver;
 };
 
 /*
@@ -56,12 +59,25 @@ struct vio_loopback_pci {
 	struct vio_pci_vector *vector_states;
 };
 
-#define VIO_LOOPBACK_VECTORS 32u
+#define VIO_LOOPBACK_VECTORS     32u
 #define VIO_LOOPBACK_PCI_ADDRESS VIO_PCI_ADDRESS(0, 1, 0)
 
 /* The same over PCI. -VIO_ERANGE for too many vectors, else codes of the model and of the driver's probe. */
 VIO_API int vio_loopback_pci_probe(struct vio_loopback *loopback, struct vio_device *device,
 				   const struct vio_mem *mem, const struct vio_loopback_pci *pci,
+				   struct vio_dev *dev);
+
+/* What the device behind the subchannel is like, and its driver; as in the structures of vireo/ccw.h. */
+struct vio_loopback_ccw {
+	uint16_t revision_min, revision_max;
+	struct vio_ccw_queue *queues;
+	unsigned flags; /* VIO_CCW_ADAPTER */
+	struct vio_shared area;
+};
+
+/* The same over channel I/O. Codes of the model and of the driver's probe. */
+VIO_API int vio_loopback_ccw_probe(struct vio_loopback *loopback, struct vio_device *device,
+				   const struct vio_mem *mem, const struct vio_loopback_ccw *ccw,
 				   struct vio_dev *dev);
 
 /* Does what is due: work of the device, then interrupts of the driver. false: nothing was. */

@@ -380,10 +380,12 @@ static void looks_for_nothing_that_was_not_offered(void **state)
 
 static void unstable_body(struct rig *rig)
 {
+	/* Where there is no generation, nobody sees what stands still between two reads. */
+	const bool unseen = rig->dev.legacy || rig->transport->config_whole;
 	uint8_t sector[SECTOR];
 
 	scene_of(rig)->liar.unstable = true;
-	assert_int_equal(rig_bind(rig, &vio_blk_driver), rig->dev.legacy ? 0 : -VIO_EAGAIN);
+	assert_int_equal(rig_bind(rig, &vio_blk_driver), unseen ? 0 : -VIO_EAGAIN);
 	scene_of(rig)->liar.unstable = false;
 	rig_unbind(rig);
 	assert_int_equal(rig_bind(rig, &vio_blk_driver), 0);
@@ -391,8 +393,7 @@ static void unstable_body(struct rig *rig)
 	scene_of(rig)->liar.unstable = true;
 	fake_block_resize(&scene_of(rig)->fake, 32768);
 	rig_run(rig);
-	assert_int_equal(((struct vio_blk *)rig->dev.driver_state)->identity.capacity,
-			 rig->dev.legacy ? 64 : 128);
+	assert_int_equal(((struct vio_blk *)rig->dev.driver_state)->identity.capacity, unseen ? 64 : 128);
 	scene_of(rig)->liar.unstable = false;
 	fake_block_resize(&scene_of(rig)->fake, 65536);
 	assert_int_equal(vio_blk_read(&rig->dev, 0, sector, SECTOR), 0);

@@ -32,9 +32,11 @@ struct rig;
 /* A transport is one of these and a line in rig_transports.c. */
 struct rig_transport {
 	const char *name;
-	bool legacy; /* left out on big-endian machines */
-	bool remote; /* between device and driver are messages: what one does the other sees later */
-	bool config_padded;      /* more may be read than the configuration has: zeros */
+	bool legacy;        /* left out on big-endian machines */
+	bool remote;        /* between device and driver are messages: what one does the other sees later */
+	bool config_padded; /* more may be read than the configuration has: zeros */
+	bool config_whole;  /* it is read in one piece, between changes */
+	bool status_unread; /* the driver knows no status but what it wrote */
 	unsigned platform_flags; /* TEST_PLATFORM_... */
 	size_t state_bytes;      /* of rig->transport_state, zeroed */
 	/* The device is provided and not attached; fills in rig->dev. */

@@ -10,12 +10,15 @@
 #include <vireo/vhost_user_frontend.h>
 
 #define QUEUES_MAX 64u
+#define CCW_AREA   0x10000000u /* channels reach 31 bits */
 
 struct loopback_state {
 	struct vio_loopback loopback;
 	struct vio_mmio_queue queues[QUEUES_MAX];
 	struct vio_pci_queue pci_queues[QUEUES_MAX];
 	struct vio_pci_vector vectors[VIO_LOOPBACK_VECTORS];
+	struct vio_ccw_queue ccw_queues[QUEUES_MAX];
+	_Alignas(8) uint8_t ccw_area[VIO_CCW_AREA_BYTES];
 };
 
 static void direct_join(struct rig *rig)
@@ -77,6 +80,41 @@ static void pci_legacy_join(struct rig *rig)
 static void pci_legacy_messages_join(struct rig *rig)
 {
 	pci_join_as(rig, VIO_PCI_LEGACY, 2);
+}
+
+static void ccw_join_as(struct rig *rig, uint16_t revision_min, uint16_t revision_max, unsigned flags)
+{
+	struct loopback_state *state = rig->transport_state;
+	const struct vio_region area = { vio_addr_make(CCW_AREA), sizeof(state->ccw_area), state->ccw_area,
+					 VIO_MEM_READ | VIO_MEM_WRITE };
+	const struct vio_loopback_ccw ccw = {
+		.revision_min = revision_min,
+		.revision_max = revision_max,
+		.queues = state->ccw_queues,
+		.flags = flags,
+		.area = { state->ccw_area, area.base },
+	};
+
+	assert_true(rig->device.queue_count <= QUEUES_MAX);
+	assert_int_equal(vio_mem_add(&rig->platform.mem, &area), 0);
+	assert_int_equal(
+		vio_loopback_ccw_probe(&state->loopback, &rig->device, &rig->platform.mem, &ccw, &rig->dev),
+		0);
+}
+
+static void ccw_join(struct rig *rig)
+{
+	ccw_join_as(rig, VIRTIO_CCW_REV_MODERN, VIRTIO_CCW_REV_STATUS, VIO_CCW_ADAPTER);
+}
+
+static void ccw_classic_join(struct rig *rig)
+{
+	ccw_join_as(rig, VIRTIO_CCW_REV_LEGACY, VIRTIO_CCW_REV_MODERN, 0);
+}
+
+static void ccw_legacy_join(struct rig *rig)
+{
+	ccw_join_as(rig, VIRTIO_CCW_REV_LEGACY, VIRTIO_CCW_REV_LEGACY, 0);
 }
 
 static bool loopback_run(struct rig *rig)
@@ -157,6 +195,39 @@ static const struct rig_transport pci_legacy_messages = {
 	.config_padded = true,
 	.state_bytes = sizeof(struct loopback_state),
 	.join = pci_legacy_messages_join,
+	.run = loopback_run,
+	.pull_out = loopback_pull_out,
+	.part = loopback_part,
+};
+
+static const struct rig_transport ccw = {
+	.name = "ccw",
+	.config_whole = true,
+	.state_bytes = sizeof(struct loopback_state),
+	.join = ccw_join,
+	.run = loopback_run,
+	.pull_out = loopback_pull_out,
+	.part = loopback_part,
+};
+
+static const struct rig_transport ccw_classic = {
+	.name = "ccw-classic",
+	.config_whole = true,
+	.status_unread = true,
+	.state_bytes = sizeof(struct loopback_state),
+	.join = ccw_classic_join,
+	.run = loopback_run,
+	.pull_out = loopback_pull_out,
+	.part = loopback_part,
+};
+
+static const struct rig_transport ccw_legacy = {
+	.name = "ccw-legacy",
+	.config_whole = true,
+	.status_unread = true,
+	.legacy = true,
+	.state_bytes = sizeof(struct loopback_state),
+	.join = ccw_legacy_join,
 	.run = loopback_run,
 	.pull_out = loopback_pull_out,
 	.part = loopback_part,
@@ -281,6 +352,7 @@ static const struct rig_transport vhost_user_plain = {
 /* clang-format off */
 const struct rig_transport *const rig_transports[] = {
 	&direct, &mmio, &mmio_legacy, &pci, &pci_line, &pci_legacy, &pci_legacy_messages,
+	&ccw, &ccw_classic, &ccw_legacy,
 #ifndef RIG_CORE_ONLY
 	&vhost_user, &vhost_user_plain, &rig_vfio_user, &rig_vfio_user_line,
 #endif

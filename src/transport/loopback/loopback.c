@@ -16,6 +16,10 @@ static bool work(struct vio_loopback *loopback)
 		vio_pci_device_run(&loopback->pci_model);
 		return true;
 	}
+	if (loopback->ccw_model.config.device) {
+		vio_ccw_device_run(&loopback->ccw_model);
+		return true;
+	}
 	for (queue = 0; queue < loopback->device->queue_count; queue++)
 		vio_device_kick(loopback->device, queue);
 	return true;
@@ -35,6 +39,8 @@ bool vio_loopback_run(struct vio_loopback *loopback)
 	}
 	if (!loopback->pending)
 		return done;
+	if (loopback->ccw_model.config.device)
+		loopback->pending = 0; /* no level: it stands in memory */
 	/* A level stays until the driver acknowledges it; one look per call, should it never do that. */
 	return vio_dev_interrupt(loopback->dev) || done;
 }
@@ -52,6 +58,8 @@ void vio_loopback_end(struct vio_loopback *loopback)
 		vio_mmio_device_end(&loopback->model);
 	else if (loopback->pci_model.config.device)
 		vio_pci_device_end(&loopback->pci_model);
+	else if (loopback->ccw_model.config.device)
+		vio_ccw_device_end(&loopback->ccw_model);
 	else
 		vio_device_detach(loopback->device);
 	loopback->pending = 0;
