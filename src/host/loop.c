@@ -43,6 +43,7 @@ struct vio_loop {
 	uint64_t poll_window_ns; /* by now */
 	uint64_t poll_slept_ns;  /* when it last went to sleep */
 	bool poll_due;           /* since an event until all rest */
+	bool unrested;           /* polled since all rested: descriptors may tell of nothing */
 
 	unsigned handled; /* in this step */
 	bool inside;      /* in a step or run: what is queued will be seen without waking */
@@ -302,6 +303,7 @@ static bool poll_once(struct vio_loop *loop)
 	struct vio_watch *watch, *next;
 	bool found = false;
 
+	loop->unrested = true;
 	for (watch = loop->watches; watch; watch = next) {
 		next = watch_link(watch, WATCH_NEXT);
 		if (watch->poll && watch->poll(watch))
@@ -322,13 +324,22 @@ static void poll_end(struct vio_loop *loop)
 		if (watch->poll && !watch->rest(watch))
 			loop->poll_due = true;
 	}
+	loop->unrested = loop->poll_due;
 	loop->poll_slept_ns = now_ns();
 }
 
-/* Polls until nothing was found for long enough (1), or something else is to be done first (0). */
-static int loop_spin(struct vio_loop *loop)
+static uint64_t least(uint64_t a, uint64_t b)
 {
-	uint64_t end_ns = now_ns() + loop->poll_window_ns;
+	return a < b ? a : b;
+}
+
+/*
+ * Polls until nothing was found for long enough or the deadline is there (1), or something else is to be
+ * done first (0). A driver that always has something would keep whoever steps inside without a deadline.
+ */
+static int loop_spin(struct vio_loop *loop, uint64_t deadline_ns)
+{
+	uint64_t end_ns = least(now_ns() + loop->poll_window_ns, deadline_ns);
 	unsigned round = 0, quiet = 1;
 	bool found = false;
 
@@ -338,7 +349,7 @@ static int loop_spin(struct vio_loop *loop)
 			found = true;
 			quiet = 0;
 		} else if (quiet++ == 0) {
-			end_ns = now_ns() + loop->poll_window_ns;
+			end_ns = least(now_ns() + loop->poll_window_ns, deadline_ns);
 		}
 		if (loop->io_in_flight || ++round % POLL_LOOK_AROUND == 0) {
 			int error = loop->engine->ops->wait(loop->engine, &loop->submitted, 0);
@@ -406,18 +417,37 @@ void vio_loop_wait_io(struct vio_loop *loop, bool (*finished)(void *context), vo
 
 /* Running. */
 
-static int loop_turn(struct vio_loop *loop, int timeout_ms)
+#define NO_DEADLINE UINT64_MAX
+
+/* What is left to wait after polling; what it found was waited for. */
+static int timeout_after(const struct vio_loop *loop, int timeout_ms, uint64_t deadline_ns)
+{
+	const uint64_t now = now_ns();
+
+	if (deadline_ns == NO_DEADLINE)
+		return timeout_ms;
+	if (loop->handled)
+		return 0;
+	if (timeout_ms < 0)
+		return timeout_ms;
+	return now < deadline_ns ? (int)((deadline_ns - now + NS_PER_MS - 1) / NS_PER_MS) : 0;
+}
+
+/* The deadline is for polling, and only for that. */
+static int loop_turn(struct vio_loop *loop, int timeout_ms, uint64_t deadline_ns)
 {
 	int error = 0;
 
-	if (loop->tasks)
+	if (loop->tasks) {
+		/* Tasks that always queue themselves again leave those to us who were told not to call. */
+		if (loop->unrested)
+			poll_once(loop);
 		timeout_ms = 0;
-	if (loop->poll_due && timeout_ms) {
-		error = loop_spin(loop);
+	} else if (loop->poll_due && (timeout_ms || loop->unrested)) {
+		error = loop_spin(loop, deadline_ns);
 		if (error < 0)
 			return error;
-		if (!error)
-			timeout_ms = 0;
+		timeout_ms = error ? timeout_after(loop, timeout_ms, deadline_ns) : 0;
 	}
 	error = loop->engine->ops->wait(loop->engine, &loop->submitted, timeout_ms);
 	loop_run_tasks(loop);
@@ -430,7 +460,7 @@ static int loop_leave(struct vio_loop *loop)
 	int error = loop->engine->ops->flush(loop->engine, &loop->submitted);
 
 	loop->inside = false;
-	if (loop->tasks || loop->submitted.first)
+	if (loop->tasks || loop->submitted.first || loop->unrested)
 		loop_touch(loop);
 	return error;
 }
@@ -443,9 +473,17 @@ int vio_loop_run(struct vio_loop *loop)
 	assert(!loop->inside);
 	loop->inside = true;
 	while (!error && !atomic_exchange(&loop->stopped, false))
-		error = loop_turn(loop, -1);
+		error = loop_turn(loop, -1, NO_DEADLINE);
 	left = loop_leave(loop);
 	return error ? error : left;
+}
+
+/* When a step has polled for long enough, whatever there is to be found. */
+static uint64_t step_deadline(const struct vio_loop *loop, int timeout_ms)
+{
+	if (!loop->poll_due)
+		return 0;
+	return now_ns() + (timeout_ms < 0 ? loop->poll_max_ns : (uint64_t)timeout_ms * NS_PER_MS);
 }
 
 int vio_loop_step(struct vio_loop *loop, int timeout_ms)
@@ -455,7 +493,7 @@ int vio_loop_step(struct vio_loop *loop, int timeout_ms)
 	assert(!loop->inside);
 	loop->inside = true;
 	loop->handled = 0;
-	error = loop_turn(loop, timeout_ms);
+	error = loop_turn(loop, timeout_ms, step_deadline(loop, timeout_ms));
 	left = loop_leave(loop);
 	if (!error)
 		error = left;

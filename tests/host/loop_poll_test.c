@@ -4,6 +4,7 @@
 
 /* Busy polling: when it begins, what it leaves others, and that it ends. */
 
+#include <poll.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
@@ -120,6 +121,109 @@ static void polling_adapts(void **state)
 	bell_free(polled.bell);
 }
 
+/* Every other look finds something, for ever. */
+static bool polled_poll_busy(struct vio_watch *watch)
+{
+	(void)watch;
+	return polled.polled++ % 2;
+}
+
+/* Without a time to wait there is no polling yet. */
+static void ring_and_serve(struct vio_loop *loop)
+{
+	const unsigned before = polled.bell->rung;
+
+	bell_ring(polled.bell);
+	while (polled.bell->rung == before)
+		assert_true(vio_loop_step(loop, 0) >= 0);
+}
+
+/* A driver that always has something keeps nobody inside for longer than asked, and is made to rest then. */
+static void steps_are_bounded(void **state)
+{
+	struct vio_loop *loop = engine_loop(state);
+	const int timeouts_ms[] = { 5, 0, -1 };
+
+	vio_loop_poll(loop, 20000);
+	polled_make(loop);
+	polled.bell->watch.poll = polled_poll_busy;
+	for (unsigned i = 0; i < VIO_ARRAY_SIZE(timeouts_ms); i++) {
+		const unsigned rested = polled.rested;
+
+		ring_and_serve(loop);
+		alarm(20);
+		assert_true(vio_loop_step(loop, timeouts_ms[i]) >= 0);
+		alarm(0);
+		assert_int_equal(polled.rested - rested, timeouts_ms[i] ? 1 : 0);
+	}
+	bell_free(polled.bell);
+}
+
+static bool is_readable(int fd)
+{
+	struct pollfd wait = { .fd = fd, .events = POLLIN };
+
+	return poll(&wait, 1, 0) == 1;
+}
+
+/* As long as anybody polled hasn't rested, the descriptor, if there is one, says that there is something to do. */
+static void descriptor_tells_of_polling(void **state)
+{
+	struct vio_loop *loop = engine_loop(state);
+
+	vio_loop_poll(loop, 20000);
+	polled_make(loop);
+	ring_and_serve(loop);
+	polled.late = 2;
+	assert_true(vio_loop_step(loop, 1) >= 0);
+	assert_int_equal(polled.rested, 1);
+	for (unsigned rested = 2; rested <= 3; rested++) {
+		assert_int_equal(is_readable(vio_loop_fd(loop)), vio_loop_fd(loop) >= 0);
+		assert_true(vio_loop_step(loop, 0) >= 0);
+		assert_int_equal(polled.rested, rested);
+	}
+	settle(loop);
+	assert_false(is_readable(vio_loop_fd(loop)));
+	assert_int_equal(polled.work, 0);
+	bell_free(polled.bell);
+}
+
+struct again {
+	struct vio_task task;
+	struct vio_loop *loop;
+	unsigned left;
+};
+
+static void again_run(struct vio_task *task)
+{
+	struct again *again = VIO_CONTAINER_OF(task, struct again, task);
+
+	if (again->left--)
+		vio_loop_defer(again->loop, task);
+}
+
+/* Those who were told that they needn't call are looked after while tasks keep the loop busy. */
+static void polls_beside_tasks(void **state)
+{
+	struct vio_loop *loop = engine_loop(state);
+	struct again again = { .task.run = again_run, .loop = loop, .left = 100 };
+
+	vio_loop_poll(loop, 20000);
+	polled_make(loop);
+	ring_and_serve(loop);
+	polled.late = 1;
+	assert_true(vio_loop_step(loop, 1) >= 0);
+	assert_int_equal(polled.work, 1);
+	vio_loop_defer(loop, &again.task);
+	for (unsigned i = 0; i < 50; i++)
+		assert_true(vio_loop_step(loop, 0) > 0);
+	assert_true(again.task.queued);
+	assert_int_equal(polled.work, 0);
+	vio_loop_cancel(loop, &again.task);
+	settle(loop);
+	bell_free(polled.bell);
+}
+
 /* Off unless asked for. */
 static void polls_only_when_asked(void **state)
 {
@@ -136,9 +240,9 @@ static void polls_only_when_asked(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		ON_BOTH_ENGINES(polls_after_an_event),
-		ON_BOTH_ENGINES(polling_adapts),
-		ON_BOTH_ENGINES(polls_only_when_asked),
+		ON_BOTH_ENGINES(polls_after_an_event), ON_BOTH_ENGINES(polling_adapts),
+		ON_BOTH_ENGINES(steps_are_bounded),    ON_BOTH_ENGINES(descriptor_tells_of_polling),
+		ON_BOTH_ENGINES(polls_beside_tasks),   ON_BOTH_ENGINES(polls_only_when_asked),
 	};
 
 	return cmocka_run_group_tests_name("loop-poll", tests, NULL, NULL);
