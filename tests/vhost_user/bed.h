@@ -27,7 +27,7 @@ struct echo {
 	unsigned resets;
 	unsigned drains;
 	bool hold; /* keep buffers until drained */
-	/* In the next kick the first is answered, and these that come after it are put back, the last first. */
+	/* In the next kick the first is answered, and so many behind it are put back, the last first. */
 	unsigned put_back;
 	struct vio_buf held[BED_HELD_MAX];
 	unsigned held_count;

@@ -11,6 +11,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <vireo/guard.h>
+
 /*
  * Requests in flight, written down in a file. A back end that dies is played by one whose memory and file are
  * put back to what they were at that moment, after it ended in order.
@@ -253,9 +255,64 @@ static void answers_go_on(struct frontend *fe, uint8_t *value)
 	assert_false(vio_drvq_broken(&fe->queues[0].drvq));
 }
 
+/* As if it had died before it closed its second batch, of three. */
+static void leave_open(struct moment *moment, uint64_t features)
+{
+	if (features & PACKED) {
+		struct vhost_user_inflight_packed *region = (void *)moment->file;
+
+		region->old_used_idx = 2; /* each buffer takes two entries */
+	} else {
+		struct vhost_user_inflight_split *region = (void *)moment->file;
+
+		region->used_idx = 1;
+		for (unsigned n = 0, d = region->last_batch_head; n < 3; n++, d = region->desc[d].next)
+			region->desc[d].inflight = 1;
+	}
+}
+
+/*
+ * A driver that sleeps until it is interrupted, and a back end that died when it had shown its answers,
+ * before or after it wrote that down. Who didn't die, or never began, has nothing to tell.
+ */
+static void a_driver_that_sleeps_is_woken(void **state)
+{
+	struct fixture *f = *state;
+	struct frontend *fe = &f->fe;
+
+	for (unsigned i = 0; i < 2 * VIO_ARRAY_SIZE(kinds); i++) {
+		const uint64_t features = kinds[i % VIO_ARRAY_SIZE(kinds)];
+		struct moment moment;
+		struct file file;
+
+		begin(fe, &file, features);
+		bed_settle(&f->bed);
+		assert_int_equal(frontend_drain(fe->queues[0].call), 0);
+		frontend_roundtrip(fe, 0, 1);
+		for (uint8_t value = 2; value <= 4; value++)
+			frontend_offer(fe, 0, value);
+		bed_settle(&f->bed);
+		moment = remember(fe, &file);
+		if (i < VIO_ARRAY_SIZE(kinds))
+			leave_open(&moment, features);
+		die_at(fe, &file, &moment);
+		go_on(fe, &file, features);
+		bed_settle(&f->bed);
+		assert_int_equal(frontend_drain(fe->queues[0].call), 1);
+		assert_int_equal(answers(fe), 0x1c);
+		frontend_queue_start(fe, 0, frontend_queue_stop(fe, 0));
+		assert_int_equal(frontend_share_memory(fe), 0);
+		bed_settle(&f->bed);
+		assert_int_equal(frontend_drain(fe->queues[0].call), 0);
+		frontend_hang_up(fe);
+		f->bed.closed = 0;
+		close_file(&file);
+	}
+}
+
 /*
  * A device that takes and can't serve yet: what it puts back it gets again, once, in the same order, and it
- * stays in flight meanwhile. Of five 1, 3 or 5 were in flight when the back end died, and up to 4 are put back.
+ * stays in flight meanwhile. Of five 1, 3 or 5 were in flight when the back end died; up to 4 are put back.
  */
 static void what_is_put_back_is_not_lost(void **state)
 {
@@ -311,7 +368,6 @@ static void what_was_answered_is_not(void **state)
 	struct frontend *fe = &f->fe;
 
 	for (unsigned i = 0; i < VIO_ARRAY_SIZE(kinds); i++) {
-		const bool packed = kinds[i] & PACKED;
 		struct moment before;
 		struct file file;
 		unsigned served;
@@ -322,19 +378,7 @@ static void what_was_answered_is_not(void **state)
 			frontend_offer(fe, 0, value);
 		bed_settle(&f->bed);
 		before = remember(fe, &file);
-		/* As if it had died before it closed the batch. */
-		if (packed) {
-			struct vhost_user_inflight_packed *region = (void *)before.file;
-
-			region->old_used_idx = 2; /* each buffer takes two entries */
-		} else {
-			struct vhost_user_inflight_split *region = (void *)before.file;
-
-			region->used_idx = 1;
-			for (unsigned n = 0, d = region->last_batch_head; n < 3;
-			     n++, d = region->desc[d].next)
-				region->desc[d].inflight = 1;
-		}
+		leave_open(&before, kinds[i]);
 		die_at(fe, &file, &before);
 		served = f->bed.echo->served[0];
 		go_on(fe, &file, kinds[i]);
@@ -652,7 +696,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		FIXTURE_CASE(a_file_is_made_to_measure),         FIXTURE_CASE(no_file_for_what_cannot_be),
 		FIXTURE_CASE(what_was_in_flight_is_taken_again), FIXTURE_CASE(what_was_answered_is_not),
-		FIXTURE_CASE(what_is_put_back_is_not_lost),
+		FIXTURE_CASE(a_driver_that_sleeps_is_woken),     FIXTURE_CASE(what_is_put_back_is_not_lost),
 		FIXTURE_CASE(stopping_and_beginning_anew),       FIXTURE_CASE(files_that_cannot_be),
 		FIXTURE_CASE(contents_that_cannot_be),           FIXTURE_CASE(any_bytes_at_all),
 		FIXTURE_CASE(truncated_under_a_running_queue),

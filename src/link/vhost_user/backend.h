@@ -28,6 +28,7 @@ struct vu_vring {
 	bool held;           /* GET_VRING_BASE stopped it: a new kick descriptor starts it again */
 	bool faulty;         /* it didn't start as it is set up now */
 	bool owes_interrupt; /* there was nothing to raise when the driver wanted to hear */
+	bool had_run;        /* over this connection: what was shown, the driver was told of */
 	struct vhost_user_vring_addr addr;
 	struct vio_task again;
 	struct vio_watcher watcher; /* of the thread that serves it */

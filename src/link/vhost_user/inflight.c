@@ -157,6 +157,7 @@ int vu_ledger_open(struct vu_ledger *ledger, const struct vu_inflight *inflight,
 		   struct vu_ledger_queue *queue)
 {
 	uint8_t *region = inflight->regions + queue->index * inflight->region_bytes;
+	const struct vhost_user_inflight_split *either = (void *)region;
 	int error;
 
 	*ledger = (struct vu_ledger){ .mistake = NULL };
@@ -164,6 +165,7 @@ int vu_ledger_open(struct vu_ledger *ledger, const struct vu_inflight *inflight,
 		return -VIO_ERANGE;
 	if (!allocate(ledger, queue->size, inflight->queue_size))
 		return -VIO_ENOMEM;
+	queue->goes_on = vu_ledger_load16(&either->version) != 0;
 	if (queue->ring) {
 		ledger->packed = (void *)region;
 		error = vu_ledger_recover_packed(ledger, inflight->queue_size, queue);

@@ -63,6 +63,7 @@ struct vu_ledger_queue {
 	uint16_t index;
 	uint16_t size;
 	struct vio_devq_position at; /* in and out */
+	bool goes_on;                /* out: a back end before us had it */
 	const vio_le16 *used_idx;    /* split */
 	struct pvirtq_desc *ring;    /* packed */
 };

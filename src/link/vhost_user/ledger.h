@@ -60,8 +60,8 @@ int vu_ledger_mistake(struct vu_ledger *ledger, const char *what);
 void vu_ledger_order(struct vu_ledger *ledger, struct vu_ledger_found *found, uint16_t count);
 
 /*
- * True where a buffer that isn't taken after all had been taken once more: it is the next again, and in flight
- * as before, as the ring may not name it any more. `at`: what stands for it in again[].
+ * True where a buffer that isn't taken after all had been taken once more: it is the next again, and in
+ * flight as before, as the ring may not name it any more. `at`: what stands for it in again[].
  */
 bool vu_ledger_untaken_again(struct vu_ledger *ledger, uint16_t name, uint16_t at);
 

@@ -156,6 +156,7 @@ void vu_vring_reset(struct vu_vring *vring)
 	vring->held = false;
 	vring->faulty = false;
 	vring->owes_interrupt = false;
+	vring->had_run = false;
 }
 
 void vu_vring_close(struct vu_vring *vring)
@@ -209,7 +210,7 @@ static struct vio_devq_position packed_base(const struct vu_vring *vring, struct
  * The account of what is in flight, and by it where the queue stands; where the front end wants none,
  * nothing.
  */
-static int open_ledger(struct vu_vring *vring, struct vio_devq_config *config)
+static int open_ledger(struct vu_vring *vring, struct vio_devq_config *config, bool *goes_on)
 {
 	const struct vio_vhost_user *backend = vring->backend;
 	const bool packed = vio_device_has_feature(backend->dev, VIRTIO_F_RING_PACKED);
@@ -232,6 +233,7 @@ static int open_ledger(struct vu_vring *vring, struct vio_devq_config *config)
 	error = vu_ledger_open(&vring->ledger, &backend->inflight, &queue);
 	if (error)
 		return error;
+	*goes_on |= queue.goes_on;
 	config->at = queue.at;
 	config->log = &vring->ledger.log;
 	return 0;
@@ -247,6 +249,7 @@ static int start(struct vu_vring *vring)
 	const struct vu_memory *memory = &backend->memory;
 	const struct vhost_user_vring_addr *addr = &vring->addr;
 	struct vio_devq_config config = { .size = vring->num, .at = vring->base };
+	bool goes_on;
 	int error;
 
 	/* hostile: C18 */
@@ -259,7 +262,8 @@ static int start(struct vu_vring *vring)
 	}
 	if (packed)
 		config.at = packed_base(vring, config.descriptor_area);
-	error = open_ledger(vring, &config);
+	goes_on = config.at.avail != (packed ? PVIRTQ_WRAP : 0);
+	error = open_ledger(vring, &config, &goes_on);
 	if (error) {
 		vu_log(backend, "queue %u: its file of requests in flight is refused: %s", vring->index,
 		       vring->ledger.mistake ? vring->ledger.mistake : vio_strerror(error));
@@ -275,6 +279,10 @@ static int start(struct vu_vring *vring)
 	if (error)
 		vu_log(backend, "queue %u: can't start with %u entries: %s", vring->index, vring->num,
 		       vio_strerror(error));
+	/* Who died when the driver could see an answer and hadn't been told of it can't say so. */
+	if (!error && goes_on && !vring->had_run)
+		vu_vring_interrupt(vring);
+	vring->had_run |= !error;
 	return error;
 }
 
