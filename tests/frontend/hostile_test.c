@@ -28,6 +28,7 @@
 	(UINT64_C(1) << VHOST_USER_PROTOCOL_F_MQ | UINT64_C(1) << VHOST_USER_PROTOCOL_F_REPLY_ACK | \
 	 UINT64_C(1) << VHOST_USER_PROTOCOL_F_BACKEND_REQ | UINT64_C(1) << VHOST_USER_PROTOCOL_F_CONFIG)
 #define WITH_STATUS (PROTOCOL | UINT64_C(1) << VHOST_USER_PROTOCOL_F_STATUS)
+#define WITH_FILE   (WITH_STATUS | UINT64_C(1) << VHOST_USER_PROTOCOL_F_INFLIGHT_SHMFD)
 #define WITH_SLOTS  (WITH_STATUS | UINT64_C(1) << VHOST_USER_PROTOCOL_F_CONFIGURE_MEM_SLOTS)
 
 enum trick {
@@ -60,6 +61,9 @@ struct peer {
 	uint8_t reply[600];
 	uint32_t reply_bytes;
 	bool dripping;
+	int (*reconnect)(void *context);
+	unsigned came_back;
+	uint64_t features_said; /* with SET_FEATURES, to the last one */
 	unsigned seen[64];
 	struct vio_dev dev;
 	unsigned fds_before;
@@ -194,7 +198,7 @@ static bool has_reply(uint32_t request)
 	return request == VHOST_USER_GET_FEATURES || request == VHOST_USER_GET_PROTOCOL_FEATURES ||
 	       request == VHOST_USER_GET_QUEUE_NUM || request == VHOST_USER_GET_STATUS ||
 	       request == VHOST_USER_GET_VRING_BASE || request == VHOST_USER_GET_CONFIG ||
-	       request == VHOST_USER_GET_MAX_MEM_SLOTS;
+	       request == VHOST_USER_GET_MAX_MEM_SLOTS || request == VHOST_USER_GET_INFLIGHT_FD;
 }
 
 static void answer(struct peer *peer, const struct vhost_user_header *request, const uint8_t *payload)
@@ -204,6 +208,8 @@ static void answer(struct peer *peer, const struct vhost_user_header *request, c
 	bool on = (!peer->on || peer->on == header.request) && !(peer->skip && peer->skip--);
 	uint64_t value = answer_of(peer, header.request);
 
+	if (peer->trick == DIES && peer->value && payload[0] != peer->value)
+		on = false;
 	if (on && (peer->trick == DIES || peer->trick == NO_REPLY)) {
 		if (peer->trick == DIES)
 			hang_up(peer);
@@ -216,7 +222,9 @@ static void answer(struct peer *peer, const struct vhost_user_header *request, c
 	if (on && peer->trick == REFUSES)
 		value = 1;
 	memcpy(peer->reply + sizeof(header), &value, sizeof(value));
-	if (header.request == VHOST_USER_GET_VRING_BASE || header.request == VHOST_USER_GET_CONFIG) {
+	/* A file of no bytes is what was asked for, too: there is none. */
+	if (header.request == VHOST_USER_GET_VRING_BASE || header.request == VHOST_USER_GET_CONFIG ||
+	    header.request == VHOST_USER_GET_INFLIGHT_FD) {
 		header.size = request->size;
 		memcpy(peer->reply + sizeof(header), payload, request->size);
 		if (on && peer->trick == VALUE)
@@ -278,6 +286,8 @@ static void work(void *context)
 		peer->seen[header.request]++;
 		if (header.request == VHOST_USER_SET_STATUS)
 			peer->status = payload[0];
+		if (header.request == VHOST_USER_SET_FEATURES)
+			memcpy(&peer->features_said, payload, sizeof(peer->features_said));
 		answer(peer, &header, payload);
 	}
 }
@@ -294,12 +304,29 @@ static void begin(struct peer *peer, enum trick trick, uint32_t on)
 	peer->protocol = WITH_SLOTS;
 }
 
+/* The next one does as it should. */
+static int come_back(void *context)
+{
+	struct peer *peer = context;
+	int ends[2];
+
+	hang_up(peer);
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends), 0);
+	peer->socket = ends[0];
+	peer->trick = HONEST;
+	peer->status = 0;
+	peer->features_said = 0;
+	peer->came_back++;
+	return ends[1];
+}
+
 static int open_front(struct peer *peer)
 {
 	const struct vio_vhost_user_frontend_options options = { .id = VIRTIO_ID_ADDER,
 								 .timeout_ms = TIMEOUT_MS,
 								 .arena_bytes = 1 << 20,
 								 .waiting = work,
+								 .reconnect = peer->reconnect,
 								 .context = peer };
 	struct vio_vhost_user_mistake mistake;
 	int ends[2], error;
@@ -533,6 +560,37 @@ static void the_channel_is_heard_with_care(void **state)
 	end(&peer);
 }
 
+static int bind_adder(struct peer *peer, struct vio_adder *adder)
+{
+	return vio_driver_bind(&peer->dev, &vio_adder_driver, vio_vhost_user_frontend_platform(&peer->dev),
+			       adder);
+}
+
+/* One that gives no file of what it has can't be followed by another one once it may have something. */
+static void without_a_file_nobody_goes_on(void **state)
+{
+	struct vio_adder adder;
+	struct peer peer;
+	uint32_t sum;
+
+	begin(&peer, HONEST, 0);
+	peer.protocol = WITH_FILE;
+	peer.reconnect = come_back;
+	assert_int_equal(open_front(&peer), 0);
+	assert_int_equal(bind_adder(&peer, &adder), 0);
+	assert_int_equal(peer.seen[VHOST_USER_GET_INFLIGHT_FD], 1);
+	assert_int_equal(peer.seen[VHOST_USER_SET_INFLIGHT_FD], 0);
+	hang_up(&peer);
+	adder.timeout_ns = 20000000;
+	assert_int_not_equal(vio_adder_add(&peer.dev, 1, &sum), 0);
+	assert_int_not_equal(vio_adder_get_status(&peer.dev, &sum), 0);
+	assert_non_null(strstr(vio_vhost_user_frontend_mistake(&peer.dev), "gave no file"));
+	peer.dev.timeout_ns = 20000000;
+	(void)vio_dev_close(&peer.dev);
+	assert_int_equal(peer.came_back, 0);
+	end(&peer);
+}
+
 static void options_are_judged(void **state)
 {
 	const struct vio_vhost_user_memory odd = { .fd = 0, .bytes = 5 };
@@ -607,6 +665,7 @@ int main(void)
 		cmocka_unit_test(a_ring_stops_wherever_it_says),
 		cmocka_unit_test(a_status_is_a_byte),
 		cmocka_unit_test(the_channel_is_heard_with_care),
+		cmocka_unit_test(without_a_file_nobody_goes_on),
 		cmocka_unit_test(options_are_judged),
 		cmocka_unit_test(the_arena_gives_and_takes),
 	};

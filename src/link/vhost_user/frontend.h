@@ -118,7 +118,7 @@ uint32_t vu_front_first_base(const struct vu_front *front);
 /* frontend_reconnect.c */
 
 /* Whether there may be another back end after this one hung up. */
-bool vu_front_may_reconnect(const struct vu_front *front);
+bool vu_front_may_reconnect(struct vu_front *front);
 /*
  * Looks for one and tells it all that the one before knew. 0: it is at work. Otherwise the connection is over
  * for good.

@@ -2,6 +2,7 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <poll.h>
+#include <stdio.h>
 #include <sys/socket.h>
 #include <time.h>
 
@@ -18,10 +19,28 @@
 #define NS_PER_MS UINT64_C(1000000)
 #define NAP_NS    NS_PER_MS
 
-bool vu_front_may_reconnect(const struct vu_front *front)
+static bool any_queue_started(const struct vu_front *front)
 {
-	return front->options.reconnect && front->opened && !front->hung_up && !front->reconnecting &&
-	       front->failed == -VIO_EHANGUP && vu_front_has(front, VHOST_USER_PROTOCOL_F_INFLIGHT_SHMFD);
+	unsigned queue;
+
+	for (queue = 0; queue < VU_FRONT_QUEUES_MAX; queue++)
+		if (front->queues[queue].started)
+			return true;
+	return false;
+}
+
+bool vu_front_may_reconnect(struct vu_front *front)
+{
+	if (!front->options.reconnect || !front->opened || front->hung_up || front->reconnecting ||
+	    front->failed != -VIO_EHANGUP || !vu_front_has(front, VHOST_USER_PROTOCOL_F_INFLIGHT_SHMFD))
+		return false;
+	if (front->inflight_fd >= 0 || !any_queue_started(front))
+		return true;
+	/* It may have none to give. What it had taken then nobody can know, so the device is gone. */
+	front->hung_up = true;
+	snprintf(front->mistake.text, sizeof(front->mistake.text),
+		 "the back end hung up, and gave no file of the requests that it has");
+	return false;
 }
 
 /* A back end that hung up while nobody asked it anything. */
