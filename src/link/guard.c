@@ -173,7 +173,11 @@ int vu_mapping_make(struct vu_mapping *mapping, int fd, uint64_t offset, uint64_
 	    (uint64_t)st.st_blksize > granule)
 		granule = (uint64_t)st.st_blksize;
 	begin = offset / granule * granule;
-	mapping->bytes = (size_t)((end - begin + granule - 1) / granule * granule);
+	end = (end + granule - 1) / granule * granule;
+	/* Where addresses have 32 bits. */
+	if ((size_t)(end - begin) != end - begin)
+		return -VIO_ERANGE;
+	mapping->bytes = (size_t)(end - begin);
 	/* Never executable, whatever the front end puts there. */
 	map = mmap(NULL, mapping->bytes, protection, MAP_SHARED | MAP_NORESERVE, fd, (off_t)begin);
 	error = map == MAP_FAILED ? mmap_error(errno) : 0;
