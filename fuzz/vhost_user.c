@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include <vireo/devices/caesar.h>
+#include <vireo/guard.h>
 #include <vireo/spec/vhost_user.h>
 #include <vireo/spec/virtio_ring.h>
 #include <vireo/vhost_user.h>
@@ -420,7 +421,7 @@ void fuzz_run(struct fuzz_input *input)
 	w.event = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
 	FUZZ_CHECK(w.memory >= 0 && w.file >= 0 && w.event >= 0);
 	FUZZ_CHECK(ftruncate(w.memory, MEMORY_BYTES) == 0 && ftruncate(w.file, FILE_BYTES) == 0);
-	FUZZ_CHECK(vio_vhost_user_guard_memory() == 0);
+	FUZZ_CHECK(vio_guard_memory() == 0);
 	vio_device_init(&w.dev, &vio_caesar_class, state);
 	FUZZ_CHECK(vio_device_realize(&w.dev) == 0);
 	storage = malloc(vio_device_storage_bytes(&w.dev));

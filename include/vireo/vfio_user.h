@@ -26,7 +26,7 @@
  * ioeventfds and little else. Messages are validated whole before anything changes. A
  * request that can't be granted is answered with an errno, and the log says why; what is
  * no message at all ends the connection. Either way nothing leaks. Memory that a client cuts short is
- * survived with vio_vhost_user_guard_memory(), which isn't vhost-user's alone.
+ * survived with vio_guard_memory() of vireo/guard.h.
  *
  * Limits: memory that comes without a file descriptor is known and out of the device's
  * reach: a buffer in it is a fault of the driver. The server asks nothing of the client (no

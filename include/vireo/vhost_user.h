@@ -13,7 +13,8 @@
  * kick eventfds and little else, so it runs in anybody's loop. Messages are
  * validated whole before anything changes. A front end that breaks the protocol
  * gets the error that the protocol allows, or the connection ends; either way
- * nothing leaks and the device is left reset.
+ * nothing leaks and the device is left reset. Memory that it cuts short is survived with
+ * vio_guard_memory() of vireo/guard.h.
  *
  * Where the front end keeps a file for it (INFLIGHT_SHMFD), the back end writes down which requests it has.
  * When the process dies, another one that is connected to the same front end takes them once more, in their
@@ -71,14 +72,6 @@ VIO_API void vio_vhost_user_spread(struct vio_vhost_user *backend, const struct 
 VIO_API int vio_vhost_user_start(struct vio_vhost_user *backend, int socket_fd);
 /* Ends the connection without calling closed; the device is drained and reset. */
 VIO_API void vio_vhost_user_stop(struct vio_vhost_user *backend);
-
-/*
- * A front end may cut the file of its memory short after it was mapped, and who touches what is gone then
- * gets SIGBUS. This installs a handler for the process, which puts zeros there and ends the one connection
- * (reason: -VIO_EPROTO); bus errors elsewhere go to the handler that was installed before. Call it once
- * before there are threads; a second time it does nothing. -VIO_ESYS.
- */
-VIO_API int vio_vhost_user_guard_memory(void);
 
 /* Protocol feature bits that this back end offers for its device (VHOST_USER_PROTOCOL_F_...). */
 VIO_API uint64_t vio_vhost_user_protocol_features(const struct vio_vhost_user *backend);

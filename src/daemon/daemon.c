@@ -12,7 +12,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include <vireo/vhost_user.h>
+#include <vireo/guard.h>
 
 #include "daemon/daemon.h"
 #include "daemon/version.h"

@@ -9,7 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <vireo/vhost_user.h>
+#include <vireo/guard.h>
 
 #include "link/guard.h"
 
@@ -88,10 +88,7 @@ static void on_bus_error(int number, siginfo_t *info, void *context)
 
 	if (guard && mend(guard, (uintptr_t)info->si_addr)) {
 		atomic_store(&guard->torn, true);
-		/*
-		 * Whoever serves it sees the end of the stream, asks vu_mapping_torn(), and ends it in order.
-		 *
-		 */
+		/* Its server sees the end of the stream, asks link_mapping_torn(), and ends it in order. */
 		shutdown(atomic_load(&guard->socket), SHUT_RDWR);
 	} else {
 		pass_on(number, info, context);
@@ -99,7 +96,7 @@ static void on_bus_error(int number, siginfo_t *info, void *context)
 	errno = saved;
 }
 
-int vio_vhost_user_guard_memory(void)
+int vio_guard_memory(void)
 {
 	struct sigaction action = { .sa_sigaction = on_bus_error, .sa_flags = SA_SIGINFO | SA_NODEFER };
 	struct guards *all = guards();
@@ -113,7 +110,7 @@ int vio_vhost_user_guard_memory(void)
 	return -VIO_ESYS;
 }
 
-static int guard_begin(struct vu_mapping *mapping, size_t granule, int socket_fd)
+static int guard_begin(struct link_mapping *mapping, size_t granule, int socket_fd)
 {
 	struct guards *all = guards();
 	unsigned i;
@@ -151,8 +148,8 @@ static int mmap_error(int errno_value)
 	}
 }
 
-int vu_mapping_make(struct vu_mapping *mapping, int fd, uint64_t offset, uint64_t bytes, int protection,
-		    int socket_fd, uint8_t **at)
+int link_mapping_make(struct link_mapping *mapping, int fd, uint64_t offset, uint64_t bytes, int protection,
+		      int socket_fd, uint8_t **at)
 {
 	uint64_t end, granule = (uint64_t)sysconf(_SC_PAGESIZE), begin;
 	struct stat st;
@@ -189,13 +186,13 @@ int vu_mapping_make(struct vu_mapping *mapping, int fd, uint64_t offset, uint64_
 			munmap(map, mapping->bytes);
 	}
 	if (error)
-		*mapping = (struct vu_mapping){ .bytes = 0 };
+		*mapping = (struct link_mapping){ .bytes = 0 };
 	else
 		*at = mapping->map + (offset - begin);
 	return error;
 }
 
-void vu_mapping_drop(struct vu_mapping *mapping)
+void link_mapping_drop(struct link_mapping *mapping)
 {
 	if (!mapping->bytes)
 		return;
@@ -203,10 +200,10 @@ void vu_mapping_drop(struct vu_mapping *mapping)
 	atomic_store(&guards()->places[mapping->guard].begin, TAKEN);
 	munmap(mapping->map, mapping->bytes);
 	atomic_store(&guards()->places[mapping->guard].begin, FREE);
-	*mapping = (struct vu_mapping){ .bytes = 0 };
+	*mapping = (struct link_mapping){ .bytes = 0 };
 }
 
-bool vu_mapping_torn(const struct vu_mapping *mapping)
+bool link_mapping_torn(const struct link_mapping *mapping)
 {
 	return mapping->bytes && atomic_load(&guards()->places[mapping->guard].torn);
 }

@@ -6,9 +6,9 @@
 
 /*
  * Files of a front end or client, mapped. One that it cuts short afterwards has a hole: whoever touches
- * it gets SIGBUS. With vio_vhost_user_guard_memory() the process puts zeros there and ends the connection.
+ * it gets SIGBUS. With vio_guard_memory() the process puts zeros there and ends the connection.
  */
-struct vu_mapping {
+struct link_mapping {
 	uint8_t *map;
 	size_t bytes;   /* 0: none */
 	unsigned guard; /* its place among the guarded */
@@ -20,10 +20,10 @@ struct vu_mapping {
  * -VIO_ERANGE: sizes that wrap or a file that is too short; -VIO_EINVAL: not a file that holds memory;
  * -VIO_ENOSPC: too many are guarded; -VIO_EACCES, -VIO_ENOMEM, -VIO_ESYS: mmap refused.
  */
-int vu_mapping_make(struct vu_mapping *mapping, int fd, uint64_t offset, uint64_t bytes, int protection,
-		    int socket_fd, uint8_t **at);
-void vu_mapping_drop(struct vu_mapping *mapping);
+int link_mapping_make(struct link_mapping *mapping, int fd, uint64_t offset, uint64_t bytes, int protection,
+		      int socket_fd, uint8_t **at);
+void link_mapping_drop(struct link_mapping *mapping);
 /* Somebody ran into a hole in it. */
-bool vu_mapping_torn(const struct vu_mapping *mapping);
+bool link_mapping_torn(const struct link_mapping *mapping);
 
 #endif

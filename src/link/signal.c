@@ -31,28 +31,28 @@ static bool is_eventfd(int fd)
 	       (length == sizeof(eventfd_name) - 1 && !memcmp(name, eventfd_name, (size_t)length));
 }
 
-enum vu_signal_kind vu_signal_kind(int fd, int access)
+enum link_signal_kind link_signal_kind(int fd, int access)
 {
 	int flags = fcntl(fd, F_GETFL);
 	struct stat status;
 
 	/* hostile: C12 */
 	if (flags < 0 || (flags & O_PATH) || fstat(fd, &status) < 0)
-		return VU_SIGNAL_NONE;
+		return LINK_SIGNAL_NONE;
 	if ((flags & O_ACCMODE) != O_RDWR && (flags & O_ACCMODE) != access)
-		return VU_SIGNAL_NONE;
+		return LINK_SIGNAL_NONE;
 	if (S_ISFIFO(status.st_mode))
-		return VU_SIGNAL_PIPE;
+		return LINK_SIGNAL_PIPE;
 	if (S_ISSOCK(status.st_mode))
-		return VU_SIGNAL_SOCKET;
-	return !(status.st_mode & S_IFMT) && is_eventfd(fd) ? VU_SIGNAL_EVENT : VU_SIGNAL_NONE;
+		return LINK_SIGNAL_SOCKET;
+	return !(status.st_mode & S_IFMT) && is_eventfd(fd) ? LINK_SIGNAL_EVENT : LINK_SIGNAL_NONE;
 }
 
-void vu_signal_set(struct vu_signal *to, enum vu_signal_kind kind, int fd)
+void link_signal_set(struct link_signal *to, enum link_signal_kind kind, int fd)
 {
-	if (to->kind != VU_SIGNAL_NONE)
+	if (to->kind != LINK_SIGNAL_NONE)
 		close(to->fd);
-	*to = (struct vu_signal){ kind, fd };
+	*to = (struct link_signal){ kind, fd };
 }
 
 static bool ready(int fd, short events)
@@ -100,16 +100,16 @@ static ssize_t write_pipe(int fd, const void *from, size_t length)
 	return written;
 }
 
-bool vu_signal_write(const struct vu_signal *to, const void *from, size_t length)
+bool link_signal_write(const struct link_signal *to, const void *from, size_t length)
 {
 	ssize_t written;
 
 	do {
-		if (to->kind == VU_SIGNAL_NONE)
+		if (to->kind == LINK_SIGNAL_NONE)
 			return true;
-		if (to->kind == VU_SIGNAL_PIPE)
+		if (to->kind == LINK_SIGNAL_PIPE)
 			written = write_pipe(to->fd, from, length);
-		else if (to->kind == VU_SIGNAL_SOCKET)
+		else if (to->kind == LINK_SIGNAL_SOCKET)
 			written = send(to->fd, from, length, MSG_DONTWAIT | MSG_NOSIGNAL);
 		else
 			written = write_now(to->fd, from, length);
@@ -117,14 +117,14 @@ bool vu_signal_write(const struct vu_signal *to, const void *from, size_t length
 	return written >= 0 || errno == EAGAIN || errno == EWOULDBLOCK;
 }
 
-bool vu_signal_raise(const struct vu_signal *to)
+bool link_signal_raise(const struct link_signal *to)
 {
 	const uint64_t one = 1;
 
-	return vu_signal_write(to, &one, sizeof(one));
+	return link_signal_write(to, &one, sizeof(one));
 }
 
-int vu_signal_take(int fd)
+int link_signal_take(int fd)
 {
 	uint64_t count;
 	struct iovec iov = { &count, sizeof(count) };

@@ -9,7 +9,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include <vireo/vhost_user.h>
+#include <vireo/guard.h>
 
 /*
  * A client that means no good. Whatever it sends: an error that says so, or the end of the
@@ -532,7 +532,7 @@ static void memory_is_cut_short(void **state)
 {
 	struct bed *bed = *state;
 
-	assert_int_equal(vio_vhost_user_guard_memory(), 0);
+	assert_int_equal(vio_guard_memory(), 0);
 	bed_run(bed);
 	bed_offer(bed, 0, 1);
 	assert_int_equal(ftruncate(bed->memory_fd, 0), 0);

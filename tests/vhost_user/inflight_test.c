@@ -652,8 +652,8 @@ static void truncated_under_a_running_queue(void **state)
 	struct frontend *fe = &f->fe;
 	const uint64_t one = 1;
 
-	assert_int_equal(vio_vhost_user_guard_memory(), 0);
-	assert_int_equal(vio_vhost_user_guard_memory(), 0);
+	assert_int_equal(vio_guard_memory(), 0);
+	assert_int_equal(vio_guard_memory(), 0);
 	for (unsigned i = 0; i < 4; i++) {
 		const uint64_t features = kinds[i & 1];
 		struct file file;

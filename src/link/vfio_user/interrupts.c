@@ -14,10 +14,10 @@ static void raise_line(struct vio_vfio_user *server)
 {
 	struct vfu_irq *line = &server->intx;
 
-	if (!server->line || line->masked || line->signal.kind == VU_SIGNAL_NONE)
+	if (!server->line || line->masked || line->signal.kind == LINK_SIGNAL_NONE)
 		return;
 	line->masked = true;
-	vu_signal_raise(&line->signal);
+	link_signal_raise(&line->signal);
 }
 
 void vfu_line(void *context, unsigned level)
@@ -33,9 +33,9 @@ void vfu_vector(void *context, unsigned vector)
 	struct vio_vfio_user *server = context;
 	struct vfu_irq *irq = &server->msix[vector];
 
-	server->vectors[vector].pending = irq->masked || irq->signal.kind == VU_SIGNAL_NONE;
+	server->vectors[vector].pending = irq->masked || irq->signal.kind == LINK_SIGNAL_NONE;
 	if (!server->vectors[vector].pending)
-		vu_signal_raise(&irq->signal);
+		link_signal_raise(&irq->signal);
 }
 
 /* Something of the interrupt changed: what waited for it goes out. */
@@ -60,9 +60,9 @@ void vfu_interrupts_close(struct vio_vfio_user *server)
 {
 	uint16_t vector;
 
-	vu_signal_set(&server->intx.signal, VU_SIGNAL_NONE, -1);
+	link_signal_set(&server->intx.signal, LINK_SIGNAL_NONE, -1);
 	for (vector = 0; vector < server->vector_count; vector++)
-		vu_signal_set(&server->msix[vector].signal, VU_SIGNAL_NONE, -1);
+		link_signal_set(&server->msix[vector].signal, LINK_SIGNAL_NONE, -1);
 	vfu_interrupts_reset(server);
 }
 
@@ -139,7 +139,7 @@ static int set_eventfds(struct vio_vfio_user *server, const struct vfio_user_irq
 	if (!(set->flags & VFIO_USER_IRQ_SET_TRIGGER))
 		return vfu_refuse(server, -VIO_ENOTSUP, "SET_IRQS: masks are set by message only");
 	for (i = 0; i < receiver->fd_count; i++)
-		if (vu_signal_kind(receiver->fds[i], O_WRONLY) != VU_SIGNAL_EVENT)
+		if (link_signal_kind(receiver->fds[i], O_WRONLY) != LINK_SIGNAL_EVENT)
 			return vfu_refuse(server, -VIO_EINVAL,
 					  "SET_IRQS: what came for interrupt %u is no eventfd",
 					  set->start + i);
@@ -147,7 +147,7 @@ static int set_eventfds(struct vio_vfio_user *server, const struct vfio_user_irq
 		int fd = vfu_take_fd(receiver, i);
 		struct vfu_irq *irq = irq_of(server, set->index, set->start + i);
 
-		vu_signal_set(&irq->signal, fd < 0 ? VU_SIGNAL_NONE : VU_SIGNAL_EVENT, fd);
+		link_signal_set(&irq->signal, fd < 0 ? LINK_SIGNAL_NONE : LINK_SIGNAL_EVENT, fd);
 		if (set->index == VFIO_USER_IRQ_INTX)
 			irq->masked =
 				false; /* nobody would unmask it for an interrupt that another one got */
@@ -161,7 +161,7 @@ static void act(struct vio_vfio_user *server, const struct vfio_user_irq_set *se
 	struct vfu_irq *irq = irq_of(server, set->index, number);
 
 	if (set->flags & VFIO_USER_IRQ_SET_TRIGGER) {
-		vu_signal_raise(&irq->signal);
+		link_signal_raise(&irq->signal);
 		return;
 	}
 	irq->masked = (set->flags & VFIO_USER_IRQ_SET_MASK) != 0;
@@ -176,7 +176,7 @@ static void disable(struct vio_vfio_user *server, uint32_t index)
 	for (i = 0; i < count; i++) {
 		struct vfu_irq *irq = irq_of(server, index, i);
 
-		vu_signal_set(&irq->signal, VU_SIGNAL_NONE, -1);
+		link_signal_set(&irq->signal, LINK_SIGNAL_NONE, -1);
 		irq->masked = false;
 	}
 }

@@ -28,9 +28,10 @@ int vfu_memory_add(struct vfu_memory *memory, const struct vfio_user_dma_map *wi
 	if (memory->count == VIO_VFIO_USER_REGIONS_MAX)
 		return -VIO_ENOSPC;
 	if (fd >= 0) {
-		error = vu_mapping_make(&region.map, fd, wire->offset, wire->size,
-					PROT_READ | (wire->flags & VFIO_USER_DMA_MAP_WRITE ? PROT_WRITE : 0),
-					socket_fd, &bus.host);
+		error = link_mapping_make(&region.map, fd, wire->offset, wire->size,
+					  PROT_READ |
+						  (wire->flags & VFIO_USER_DMA_MAP_WRITE ? PROT_WRITE : 0),
+					  socket_fd, &bus.host);
 		if (error)
 			return error;
 		bus.rights = (wire->flags & VFIO_USER_DMA_MAP_READ ? VIO_MEM_READ : 0) |
@@ -55,7 +56,7 @@ void vfu_memory_remove(struct vfu_memory *memory, struct vfu_region *region)
 {
 	if (region->map.bytes) {
 		vio_mem_remove(&memory->mem, vio_addr_make(region->address), region->size);
-		vu_mapping_drop(&region->map);
+		link_mapping_drop(&region->map);
 	}
 	*region = memory->regions[--memory->count];
 }
@@ -71,7 +72,7 @@ bool vfu_memory_torn(const struct vfu_memory *memory)
 	unsigned i;
 
 	for (i = 0; i < memory->count; i++)
-		if (vu_mapping_torn(&memory->regions[i].map))
+		if (link_mapping_torn(&memory->regions[i].map))
 			return true;
 	return false;
 }

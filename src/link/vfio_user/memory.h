@@ -11,7 +11,7 @@
 /* A DMA region, and where it is mapped here. */
 struct vfu_region {
 	uint64_t address, size;
-	struct vu_mapping map; /* of no bytes: it came without a descriptor */
+	struct link_mapping map; /* of no bytes: it came without a descriptor */
 };
 
 /* The client's memory: all regions, and those of them that the device can reach. */
@@ -26,7 +26,7 @@ void vfu_memory_init(struct vfu_memory *memory);
 
 /*
  * Adds a region; fd stays the caller's, -1: none. -VIO_EEXIST: it overlaps another; -VIO_ENOSPC: there
- * are too many; -VIO_ERANGE: a size that wraps or is none; and the codes of vu_mapping_make().
+ * are too many; -VIO_ERANGE: a size that wraps or is none; and the codes of link_mapping_make().
  */
 int vfu_memory_add(struct vfu_memory *memory, const struct vfio_user_dma_map *wire, int fd, int socket_fd);
 /* The region of exactly this address and size, or NULL. */

@@ -216,7 +216,7 @@ static void kicked(struct vio_watch *watch)
 	struct vio_vfio_user *server = queue->server;
 	unsigned width = vio_device_has_feature(server->dev, VIRTIO_F_NOTIFICATION_DATA) ? 4 : 2;
 
-	if (vu_signal_take(watch->fd) <= 0)
+	if (link_signal_take(watch->fd) <= 0)
 		return;
 	vfu_release_queues(server);
 	vio_pci_device_bar_write(&server->model, VIO_PCI_MEMORY_BAR, notify_offset(server, queue->index),

@@ -11,7 +11,7 @@
 
 /* One interrupt: what to raise, and whether it may be. */
 struct vfu_irq {
-	struct vu_signal signal;
+	struct link_signal signal;
 	bool masked;
 };
 
@@ -39,8 +39,8 @@ struct vio_vfio_user {
 	 */
 	struct vio_watch room;
 	struct vio_watch *listening; /* which of the two is watched; NULL: neither */
-	struct vio_watch rest;       /* a timer after a change of memory, while queues are held; fd -1: none */
-	bool resting;                /* queues are held until memory seems to stand, and has their rings */
+	struct vio_watch rest;       /* a timer after changes of memory under queues; fd -1: none */
+	bool resting;                /* queues are held until memory seems to stand */
 
 	bool negotiated;
 	unsigned client_fds;  /* what the client takes with one message */

@@ -61,8 +61,8 @@ static void on_config_interrupt(void *context)
 	if (!vu_has_protocol(backend, VHOST_USER_PROTOCOL_F_CONFIG))
 		return;
 	/* Never NEED_REPLY: User-Mode Linux gives a pipe here. A full one holds enough news. */
-	if (!vu_signal_write(&backend->channel, &header, sizeof(header)))
-		vu_signal_set(&backend->channel, VU_SIGNAL_NONE, -1);
+	if (!link_signal_write(&backend->channel, &header, sizeof(header)))
+		link_signal_set(&backend->channel, LINK_SIGNAL_NONE, -1);
 }
 
 static void on_kick_again(void *context, uint16_t queue)
@@ -80,7 +80,7 @@ static void on_fault(void *context, const struct vio_fault *fault)
 
 	vu_log(backend, "queue %u: %s (descriptor %u, value %#llx)", fault->queue,
 	       vio_fault_name(fault->kind), fault->index, (unsigned long long)fault->value);
-	vu_signal_raise(&backend->vrings[fault->queue].err);
+	link_signal_raise(&backend->vrings[fault->queue].err);
 }
 
 static const struct vio_device_events device_events = {
@@ -146,7 +146,7 @@ void vio_vhost_user_stop(struct vio_vhost_user *backend)
 	vu_receiver_next(&backend->receiver);
 	backend->receiver.mistake = NULL;
 	vu_sender_clear(&backend->sender);
-	vu_signal_set(&backend->channel, VU_SIGNAL_NONE, -1);
+	link_signal_set(&backend->channel, LINK_SIGNAL_NONE, -1);
 	close(backend->socket.fd);
 	backend->socket.fd = -1;
 	backend->protocol_features = 0;
@@ -158,7 +158,7 @@ void vio_vhost_user_stop(struct vio_vhost_user *backend)
 static void end_connection(struct vio_vhost_user *backend, int reason)
 {
 	/* hostile: C13 C26, the signal's handler could only make the socket's end of it. */
-	if (vu_memory_torn(&backend->memory) || vu_mapping_torn(&backend->inflight.map)) {
+	if (vu_memory_torn(&backend->memory) || link_mapping_torn(&backend->inflight.map)) {
 		vu_log(backend, "the front end cut its memory short while it was in use");
 		reason = -VIO_EPROTO;
 	}

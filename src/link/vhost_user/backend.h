@@ -17,8 +17,8 @@
 struct vu_vring {
 	struct vio_vhost_user *backend;
 	struct vio_watch kick; /* fd -1: none */
-	struct vu_signal call;
-	struct vu_signal err;
+	struct link_signal call;
+	struct link_signal err;
 	uint16_t index;
 	uint16_t num;
 	struct vio_devq_position base; /* where it stands, while it doesn't run */
@@ -53,7 +53,7 @@ struct vio_vhost_user {
 	 */
 	struct vio_watch room;
 	struct vio_watch *listening; /* which of the two is watched; NULL: neither */
-	struct vu_signal channel;    /* for our own requests to the front end */
+	struct link_signal channel;    /* for our own requests to the front end */
 	bool features_set;
 	uint64_t protocol_features;
 	struct vu_receiver receiver;
@@ -107,9 +107,9 @@ int vu_vring_update(struct vu_vring *vring);
 /* Stops it in the device, keeping where it was. */
 void vu_vring_pause(struct vu_vring *vring);
 /* Takes over a new descriptor (or -1 for none) for kicks; on failure it is closed. */
-int vu_vring_set_kick(struct vu_vring *vring, enum vu_signal_kind kind, int fd);
+int vu_vring_set_kick(struct vu_vring *vring, enum link_signal_kind kind, int fd);
 /* Takes over what to raise for interrupts; one that is owed is raised. */
-void vu_vring_set_call(struct vu_vring *vring, enum vu_signal_kind kind, int fd);
+void vu_vring_set_call(struct vu_vring *vring, enum link_signal_kind kind, int fd);
 void vu_vring_interrupt(struct vu_vring *vring);
 
 static inline bool vu_vring_runs(const struct vu_vring *vring)

@@ -50,8 +50,8 @@ int vu_inflight_map(struct vu_inflight *inflight, const struct vhost_user_inflig
 	fresh.region_bytes = region_bytes(wire->queue_size);
 	if (wire->mmap_size < fresh.region_bytes * wire->num_queues)
 		return -VIO_ERANGE;
-	error = vu_mapping_make(&fresh.map, fd, wire->mmap_offset, fresh.region_bytes * wire->num_queues,
-				PROT_READ | PROT_WRITE, socket_fd, &fresh.regions);
+	error = link_mapping_make(&fresh.map, fd, wire->mmap_offset, fresh.region_bytes * wire->num_queues,
+				  PROT_READ | PROT_WRITE, socket_fd, &fresh.regions);
 	if (error)
 		return error;
 	vu_inflight_unmap(inflight);
@@ -61,7 +61,7 @@ int vu_inflight_map(struct vu_inflight *inflight, const struct vhost_user_inflig
 
 void vu_inflight_unmap(struct vu_inflight *inflight)
 {
-	vu_mapping_drop(&inflight->map);
+	link_mapping_drop(&inflight->map);
 	*inflight = (struct vu_inflight){ .num_queues = 0 };
 }
 

@@ -18,7 +18,7 @@
 
 /* The file, mapped. */
 struct vu_inflight {
-	struct vu_mapping map; /* of no bytes: there is none */
+	struct link_mapping map; /* of no bytes: there is none */
 	uint8_t *regions;
 	uint64_t region_bytes;
 	uint16_t num_queues;

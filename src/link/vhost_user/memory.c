@@ -19,13 +19,13 @@ int vu_region_map(struct vu_region *region, const struct vhost_user_mem_region *
 	    !vio_add_u64(wire->userspace_addr, wire->memory_size, &end))
 		return -VIO_ERANGE;
 	region->wire = *wire;
-	return vu_mapping_make(&region->map, fd, wire->mmap_offset, wire->memory_size, PROT_READ | PROT_WRITE,
-			       socket_fd, &region->host);
+	return link_mapping_make(&region->map, fd, wire->mmap_offset, wire->memory_size,
+				 PROT_READ | PROT_WRITE, socket_fd, &region->host);
 }
 
 void vu_region_unmap(struct vu_region *region)
 {
-	vu_mapping_drop(&region->map);
+	link_mapping_drop(&region->map);
 }
 
 static bool ranges_overlap(uint64_t a, uint64_t a_size, uint64_t b, uint64_t b_size)
@@ -125,7 +125,7 @@ bool vu_memory_torn(const struct vu_memory *memory)
 	unsigned i;
 
 	for (i = 0; i < memory->count; i++)
-		if (vu_mapping_torn(&memory->regions[i].map))
+		if (link_mapping_torn(&memory->regions[i].map))
 			return true;
 	return false;
 }

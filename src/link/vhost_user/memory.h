@@ -11,8 +11,8 @@
 /* A region as the front end describes it, and where it is mapped here. */
 struct vu_region {
 	struct vhost_user_mem_region wire;
-	struct vu_mapping map; /* from the page on in which the region begins */
-	uint8_t *host;         /* first byte of the region */
+	struct link_mapping map; /* from the page on in which the region begins */
+	uint8_t *host;           /* first byte of the region */
 };
 
 /* The front end's memory: a table by bus address for the device, and a list that knows virtual addresses. */
@@ -27,7 +27,7 @@ void vu_memory_init(struct vu_memory *memory);
 
 /*
  * Maps a region (fd stays the caller's) of a connection over the socket. -VIO_ERANGE: also addresses that
- * wrap; and the codes of vu_mapping_make().
+ * wrap; and the codes of link_mapping_make().
  */
 int vu_region_map(struct vu_region *region, const struct vhost_user_mem_region *wire, int fd, int socket_fd);
 void vu_region_unmap(struct vu_region *region);

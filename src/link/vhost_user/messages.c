@@ -372,7 +372,7 @@ static int set_vring_enable(struct vio_vhost_user *backend, struct vu_message *m
  * along; NONE: the message says that there is none. `access` is what it must allow.
  */
 static int vring_fd(struct vio_vhost_user *backend, const struct vu_message *message, int access,
-		    struct vu_vring **vring, enum vu_signal_kind *kind)
+		    struct vu_vring **vring, enum link_signal_kind *kind)
 {
 	uint64_t index = message->payload.u64 & VHOST_USER_VRING_INDEX_MASK;
 	bool without = message->payload.u64 & VHOST_USER_VRING_NOFD_MASK;
@@ -382,11 +382,11 @@ static int vring_fd(struct vio_vhost_user *backend, const struct vu_message *mes
 	    index >= backend->dev->queue_count || message->fd_count != (without ? 0 : 1))
 		return -VIO_EPROTO;
 	*vring = &backend->vrings[index];
-	*kind = without ? VU_SIGNAL_NONE : vu_signal_kind(message->fds[0], access);
-	if (without || *kind == VU_SIGNAL_EVENT || *kind == VU_SIGNAL_PIPE)
+	*kind = without ? LINK_SIGNAL_NONE : link_signal_kind(message->fds[0], access);
+	if (without || *kind == LINK_SIGNAL_EVENT || *kind == LINK_SIGNAL_PIPE)
 		return 0;
 	/* What User-Mode Linux calls a pipe, and gives to be called by, is a socket pair. */
-	if (*kind == VU_SIGNAL_SOCKET && access == O_WRONLY)
+	if (*kind == LINK_SIGNAL_SOCKET && access == O_WRONLY)
 		return 0;
 	vu_log(backend, "queue %u: the file descriptor is no eventfd, pipe or socket", (*vring)->index);
 	return -VIO_EINVAL; /* hostile: C12 */
@@ -394,14 +394,14 @@ static int vring_fd(struct vio_vhost_user *backend, const struct vu_message *mes
 
 static int set_vring_kick(struct vio_vhost_user *backend, struct vu_message *message)
 {
-	enum vu_signal_kind kind;
+	enum link_signal_kind kind;
 	struct vu_vring *vring;
 	int error;
 
 	error = vring_fd(backend, message, O_RDONLY, &vring, &kind);
 	if (error)
 		return error;
-	if (kind == VU_SIGNAL_NONE) {
+	if (kind == LINK_SIGNAL_NONE) {
 		vu_log(backend, "queue %u: has no kick descriptor, and polling is not supported",
 		       vring->index);
 		return -VIO_ENOTSUP;
@@ -415,7 +415,7 @@ static int set_vring_kick(struct vio_vhost_user *backend, struct vu_message *mes
 
 static int set_vring_call(struct vio_vhost_user *backend, struct vu_message *message)
 {
-	enum vu_signal_kind kind;
+	enum link_signal_kind kind;
 	struct vu_vring *vring;
 	int error = vring_fd(backend, message, O_WRONLY, &vring, &kind);
 
@@ -426,12 +426,12 @@ static int set_vring_call(struct vio_vhost_user *backend, struct vu_message *mes
 
 static int set_vring_err(struct vio_vhost_user *backend, struct vu_message *message)
 {
-	enum vu_signal_kind kind;
+	enum link_signal_kind kind;
 	struct vu_vring *vring;
 	int error = vring_fd(backend, message, O_WRONLY, &vring, &kind);
 
 	if (!error)
-		vu_signal_set(&vring->err, kind, vu_message_take_fd(message, 0));
+		link_signal_set(&vring->err, kind, vu_message_take_fd(message, 0));
 	return error;
 }
 
@@ -477,12 +477,12 @@ static int set_inflight_fd(struct vio_vhost_user *backend, struct vu_message *me
 
 static int set_backend_req_fd(struct vio_vhost_user *backend, struct vu_message *message)
 {
-	enum vu_signal_kind kind = vu_signal_kind(message->fds[0], O_WRONLY);
+	enum link_signal_kind kind = link_signal_kind(message->fds[0], O_WRONLY);
 
 	/* hostile: C32, another one takes the place of the first. */
-	if (kind != VU_SIGNAL_SOCKET && kind != VU_SIGNAL_PIPE)
+	if (kind != LINK_SIGNAL_SOCKET && kind != LINK_SIGNAL_PIPE)
 		return -VIO_EINVAL;
-	vu_signal_set(&backend->channel, kind, vu_message_take_fd(message, 0));
+	link_signal_set(&backend->channel, kind, vu_message_take_fd(message, 0));
 	return 0;
 }
 

@@ -5,10 +5,10 @@
 #include "link/vhost_user/backend.h"
 #include "link/vhost_user/stop.h"
 
-void vu_vring_set_call(struct vu_vring *vring, enum vu_signal_kind kind, int fd)
+void vu_vring_set_call(struct vu_vring *vring, enum link_signal_kind kind, int fd)
 {
-	vu_signal_set(&vring->call, kind, fd);
-	if (vring->owes_interrupt && kind != VU_SIGNAL_NONE) {
+	link_signal_set(&vring->call, kind, fd);
+	if (vring->owes_interrupt && kind != LINK_SIGNAL_NONE) {
 		vring->owes_interrupt = false;
 		vu_vring_interrupt(vring);
 	}
@@ -16,10 +16,10 @@ void vu_vring_set_call(struct vu_vring *vring, enum vu_signal_kind kind, int fd)
 
 void vu_vring_interrupt(struct vu_vring *vring)
 {
-	if (vring->call.kind == VU_SIGNAL_NONE)
+	if (vring->call.kind == LINK_SIGNAL_NONE)
 		vring->owes_interrupt = true;
-	else if (!vu_signal_raise(&vring->call))
-		vu_signal_set(&vring->call, VU_SIGNAL_NONE, -1);
+	else if (!link_signal_raise(&vring->call))
+		link_signal_set(&vring->call, LINK_SIGNAL_NONE, -1);
 	vu_stop_point(VU_STOP_INTERRUPTED);
 }
 
@@ -58,7 +58,7 @@ static void serve(struct vu_vring *vring)
 static void kick_ready(struct vio_watch *watch)
 {
 	struct vu_vring *vring = VIO_CONTAINER_OF(watch, struct vu_vring, kick);
-	int taken = watch->edge ? 1 : vu_signal_take(watch->fd);
+	int taken = watch->edge ? 1 : link_signal_take(watch->fd);
 
 	if (taken < 0) {
 		/* Ready for ever and never a kick: the queue goes on without. */
@@ -114,7 +114,7 @@ void vu_vring_init(struct vu_vring *vring, struct vio_vhost_user *backend, uint1
 		vring->watcher = backend->crew.watcher(backend->crew.context, index);
 }
 
-int vu_vring_set_kick(struct vu_vring *vring, enum vu_signal_kind kind, int fd)
+int vu_vring_set_kick(struct vu_vring *vring, enum link_signal_kind kind, int fd)
 {
 	const struct vio_watcher *watcher = &vring->watcher;
 	int error;
@@ -127,7 +127,7 @@ int vu_vring_set_kick(struct vu_vring *vring, enum vu_signal_kind kind, int fd)
 	vring->kick.fd = fd;
 	if (fd < 0)
 		return 0;
-	vring->kick.edge = kind == VU_SIGNAL_EVENT && watcher->knows_edges;
+	vring->kick.edge = kind == LINK_SIGNAL_EVENT && watcher->knows_edges;
 	error = watcher->add(watcher->context, &vring->kick);
 	vring->watched = !error;
 	if (error) {
@@ -145,7 +145,7 @@ void vu_vring_reset(struct vu_vring *vring)
 	const struct vio_vhost_user_crew *crew = &vring->backend->crew;
 
 	vu_vring_pause(vring);
-	vu_vring_set_kick(vring, VU_SIGNAL_NONE, -1);
+	vu_vring_set_kick(vring, LINK_SIGNAL_NONE, -1);
 	vring->watcher.cancel(vring->watcher.context, &vring->again);
 	if (crew->cancel)
 		crew->cancel(crew->context, &vring->settle);
@@ -164,8 +164,8 @@ void vu_vring_close(struct vu_vring *vring)
 	struct vio_vhost_user *backend = vring->backend;
 
 	vu_vring_reset(vring);
-	vu_signal_set(&vring->call, VU_SIGNAL_NONE, -1);
-	vu_signal_set(&vring->err, VU_SIGNAL_NONE, -1);
+	link_signal_set(&vring->call, LINK_SIGNAL_NONE, -1);
+	link_signal_set(&vring->err, LINK_SIGNAL_NONE, -1);
 	vu_vring_init(vring, backend, vring->index);
 }
 
@@ -257,7 +257,7 @@ static int start(struct vu_vring *vring)
 	    !vu_memory_from_user(memory, addr->available, driver_bytes, &config.driver_area) ||
 	    !vu_memory_from_user(memory, addr->used, device_bytes, &config.device_area)) {
 		vu_log(backend, "queue %u: its rings are not in the front end's memory", vring->index);
-		vu_signal_raise(&vring->err);
+		link_signal_raise(&vring->err);
 		return -VIO_EPROTO;
 	}
 	if (packed)
@@ -267,7 +267,7 @@ static int start(struct vu_vring *vring)
 	if (error) {
 		vu_log(backend, "queue %u: its file of requests in flight is refused: %s", vring->index,
 		       vring->ledger.mistake ? vring->ledger.mistake : vio_strerror(error));
-		vu_signal_raise(&vring->err);
+		link_signal_raise(&vring->err);
 		return error;
 	}
 	if (vring->ledger.log.again)
