@@ -166,7 +166,7 @@ static bool is_readable(int fd)
 	return poll(&wait, 1, 0) == 1;
 }
 
-/* As long as anybody polled hasn't rested, the descriptor, if there is one, says that there is something to do. */
+/* As long as anybody polled hasn't rested, the descriptor says so, where there is one. */
 static void descriptor_tells_of_polling(void **state)
 {
 	struct vio_loop *loop = engine_loop(state);
