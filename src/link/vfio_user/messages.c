@@ -150,7 +150,7 @@ int vfu_handle_message(struct vio_vfio_user *server)
 	server->sender.length = server->sender.sent = 0;
 	server->sender.fd_count = 0;
 	if (!server->negotiated && !first) { /* hostile: E7 */
-		server->receiver.mistake = "a command before the version";
+		server->receiver.state.mistake = "a command before the version";
 		return -VIO_EPROTO;
 	}
 	result = run(server);

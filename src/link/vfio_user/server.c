@@ -102,7 +102,7 @@ void vio_vfio_user_stop(struct vio_vfio_user *server)
 	vfu_interrupts_close(server);
 	vfu_memory_clear(&server->memory);
 	vfu_receiver_next(&server->receiver);
-	server->receiver.mistake = NULL;
+	server->receiver.state.mistake = NULL;
 	server->sender.length = server->sender.sent = 0;
 	close(server->socket.fd);
 	server->socket.fd = -1;
@@ -112,8 +112,8 @@ void vio_vfio_user_stop(struct vio_vfio_user *server)
 /* Nothing of the server may be touched after it: `closed` may start anew. */
 static void end_connection(struct vio_vfio_user *server, int reason)
 {
-	if (server->receiver.mistake)
-		vfu_log(server, "%s", server->receiver.mistake);
+	if (server->receiver.state.mistake)
+		vfu_log(server, "%s", server->receiver.state.mistake);
 	if (vfu_memory_torn(&server->memory)) {
 		vfu_log(server, "the client has cut its memory short");
 		reason = -VIO_EPROTO;

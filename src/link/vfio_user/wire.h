@@ -5,10 +5,9 @@
 #include <vireo/spec/vfio_user.h>
 #include <vireo/vfio_user.h>
 
-/*
- * Messages on a stream socket: header, payload and the file descriptors that came
- * with them. Nothing here knows what a message means, and nothing blocks.
- */
+#include "link/stream.h"
+
+/* The messages of vfio-user, as the stream has them. */
 
 /* The most that is before the data of a message. */
 #define VFU_PAYLOAD_MAX (sizeof(struct vfio_user_region_access) + VIO_VFIO_USER_DATA_MAX)
@@ -23,9 +22,7 @@ struct vfu_receiver {
 	/* Owned by the message until a handler takes one with vfu_take_fd(). */
 	int fds[VIO_VFIO_USER_FDS_MAX];
 	unsigned fd_count;
-	size_t received;     /* bytes of header and payload that are here */
-	bool fds_lost;       /* more descriptors came than fit */
-	const char *mistake; /* what was wrong when -VIO_EPROTO was returned */
+	struct link_receiver state;
 };
 
 /* The sending end: one reply at most, of which the rest waits for room in the socket. */
@@ -46,18 +43,15 @@ static inline uint32_t vfu_payload_bytes(const struct vfu_receiver *receiver)
 	return receiver->header.size - (uint32_t)sizeof(receiver->header);
 }
 
-/*
- * Goes on receiving. 1: a message is complete (and stays until vfu_receiver_next());
- * 0: more has to come; -VIO_EHANGUP: end of stream; -VIO_EPROTO: a header that
- * can't be right or descriptors that didn't fit; -VIO_ESYS.
- */
+/* As link_receive() and link_receiver_next(). */
 int vfu_receive(struct vfu_receiver *receiver, int socket_fd);
-
-/* Closes what is left of the message and makes room for the next. */
 void vfu_receiver_next(struct vfu_receiver *receiver);
 
 /* Passes descriptor `index` to the caller; -1 when there is none. */
-int vfu_take_fd(struct vfu_receiver *receiver, unsigned index);
+static inline int vfu_take_fd(struct vfu_receiver *receiver, unsigned index)
+{
+	return link_take_fd(receiver->fds, receiver->fd_count, index);
+}
 
 /* Where the payload of the reply goes, VFU_PAYLOAD_MAX bytes. */
 static inline uint8_t *vfu_reply(struct vfu_sender *sender)
@@ -69,7 +63,7 @@ static inline uint8_t *vfu_reply(struct vfu_sender *sender)
 void vfu_sender_finish(struct vfu_sender *sender, const struct vfio_user_header *request, size_t size,
 		       int error);
 
-/* Sends what there is as far as it goes. 1: all of it; 0: the rest later; -VIO_EHANGUP, -VIO_ESYS. */
+/* Sends what there is, as link_send(). */
 int vfu_send(struct vfu_sender *sender, int socket_fd);
 
 #endif

@@ -144,7 +144,7 @@ void vio_vhost_user_stop(struct vio_vhost_user *backend)
 	vu_memory_clear(&backend->memory);
 	vu_inflight_unmap(&backend->inflight);
 	vu_receiver_next(&backend->receiver);
-	backend->receiver.mistake = NULL;
+	backend->receiver.state.mistake = NULL;
 	vu_sender_clear(&backend->sender);
 	link_signal_set(&backend->channel, LINK_SIGNAL_NONE, -1);
 	close(backend->socket.fd);
@@ -162,8 +162,8 @@ static void end_connection(struct vio_vhost_user *backend, int reason)
 		vu_log(backend, "the front end cut its memory short while it was in use");
 		reason = -VIO_EPROTO;
 	}
-	if (backend->receiver.mistake)
-		vu_log(backend, "%s", backend->receiver.mistake);
+	if (backend->receiver.state.mistake)
+		vu_log(backend, "%s", backend->receiver.state.mistake);
 	vio_vhost_user_stop(backend);
 	backend->events->closed(backend->context, reason);
 }

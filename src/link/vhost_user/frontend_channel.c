@@ -54,7 +54,7 @@ static int receive(struct vu_front_channel *channel)
 			continue;
 		if (got < 0)
 			return errno == EAGAIN ? 0 : -1;
-		(void)vu_take_fds(&msg, NULL, &kept, 0); /* hostile: D11, what comes along isn't wanted */
+		(void)link_take_fds(&msg, NULL, &kept, 0); /* hostile: D11, what comes along isn't wanted */
 		if (!got)
 			return -1;
 		channel->received += (size_t)got;

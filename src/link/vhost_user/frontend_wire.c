@@ -85,20 +85,6 @@ static int socket_error(const struct exchange *exchange)
 			     strerror(errno));
 }
 
-static void attach_fd(struct msghdr *msg, void *control, size_t size, int fd)
-{
-	struct cmsghdr *cmsg;
-
-	memset(control, 0, size);
-	msg->msg_control = control;
-	msg->msg_controllen = size;
-	cmsg = CMSG_FIRSTHDR(msg);
-	cmsg->cmsg_level = SOL_SOCKET;
-	cmsg->cmsg_type = SCM_RIGHTS;
-	cmsg->cmsg_len = CMSG_LEN(sizeof(fd));
-	memcpy(CMSG_DATA(cmsg), &fd, sizeof(fd));
-}
-
 /* Header, payload and descriptor; the descriptor goes with the first byte. */
 static int send_request(const struct exchange *exchange, const struct vu_front_request *request,
 			uint32_t flags)
@@ -107,10 +93,7 @@ static int send_request(const struct exchange *exchange, const struct vu_front_r
 					    request->size };
 	uint8_t bytes[sizeof(header) + sizeof(struct vhost_user_config)];
 	size_t length = sizeof(header) + request->size, sent = 0;
-	union {
-		char bytes[CMSG_SPACE(sizeof(int))];
-		struct cmsghdr align;
-	} control;
+	union link_control control;
 	int error;
 
 	if (length > sizeof(bytes))
@@ -124,7 +107,7 @@ static int send_request(const struct exchange *exchange, const struct vu_front_r
 		ssize_t now;
 
 		if (!sent && request->fd >= 0)
-			attach_fd(&msg, control.bytes, sizeof(control.bytes), request->fd);
+			link_put_fds(&msg, &control, &request->fd, 1);
 		now = sendmsg(exchange->front->socket, &msg, MSG_DONTWAIT | MSG_NOSIGNAL);
 		if (now >= 0) {
 			sent += (size_t)now;
@@ -168,7 +151,7 @@ static int receive(const struct exchange *exchange, void *to, size_t length)
 			continue;
 		if (got < 0)
 			return socket_error(exchange);
-		if (vu_take_fds(&msg, exchange->reply_fd, &kept, wanted))
+		if (link_take_fds(&msg, exchange->reply_fd, &kept, wanted))
 			return vu_front_fail(front, -VIO_EPROTO,
 					     "message %u: the reply came with file descriptors",
 					     exchange->request);
