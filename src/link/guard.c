@@ -68,6 +68,22 @@ static bool mend(struct guard *guard, uintptr_t address)
 		    MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_NORESERVE, -1, 0) != MAP_FAILED;
 }
 
+/*
+ * Without a handler before us. An access that fails comes again as soon as we return, and ends the process.
+ * What somebody sent doesn't, so it is raised again. What the kernel says of memory that nobody used yet
+ * (BUS_MCEERR_AO) asks for nothing.
+ */
+static void pass_on_to_nobody(const siginfo_t *info, const struct sigaction *before)
+{
+	const bool sent = info->si_code <= 0;
+
+	if (info->si_code == BUS_MCEERR_AO || (sent && before->sa_handler == SIG_IGN))
+		return;
+	sigaction(SIGBUS, before, NULL);
+	if (sent)
+		raise(SIGBUS);
+}
+
 /* A bus error that is none of ours: as if we weren't here. */
 static void pass_on(int number, siginfo_t *info, void *context)
 {
@@ -78,7 +94,7 @@ static void pass_on(int number, siginfo_t *info, void *context)
 	else if (before->sa_handler != SIG_DFL && before->sa_handler != SIG_IGN)
 		before->sa_handler(number);
 	else
-		sigaction(SIGBUS, before, NULL); /* it comes again, and ends the process */
+		pass_on_to_nobody(info, before);
 }
 
 static void on_bus_error(int number, siginfo_t *info, void *context)

@@ -3,12 +3,16 @@
 #include "vhost_user/fixture.h"
 
 #include <fcntl.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <vireo/guard.h>
@@ -645,6 +649,48 @@ static void any_bytes_at_all(void **state)
 	}
 }
 
+/* Sends itself a bus error that is none, and returns what became of a process that is guarded. */
+static int with_a_bus_error(int code, void (*before)(int number))
+{
+	siginfo_t info = { .si_signo = SIGBUS, .si_code = code };
+	struct sigaction now;
+	int status;
+	pid_t child = fork();
+
+	assert_true(child >= 0);
+	if (!child) {
+		const struct rlimit no_core = { 0, 0 };
+
+		setrlimit(RLIMIT_CORE, &no_core);
+		signal(SIGBUS, before);
+		if (vio_guard_memory())
+			_exit(2);
+		if (syscall(SYS_rt_sigqueueinfo, getpid(), SIGBUS, &info))
+			_exit(3);
+		/* It lives; so does what guards it. */
+		_exit(sigaction(SIGBUS, NULL, &now) || now.sa_handler == SIG_DFL ||
+		      now.sa_handler == SIG_IGN);
+	}
+	assert_int_equal(waitpid(child, &status, 0), child);
+	return status;
+}
+
+/* As if nobody was on guard: what somebody sent ends the process, or is ignored, and guards nothing less. */
+static void bus_errors_that_are_sent(void **state)
+{
+	static const int sent[] = { SI_USER, SI_QUEUE, SI_TKILL };
+
+	(void)state;
+	for (unsigned i = 0; i < VIO_ARRAY_SIZE(sent); i++) {
+		const int status = with_a_bus_error(sent[i], SIG_DFL);
+
+		assert_true(WIFSIGNALED(status));
+		assert_int_equal(WTERMSIG(status), SIGBUS);
+		assert_int_equal(with_a_bus_error(sent[i], SIG_IGN), 0);
+	}
+	assert_int_equal(with_a_bus_error(BUS_MCEERR_AO, SIG_DFL), 0);
+}
+
 /* hostile: C13 C26 H13; memory or the file is cut short: that connection ends, and the process lives. */
 static void truncated_under_a_running_queue(void **state)
 {
@@ -699,6 +745,7 @@ int main(void)
 		FIXTURE_CASE(a_driver_that_sleeps_is_woken),     FIXTURE_CASE(what_is_put_back_is_not_lost),
 		FIXTURE_CASE(stopping_and_beginning_anew),       FIXTURE_CASE(files_that_cannot_be),
 		FIXTURE_CASE(contents_that_cannot_be),           FIXTURE_CASE(any_bytes_at_all),
+		FIXTURE_CASE(bus_errors_that_are_sent), /* before there is a guard */
 		FIXTURE_CASE(truncated_under_a_running_queue),
 	};
 
