@@ -591,6 +591,52 @@ static void without_a_file_nobody_goes_on(void **state)
 	end(&peer);
 }
 
+/* Whatever the old one was told of status and features, the new one is, before it is told the rest. */
+static void who_comes_back_is_told_the_features(void **state)
+{
+	static const uint8_t steps[] = { 1, 3, 11 };
+
+	for (unsigned i = 0; i < VIO_ARRAY_SIZE(steps); i++) {
+		struct vio_adder adder;
+		struct peer peer;
+
+		begin(&peer, DIES, VHOST_USER_SET_STATUS);
+		peer.value = steps[i];
+		peer.protocol = WITH_FILE;
+		peer.reconnect = come_back;
+		assert_int_equal(open_front(&peer), 0);
+		assert_int_equal(bind_adder(&peer, &adder), 0);
+		assert_int_equal(peer.came_back, 1);
+		assert_int_equal(peer.features_said, FEATURES);
+		assert_int_equal(vio_dev_close(&peer.dev), 0);
+		end(&peer);
+	}
+}
+
+/* What was told before a reset isn't told after it. */
+static void features_end_with_a_reset(void **state)
+{
+	struct vio_adder adder;
+	struct peer peer;
+	unsigned said;
+
+	begin(&peer, HONEST, 0);
+	peer.protocol = WITH_FILE;
+	peer.reconnect = come_back;
+	assert_int_equal(open_front(&peer), 0);
+	assert_int_equal(bind_adder(&peer, &adder), 0);
+	assert_int_equal(vio_driver_unbind(&peer.dev), 0);
+	said = peer.seen[VHOST_USER_SET_FEATURES];
+	hang_up(&peer);
+	(void)peer.dev.transport->get_status(&peer.dev);
+	assert_int_equal(peer.came_back, 1);
+	assert_int_equal(peer.seen[VHOST_USER_SET_FEATURES], said);
+	assert_int_equal(bind_adder(&peer, &adder), 0);
+	assert_int_equal(peer.features_said, FEATURES);
+	assert_int_equal(vio_dev_close(&peer.dev), 0);
+	end(&peer);
+}
+
 static void options_are_judged(void **state)
 {
 	const struct vio_vhost_user_memory odd = { .fd = 0, .bytes = 5 };
@@ -666,6 +712,8 @@ int main(void)
 		cmocka_unit_test(a_status_is_a_byte),
 		cmocka_unit_test(the_channel_is_heard_with_care),
 		cmocka_unit_test(without_a_file_nobody_goes_on),
+		cmocka_unit_test(who_comes_back_is_told_the_features),
+		cmocka_unit_test(features_end_with_a_reset),
 		cmocka_unit_test(options_are_judged),
 		cmocka_unit_test(the_arena_gives_and_takes),
 	};

@@ -36,8 +36,8 @@ static void set_features(struct vio_dev *dev, const struct vio_features *feature
 	uint64_t protocol = front->features & BIT(VHOST_USER_F_PROTOCOL_FEATURES);
 
 	front->features_told = features->word[0] | protocol;
-	front->features_refused =
-		vu_front_tell_u64(front, VHOST_USER_SET_FEATURES, front->features_told) != 0;
+	front->features_given = !vu_front_tell_u64(front, VHOST_USER_SET_FEATURES, front->features_told);
+	front->features_refused = !front->features_given;
 }
 
 static uint8_t get_status(struct vio_dev *dev)
@@ -104,6 +104,8 @@ static void reset(struct vu_front *front)
 		vu_front_tell_u64(front, VHOST_USER_SET_STATUS, 0);
 	else if (vu_front_has(front, VHOST_USER_PROTOCOL_F_RESET_DEVICE))
 		vu_front_tell_short(front, VHOST_USER_RESET_DEVICE, NULL, 0);
+	front->features_told = 0;
+	front->features_given = false;
 	front->features_refused = false;
 	front->ring_broken = false;
 	/* Nothing is in flight any more, and who begins anew begins with a new file. */

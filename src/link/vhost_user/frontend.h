@@ -53,6 +53,7 @@ struct vu_front {
 
 	uint8_t status; /* as last written: where the back end has none, and for the next one */
 	uint64_t features_told;
+	bool features_given;   /* and taken, since the last reset */
 	bool features_refused; /* by an answer to SET_FEATURES */
 	int error_fd;          /* eventfd of all queues: a ring is broken */
 	bool ring_broken;

@@ -97,10 +97,10 @@ static int tell_status(struct vu_front *front)
 
 	if (has_status && front->status & begun)
 		error = vu_front_tell_u64(front, VHOST_USER_SET_STATUS, front->status & begun);
-	if (error || !(front->status & VIRTIO_CONFIG_S_FEATURES_OK))
-		return error;
-	error = vu_front_tell_u64(front, VHOST_USER_SET_FEATURES, front->features_told);
-	if (error || !has_status)
+	/* A step before FEATURES_OK, which may be what is to be told next. */
+	if (!error && front->features_given)
+		error = vu_front_tell_u64(front, VHOST_USER_SET_FEATURES, front->features_told);
+	if (error || !has_status || !(front->status & VIRTIO_CONFIG_S_FEATURES_OK))
 		return error;
 	error = vu_front_tell_u64(front, VHOST_USER_SET_STATUS, begun | VIRTIO_CONFIG_S_FEATURES_OK);
 	if (!error)
