@@ -128,7 +128,10 @@ struct vio_block_request_state {
 	  .initial = "524288", .help = "sectors of one write-zeroes segment" }, \
 	{ VIO_BLOCK_ROW("max-segments", max_segments, VIO_PROPERTY_U32), .min = 1, \
 	  .max = VIO_BLOCK_REQUESTS_SEGMENTS_MAX, \
-	  .initial = "16", .help = "segments of a discard or write-zeroes request" }, \
+	  .initial = "16", .help = "segments of a discard or write-zeroes request" }
+
+/* Of a class that has a meter. */
+#define VIO_BLOCK_REQUESTS_LIMITS \
 	{ VIO_BLOCK_ROW("iops", requests.rate, VIO_PROPERTY_U64), .flags = VIO_PROPERTY_RUNTIME, \
 	  .max = VIO_BLOCK_REQUESTS_RATE_MAX, \
 	  .help = "requests a second at most, of all queues; 0 sets no limit" }, \

@@ -4,7 +4,8 @@
 #include "devices/block_requests.h"
 
 /* The block device is its request queues. */
-static const struct vio_property blk_properties[] = { VIO_BLOCK_REQUESTS_PROPERTIES };
+static const struct vio_property blk_properties[] = { VIO_BLOCK_REQUESTS_PROPERTIES,
+						      VIO_BLOCK_REQUESTS_LIMITS };
 
 int vio_blk_attach(struct vio_device *dev, struct vio_block *block)
 {

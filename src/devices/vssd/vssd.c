@@ -263,7 +263,6 @@ const struct vio_device_class vio_vssd_class = {
 	.set_config = vio_block_requests_set_config,
 	.set_status = vssd_set_status,
 	.reset = vio_block_requests_reset,
-	.property_changed = vio_block_requests_property_changed,
 	.kick = vssd_kick,
 	.drain = vssd_drain,
 	.save = vio_vssd_save,
