@@ -23,6 +23,7 @@
  * case says. It is in the front end's thread and works whenever that waits.
  */
 #define TIMEOUT_MS 60u
+#define FILE_BYTES 4096u
 #define FEATURES   (UINT64_C(1) << VIRTIO_F_VERSION_1 | UINT64_C(1) << VHOST_USER_F_PROTOCOL_FEATURES)
 #define PROTOCOL                                                                                    \
 	(UINT64_C(1) << VHOST_USER_PROTOCOL_F_MQ | UINT64_C(1) << VHOST_USER_PROTOCOL_F_REPLY_ACK | \
@@ -50,6 +51,21 @@ enum trick {
 	TRICKS
 };
 
+/* D10: what comes in reply to GET_INFLIGHT_FD. */
+enum file_kind {
+	NO_FILE,
+	SOUND_FILE,
+	SHORT_FILE,
+	FILE_BEYOND_ITS_END,
+	FILE_THAT_WRAPS,
+	FILE_OF_NO_BYTES,
+	FILE_FOR_OTHER_QUEUES,
+	FILE_FOR_OTHER_SIZES,
+	BYTES_OF_NO_FILE,
+	NOT_A_FILE,
+	FILE_KINDS
+};
+
 struct peer {
 	int socket, channel;
 	enum trick trick;
@@ -62,6 +78,8 @@ struct peer {
 	uint32_t reply_bytes;
 	bool dripping;
 	int (*reconnect)(void *context);
+	enum file_kind file;
+	bool sends_file; /* as the descriptor that comes along */
 	unsigned came_back;
 	uint64_t features_said; /* with SET_FEATURES, to the last one */
 	unsigned seen[64];
@@ -99,10 +117,12 @@ static void send_fds(struct peer *peer, const void *bytes, size_t length, unsign
 	} control = { .bytes = { 0 } };
 	struct iovec iov = { (void *)(uintptr_t)bytes, length };
 	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1 };
-	int fds[32];
+	int fds[32] = { 0 };
 
 	for (unsigned i = 0; i < fd_count; i++)
-		fds[i] = eventfd(0, EFD_CLOEXEC);
+		fds[i] = peer->sends_file ? memfd_create("inflight", MFD_CLOEXEC) : eventfd(0, EFD_CLOEXEC);
+	if (peer->sends_file)
+		assert_int_equal(ftruncate(fds[0], FILE_BYTES), 0);
 	if (fd_count) {
 		struct cmsghdr *cmsg;
 
@@ -201,6 +221,34 @@ static bool has_reply(uint32_t request)
 	       request == VHOST_USER_GET_MAX_MEM_SLOTS || request == VHOST_USER_GET_INFLIGHT_FD;
 }
 
+static void give_file(struct peer *peer, const uint8_t *payload)
+{
+	struct vhost_user_header header = { VHOST_USER_GET_INFLIGHT_FD,
+					    VHOST_USER_FLAGS_VERSION | VHOST_USER_FLAGS_REPLY,
+					    sizeof(struct vhost_user_inflight) };
+	struct vhost_user_inflight wire;
+
+	memcpy(&wire, payload, sizeof(wire)); /* for what was asked */
+	wire.mmap_size = FILE_BYTES;
+	if (peer->file == SHORT_FILE)
+		wire.mmap_size++;
+	if (peer->file == FILE_BEYOND_ITS_END)
+		wire.mmap_offset = FILE_BYTES;
+	if (peer->file == FILE_THAT_WRAPS)
+		wire.mmap_offset = UINT64_MAX - FILE_BYTES + 1;
+	if (peer->file == FILE_OF_NO_BYTES)
+		wire.mmap_size = 0;
+	if (peer->file == FILE_FOR_OTHER_QUEUES)
+		wire.num_queues++;
+	if (peer->file == FILE_FOR_OTHER_SIZES)
+		wire.queue_size /= 2;
+	memcpy(peer->reply, &header, sizeof(header));
+	memcpy(peer->reply + sizeof(header), &wire, sizeof(wire));
+	peer->sends_file = peer->file != NOT_A_FILE && peer->file != BYTES_OF_NO_FILE;
+	send_fds(peer, peer->reply, sizeof(header) + sizeof(wire), peer->file != BYTES_OF_NO_FILE);
+	peer->sends_file = false;
+}
+
 static void answer(struct peer *peer, const struct vhost_user_header *request, const uint8_t *payload)
 {
 	struct vhost_user_header header = { request->request,
@@ -217,6 +265,10 @@ static void answer(struct peer *peer, const struct vhost_user_header *request, c
 	}
 	if (!has_reply(header.request) && !(request->flags & VHOST_USER_FLAGS_NEED_REPLY))
 		return;
+	if (header.request == VHOST_USER_GET_INFLIGHT_FD && peer->file != NO_FILE) {
+		give_file(peer, payload);
+		return;
+	}
 	if (on && peer->trick == VALUE)
 		value = peer->value;
 	if (on && peer->trick == REFUSES)
@@ -591,6 +643,31 @@ static void without_a_file_nobody_goes_on(void **state)
 	end(&peer);
 }
 
+/* hostile: D10; refused before any queue starts, or it would be given to the next back end. */
+static void files_are_judged(void **state)
+{
+	for (unsigned kind = SOUND_FILE; kind < FILE_KINDS; kind++) {
+		struct vio_adder adder;
+		struct peer peer;
+		int error;
+
+		begin(&peer, HONEST, 0);
+		peer.protocol = WITH_FILE;
+		peer.reconnect = come_back;
+		peer.file = (enum file_kind)kind;
+		assert_int_equal(open_front(&peer), 0);
+		error = bind_adder(&peer, &adder);
+		assert_int_equal(peer.seen[VHOST_USER_SET_INFLIGHT_FD], kind == SOUND_FILE);
+		assert_int_equal(peer.seen[VHOST_USER_SET_VRING_KICK], kind == SOUND_FILE);
+		assert_int_equal(!error, kind == SOUND_FILE);
+		if (error)
+			assert_non_null(strstr(vio_vhost_user_frontend_mistake(&peer.dev), "no such file"));
+		assert_int_equal(vio_dev_close(&peer.dev), 0);
+		assert_int_equal(peer.came_back, 0);
+		end(&peer);
+	}
+}
+
 /* Whatever the old one was told of status and features, the new one is, before it is told the rest. */
 static void who_comes_back_is_told_the_features(void **state)
 {
@@ -712,6 +789,7 @@ int main(void)
 		cmocka_unit_test(a_status_is_a_byte),
 		cmocka_unit_test(the_channel_is_heard_with_care),
 		cmocka_unit_test(without_a_file_nobody_goes_on),
+		cmocka_unit_test(files_are_judged),
 		cmocka_unit_test(who_comes_back_is_told_the_features),
 		cmocka_unit_test(features_end_with_a_reset),
 		cmocka_unit_test(options_are_judged),
