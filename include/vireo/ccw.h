@@ -53,7 +53,8 @@ struct vio_ccw_access {
 	void *context;
 	/*
 	 * Starts one command, waits for its end and fills in how it ended. 0, or negative when it
-	 * couldn't be started: -VIO_EHANGUP where the device is gone.
+	 * couldn't be started: -VIO_EHANGUP where the device is gone. Status of an interrupt that is
+	 * pending and in the way is for this function to clear; what it told stands in the indicators.
 	 */
 	int (*run)(void *context, const struct vio_ccw *ccw, struct vio_ccw_status *status);
 	/*
