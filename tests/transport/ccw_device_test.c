@@ -450,7 +450,7 @@ static void adapter_interrupts_need_a_clear_summary(void **state)
 	b->parrot.mem.regions[0].rights |= VIO_MEM_WRITE;
 }
 
-/* spec: DEV-CCW-021; hostile: A84 A85 A86 */
+/* spec: DEV-CCW-021 DEV-CCW-MAY-001; hostile: A84 A85 A86 */
 static void notifications_find_their_queue(void **state)
 {
 	struct bench *b = *state;

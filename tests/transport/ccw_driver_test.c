@@ -347,7 +347,7 @@ static void makes_no_mistake(void **state)
 	assert_int_equal(vio_dev_write_config32(&w->dev, 400, word), -VIO_ERANGE);
 }
 
-/* spec: DRV-CCW-012, the next interrupt is one again. */
+/* spec: DRV-CCW-012 DRV-CCW-MAY-001, the next interrupt is one again. */
 static void clears_the_summary(void **state)
 {
 	struct wire *w = *state;
@@ -428,7 +428,7 @@ static void cookies_are_handed_back(void **state)
 	assert_int_equal(w->cookie_seen, 0);
 }
 
-/* hostile: B48 B49 */
+/* spec: DRV-CCW-MAY-002 DRV-CCW-MAY-003; hostile: B48 B49 */
 static void a_reset_that_never_ends(void **state)
 {
 	struct wire *w = *state;

@@ -697,7 +697,7 @@ uint64_t vio_ccw_device_program(struct vio_ccw_device *model, uint64_t address, 
 	return address;
 }
 
-/* spec: DEV-CCW-021; hostile: A84 A85 A86 */
+/* spec: DEV-CCW-021 DEV-CCW-MAY-001; hostile: A84 A85 A86 */
 int64_t vio_ccw_device_notify(struct vio_ccw_device *model, uint64_t subchannel, uint64_t data,
 			      uint64_t cookie)
 {

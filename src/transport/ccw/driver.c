@@ -119,6 +119,7 @@ static int put_addresses(struct vio_ccw_driver *ccw, uint8_t code, uint32_t at)
 	return command(ccw, code, 8);
 }
 
+/* spec: DRV-CCW-MAY-001 */
 static int put_adapter(struct vio_ccw_driver *ccw)
 {
 	struct virtio_thinint_area *wire = payload_of(ccw);
@@ -147,6 +148,7 @@ static int set_up_indicators(struct vio_dev *dev)
 	return error ? error : put_addresses(ccw, CCW_CMD_SET_CONF_IND, AT_CONFIG);
 }
 
+/* spec: DRV-CCW-MAY-002 DRV-CCW-MAY-003, the latter in get_status() */
 static void reset(struct vio_ccw_driver *ccw)
 {
 	ccw->refused = false;
