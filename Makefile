@@ -69,4 +69,5 @@ clean:  ## remove build/
 help:  ## list these targets
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 12
 
-.PHONY: all demo check check-all install fuzz proofs bench bench-ring bench-blk coverage clauses format clean help
+.PHONY: all demo check check-all install fuzz proofs bench bench-ring bench-blk coverage clauses format clean
+.PHONY: help

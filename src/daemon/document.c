@@ -51,7 +51,8 @@ static const struct vio_option daemon_options[] = {
 	  .argument = "N",
 	  .max = 64,
 	  SETTING(threads),
-	  .help = "spread the queues over N threads beside the main one, for types that can; 0 is the default" },
+	  .help = "spread the queues over N threads beside the main one, for types that can; "
+		  "0 is the default" },
 	{ .name = "poll-us",
 	  .kind = VIO_OPTION_NUMBER,
 	  .argument = "N",
@@ -160,7 +161,8 @@ void vio_daemon_print_help(const struct vio_daemon_type *type, const char *progr
 	const struct vio_property *property;
 
 	fprintf(out,
-		"usage: %s --socket-path PATH | --vfio-user PATH | --fd N [OPTION...] [PROPERTY=VALUE...]\n\n",
+		"usage: %s --socket-path PATH | --vfio-user PATH | --fd N [OPTION...] "
+		"[PROPERTY=VALUE...]\n\n",
 		program);
 	if (type->class->summary)
 		fprintf(out, "%s: %s\n\n", type->class->name, type->class->summary);
@@ -232,9 +234,11 @@ void vio_daemon_print_manual(const struct vio_daemon_type *type, const char *pro
 	vio_manual_text(type->class->summary ? type->class->summary : "a virtio device", out);
 	fputs("\n.SH SYNOPSIS\n\\fB", out);
 	vio_manual_text(program, out);
-	fputs("\\fR \\fB\\-\\-socket\\-path\\fR \\fIPATH\\fR | \\fB\\-\\-vfio\\-user\\fR \\fIPATH\\fR | \\fB\\-\\-fd\\fR \\fIN\\fR "
+	fputs("\\fR \\fB\\-\\-socket\\-path\\fR \\fIPATH\\fR | "
+	      "\\fB\\-\\-vfio\\-user\\fR \\fIPATH\\fR | \\fB\\-\\-fd\\fR \\fIN\\fR "
 	      "[\\fIOPTION\\fR...] [\\fIPROPERTY\\fR=\\fIVALUE\\fR...]\n.SH DESCRIPTION\n"
-	      "Serves the device to a virtual machine monitor over vhost\\-user or vfio\\-user.\n.SH OPTIONS\n",
+	      "Serves the device to a virtual machine monitor over vhost\\-user or vfio\\-user.\n"
+	      ".SH OPTIONS\n",
 	      out);
 	vio_options_manual(&table, out);
 	fputs(".SH PROPERTIES\n", out);

@@ -214,8 +214,8 @@ def test_wrong_options(_):
             ("option '--once' takes no argument", ["--once=yes"]),
             ("option '--fd': 'three' is not a number", ["--fd", "three"]),
             ("option '--fd': 99999999999 is out of range, 0 to 2147483647", ["--fd", "99999999999"]),
-            ("where do front ends come from? Give --socket-path PATH or --fd N, or, for a client of vfio-user, "
-             "--vfio-user PATH", []),
+            ("where do front ends come from? Give --socket-path PATH or --fd N, or, for a client of "
+             "vfio-user, --vfio-user PATH", []),
             ("--socket-path and --fd exclude each other", ["--socket-path", "s", "--fd", "0"])]:
         refused(2, "vireo serve caesar: " + text, "serve", "caesar", *option)
 

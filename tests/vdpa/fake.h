@@ -96,7 +96,7 @@ int fake_open_vsock(struct fake *fake, uint32_t cid);
 int fake_bind(struct fake *fake, const struct vio_driver *driver);
 /* vio_dev_close(). */
 int fake_close(struct fake *fake);
-/* Closes what may be stuck in a reset that failed: then nothing is given back before `hang_up` closed the file. */
+/* Closes what may be stuck in a reset: then nothing is given back before `hang_up` closed the file. */
 void fake_close_any(struct fake *fake, void (*hang_up)(struct vio_dev *dev));
 
 /*

@@ -109,7 +109,7 @@ static void run_posted(void)
 	crew_resume(NULL);
 }
 
-/* hostile: A66: an index that can't be. The queue is dead at once, and the device is told when all stand still. */
+/* hostile: A66: an index that can't be: the queue is dead, and the device is told when all stand still. */
 static void break_queue(struct frontend *fe, unsigned queue)
 {
 	const struct vhost_user_vring_addr areas = frontend_areas(fe, queue);

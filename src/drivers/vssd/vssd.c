@@ -261,7 +261,7 @@ int vio_vssd_work(struct vio_dev *dev)
 	if (vssd->scan_ticket != ticket)
 		vssd->scanned = 0;
 	vssd->scan_ticket = ticket;
-	/* Ends: every list brings the resize further, or the device is wrong, and it is always the same one. */
+	/* Ends: every list brings the same resize further, or the device is wrong. */
 	while (!error && info.state != VIRTIO_VSSD_STATE_IDLE) {
 		error = info.state == VIRTIO_VSSD_STATE_SHRINKING ? shrink(dev, &info) : grow(dev, &info);
 		if (!error)
