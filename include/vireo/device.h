@@ -271,7 +271,8 @@ VIO_API void vio_device_kick(struct vio_device *dev, uint16_t queue);
  * The two halves of it, for an attachment whose queues are served by several threads, each queue by
  * one, while another is in charge of the device: serve() touches nothing but the queue and what the
  * type keeps for it. true: the driver broke the queue, and settle(), which tells so, is to be called
- * in the thread that is in charge, while nobody serves. All else of this header is for that thread and time, too.
+ * in the thread that is in charge, while nobody serves. All else of this header is for that thread and
+ * time, too.
  */
 VIO_API bool vio_device_serve(struct vio_device *dev, uint16_t queue);
 VIO_API void vio_device_settle(struct vio_device *dev, uint16_t queue);
