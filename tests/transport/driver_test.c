@@ -496,9 +496,13 @@ static int probe_halfway(struct vio_dev *dev)
 
 static const uint32_t ids[] = { VIRTIO_ID_RNG, VIRTIO_ID_ADDER, 0 };
 static const uint32_t other_ids[] = { VIRTIO_ID_RNG, 0 };
-static const struct vio_driver whole = { "whole", ids, sizeof(unsigned), probe, NULL, count_config };
-static const struct vio_driver halfway = { "halfway", ids, 0, probe_halfway, NULL, NULL };
-static const struct vio_driver other = { "other", other_ids, 0, probe, NULL, NULL };
+static const struct vio_driver whole = { .name = "whole",
+					 .ids = ids,
+					 .state_bytes = sizeof(unsigned),
+					 .probe = probe,
+					 .config_changed = count_config };
+static const struct vio_driver halfway = { .name = "halfway", .ids = ids, .probe = probe_halfway };
+static const struct vio_driver other = { .name = "other", .ids = other_ids, .probe = probe };
 
 /* hostile: B35 B36 */
 static void interrupts_count_only_while_ready(void **state)
@@ -604,7 +608,11 @@ static void note_phase(struct vio_dev *dev)
 /* hostile: B49, removal is called once more when the device has let go or is gone; nothing waits for it. */
 static void removal_has_a_second_chance(void **state)
 {
-	static const struct vio_driver driver = { "notes", ids, sizeof(unsigned), probe, note_phase, NULL };
+	static const struct vio_driver driver = { .name = "notes",
+						  .ids = ids,
+						  .state_bytes = sizeof(unsigned),
+						  .probe = probe,
+						  .remove = note_phase };
 	struct fake *fake = *state;
 	struct vio_dev *dev = &fake->dev;
 	unsigned phases;
