@@ -224,6 +224,23 @@ static inline void vio_platform_read_barrier(void)
 #endif
 }
 
+/* Sets bits of a byte that others change, too, and says what it was before; orders all around it. */
+static inline uint8_t vio_fetch_or8(uint8_t *byte, uint8_t bits)
+{
+#if defined(__riscv)
+	/* It has no such operation on bytes, and a compiler's would be a call: on the word around it. */
+	typedef uint32_t word __attribute__((may_alias));
+	const uintptr_t at = (uintptr_t)byte;
+	const unsigned shift = 8 * (unsigned)(at & 3);
+
+	return (uint8_t)(__atomic_fetch_or((word *)(at & ~(uintptr_t)3), (uint32_t)bits << shift,
+					   __ATOMIC_SEQ_CST) >>
+			 shift);
+#else
+	return __atomic_fetch_or(byte, bits, __ATOMIC_SEQ_CST);
+#endif
+}
+
 /* Between two looks of one who waits for another processor. */
 static inline void vio_pause(void)
 {

@@ -4,6 +4,7 @@
 #include <vireo/ccw.h>
 #include <vireo/device.h>
 
+#include "base/atomic.h"
 #include "transport/ccw/wire.h"
 #include "transport/legacy.h"
 
@@ -68,7 +69,7 @@ static int set_bits(const struct vio_ccw_device *model, uint64_t address, uint8_
 		vio_mem_pointer(model->config.mem, vio_addr_make(address), 1, VIO_MEM_READ | VIO_MEM_WRITE);
 
 	/* What was used comes before; pairs with the exchange in the driver's half. */
-	return byte ? __atomic_fetch_or(byte, bits, __ATOMIC_SEQ_CST) : -1;
+	return byte ? vio_fetch_or8(byte, bits) : -1;
 }
 
 /* Bit `bit` of a big-endian doubleword, counted from the right. */
