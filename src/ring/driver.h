@@ -52,7 +52,7 @@ static inline bool vio_drvq_order_platform(const struct vio_drvq *q)
 #define VIO_DRVQ_SMALL 0
 #endif
 
-/* Breaks the queue. */
+/* Breaks the queue; in small code alone. */
 void vio_drvq_break(struct vio_drvq *q, enum vio_fault_kind kind, uint32_t index, uint64_t value);
 
 /* The same because of what the device did: false. */

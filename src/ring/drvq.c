@@ -73,10 +73,12 @@ uint16_t vio_drvq_notification_data(const struct vio_drvq *q)
 	return q->avail_visible;
 }
 
+#if VIO_DRVQ_SMALL
 void vio_drvq_break(struct vio_drvq *q, enum vio_fault_kind kind, uint32_t index, uint64_t value)
 {
 	q->fault = (struct vio_fault){ kind, q->index, index, value };
 }
+#endif
 
 static bool size_legal(const struct vio_drvq_config *config)
 {
