@@ -187,7 +187,7 @@ static void little_address_space(void **state)
 	const uint64_t huge = UINT64_C(1) << 32;
 	const struct vhost_user_mem_reg slot = { 0, { huge, huge, huge, 0 } };
 	struct rlimit before, limit;
-	unsigned long pages;
+	unsigned long pages = 0;
 	FILE *statm = fopen("/proc/self/statm", "r");
 	int fd = memfd_create("huge", MFD_CLOEXEC);
 	uint64_t refused;
