@@ -205,15 +205,17 @@ static inline __attribute__((always_inline)) void devq_take_named(struct vio_dev
 static inline __attribute__((always_inline)) void buf_fill_single(struct vio_buf *buf, struct vio_span *spans,
 								  uint8_t *host, uint32_t len, bool writable)
 {
+	const uint32_t into = writable * len; /* `writable` is a constant where this is put in */
+
 	spans->host = host;
 	spans->length = len;
 	buf->readable = spans;
-	buf->writable = spans + !writable;
-	buf->readable_count = !writable;
+	buf->writable = spans + (1 - writable);
+	buf->readable_count = (uint16_t)(1 - writable);
 	buf->writable_count = writable;
-	buf->writable_limit = writable ? len : 0;
-	buf->readable_bytes = writable ? 0 : len;
-	buf->writable_bytes = writable ? len : 0;
+	buf->writable_limit = into;
+	buf->readable_bytes = len - into;
+	buf->writable_bytes = into;
 	buf->entries = 1;
 	buf->receives = writable;
 	buf->truncated = false;
