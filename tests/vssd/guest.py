@@ -16,9 +16,11 @@ import socket
 import subprocess
 import sys
 import tempfile
-import time
 
-ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+sys.dont_write_bytecode = True
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), os.pardir, os.pardir, "scripts"))
+from guests import script, until  # pylint: disable=wrong-import-position
+
 VIREO, EVICT = (os.path.abspath(path) for path in sys.argv[1:3])
 ROUNDS = int(sys.argv[4]) if len(sys.argv) > 4 else 2
 TIMEOUT_S = 180 + 20 * ROUNDS  # on a busy machine
@@ -35,19 +37,6 @@ await() { while [ ! -e "$1" ]; do sleep 0.02; done; }
 def absent(what):
     print(what)
     sys.exit(77)
-
-
-def script(name, *arguments):
-    done = subprocess.run([os.path.join(ROOT, "scripts", name), *arguments], stdin=subprocess.DEVNULL,
-                          stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, check=False)
-    return done.stdout.strip() if done.returncode == 0 else None
-
-
-def until(condition, what, seconds=60):
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, f"waited in vain: {what}"
-        time.sleep(0.02)
 
 
 class Guest:
