@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #define _GNU_SOURCE
-#include <fcntl.h>
-#include <poll.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
@@ -14,7 +12,7 @@
 #include <vireo/spec/virtio_ring.h>
 #include <vireo/vhost_user.h>
 
-#include "input.h"
+#include "loop.h"
 
 /*
  * A front end that sends whatever it likes, with whatever descriptors, writes what it
@@ -22,20 +20,16 @@
  * does: the back end neither blocks nor leaks a file descriptor, and leaves the device
  * in reset.
  */
-#define WATCHES_MAX   64u
-#define FDS_LOOKED_AT 256
-#define FDS_SENT_MAX  10u
-#define MEMORY_BYTES  0x4000u
-#define FILE_BYTES    0x1000u /* for requests in flight */
-#define QUEUE_SIZE    16u
-#define USER_BASE     UINT64_C(0x7f0000000000)
-#define DRIVER_BASE   UINT64_C(0x10000)
+#define FDS_SENT_MAX 10u
+#define MEMORY_BYTES 0x4000u
+#define FILE_BYTES   0x1000u /* for requests in flight */
+#define QUEUE_SIZE   16u
+#define USER_BASE    UINT64_C(0x7f0000000000)
+#define DRIVER_BASE  UINT64_C(0x10000)
 
 struct world {
 	struct fuzz_input *input;
-	struct vio_watch *watches[WATCHES_MAX];
-	unsigned watch_count;
-	struct vio_task *tasks;
+	struct fuzz_loop loop;
 	struct vio_vhost_user *backend;
 	struct vio_device dev;
 	int socket;
@@ -45,80 +39,11 @@ struct world {
 	bool closed;
 };
 
-static int watch_add(void *context, struct vio_watch *watch)
-{
-	struct world *w = context;
-
-	if (w->watch_count == WATCHES_MAX)
-		return -VIO_ENOMEM;
-	w->watches[w->watch_count++] = watch;
-	return 0;
-}
-
-static void watch_remove(void *context, struct vio_watch *watch)
-{
-	struct world *w = context;
-	unsigned i;
-
-	for (i = 0; i < w->watch_count && w->watches[i] != watch; i++)
-		;
-	FUZZ_CHECK(i < w->watch_count);
-	w->watches[i] = w->watches[--w->watch_count];
-}
-
-static void task_defer(void *context, struct vio_task *task)
-{
-	struct world *w = context;
-
-	if (task->queued)
-		return;
-	task->queued = true;
-	task->next = w->tasks;
-	w->tasks = task;
-}
-
-static void task_cancel(void *context, struct vio_task *task)
-{
-	struct world *w = context;
-	struct vio_task **at = &w->tasks;
-
-	if (!task->queued)
-		return;
-	while (*at && *at != task)
-		at = &(*at)->next;
-	FUZZ_CHECK(*at == task);
-	*at = task->next;
-	task->queued = false;
-}
-
-/* One round of an event loop. false: nothing was ready. */
-static bool turn(struct world *w)
-{
-	struct vio_task *task = w->tasks;
-
-	if (task) {
-		w->tasks = task->next;
-		task->queued = false;
-		task->run(task);
-		return true;
-	}
-	for (unsigned i = 0; i < w->watch_count; i++) {
-		struct pollfd pollfd = { .fd = w->watches[i]->fd, .events = POLLIN };
-
-		if (poll(&pollfd, 1, 0) == 1) {
-			w->watches[i]->ready(w->watches[i]);
-			return true;
-		}
-	}
-	return false;
-}
-
 static void run_loop(struct world *w)
 {
 	char bytes[512];
 
-	for (unsigned turns = 0; turns < 64 && turn(w); turns++)
-		;
+	fuzz_loop_run(&w->loop, 64);
 	while (recv(w->socket, bytes, sizeof(bytes), MSG_DONTWAIT) > 0)
 		;
 }
@@ -390,15 +315,6 @@ static void cut_short(struct world *w)
 	FUZZ_CHECK(ftruncate(w->memory, MEMORY_BYTES) == 0 && ftruncate(w->file, FILE_BYTES) == 0);
 }
 
-static unsigned open_fds(void)
-{
-	unsigned count = 0;
-
-	for (int fd = 0; fd < FDS_LOOKED_AT; fd++)
-		count += fcntl(fd, F_GETFD) >= 0;
-	return count;
-}
-
 static void connect_backend(struct world *w)
 {
 	int sockets[2];
@@ -412,8 +328,8 @@ void fuzz_run(struct fuzz_input *input)
 {
 	static const struct vio_vhost_user_events events = { .closed = closed };
 	struct world w = { .input = input };
-	const struct vio_watcher watcher = { &w, watch_add, watch_remove, task_defer, task_cancel, false };
-	unsigned before = open_fds(), steps = 0, how;
+	const struct vio_watcher watcher = fuzz_loop_watcher(&w.loop);
+	unsigned before = fuzz_open_fds(), steps = 0, how;
 	void *state = calloc(1, vio_caesar_class.state_bytes), *storage;
 
 	w.memory = memfd_create("memory", MFD_CLOEXEC);
@@ -447,16 +363,15 @@ void fuzz_run(struct fuzz_input *input)
 			use_memory(&w);
 	}
 	close(w.socket);
-	for (unsigned turns = 0; turns < 1000 && turn(&w); turns++)
-		;
+	fuzz_loop_run(&w.loop, 1000);
 	FUZZ_CHECK(w.closed && w.dev.status == 0);
 	vio_vhost_user_destroy(w.backend);
-	FUZZ_CHECK(w.watch_count == 0 && !w.tasks);
+	FUZZ_CHECK(fuzz_loop_empty(&w.loop));
 	vio_device_unrealize(&w.dev);
 	free(storage);
 	free(state);
 	close(w.event);
 	close(w.file);
 	close(w.memory);
-	FUZZ_CHECK(open_fds() == before);
+	FUZZ_CHECK(fuzz_open_fds() == before);
 }

@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#ifndef VIREO_FUZZ_LOOP_H
+#define VIREO_FUZZ_LOOP_H
+
+#include <vireo/watch.h>
+
+#include "input.h"
+
+/* An event loop that never waits, for the targets of links: what is ready is told of in turns. */
+#define FUZZ_WATCHES_MAX 64u
+
+struct fuzz_loop {
+	struct vio_watch *watches[FUZZ_WATCHES_MAX];
+	unsigned watch_count;
+	struct vio_task *tasks;
+};
+
+/* The watcher of an empty loop. */
+struct vio_watcher fuzz_loop_watcher(struct fuzz_loop *loop);
+/* Runs until nothing is ready, or so many turns. */
+void fuzz_loop_run(struct fuzz_loop *loop, unsigned turns);
+/* Nobody watches anything, and nothing is left to be done. */
+bool fuzz_loop_empty(const struct fuzz_loop *loop);
+/* Of the lowest descriptors, those that are open. */
+unsigned fuzz_open_fds(void);
+
+#endif
