@@ -32,6 +32,7 @@
 
 #define DEPTH_MAX  64u
 #define PATIENCE_S 20u
+#define RUNS       16u
 
 struct run;
 
@@ -94,8 +95,8 @@ static void give_orders(struct run *run)
 		orders->after_us = 20000;
 		orders->stop_count = 1 + draw(run, orders->stop_at < VU_STOP_RECOVERED ? 12 : 1);
 	} else if (run->kills) {
-		/* Also while it is told what it has to know. */
-		orders->after_us = 1 + draw(run, draw(run, 4) ? 4000 : 700);
+		/* Also while it is told what it has to know, which takes longer with threads. */
+		orders->after_us = 1 + draw(run, draw(run, 4) ? 4000 : 700) * (orders->threads ? 4 : 1);
 	}
 }
 
@@ -209,35 +210,40 @@ static void complain(struct run *run, const char *what, unsigned slot, uint64_t 
 			run->shared->orders.stop_at);
 }
 
-/* What the driver was told is on the disk, or is after the next flush. */
-static void judge(struct run *run, const struct sector *sector, unsigned slot, uint64_t least,
-		  uint64_t *count)
+static void judge_sequence(struct run *run, uint64_t is, unsigned slot, uint64_t least, uint64_t *count)
 {
-	uint64_t is = sequence_of(sector, slot);
-
-	/* Half of it may have been written when it was looked at. */
-	for (unsigned i = 0; i < 100 && is == UINT64_MAX; i++) {
-		usleep(100);
-		is = sequence_of(sector, slot);
-	}
 	if (is != UINT64_MAX && is >= least && is <= run->written[slot])
 		return;
 	complain(run, count == &run->counts.lost ? "lost" : "flushed too early", slot, is, least);
 	++*count;
 }
 
-/*
- * What was acknowledged before the flush was asked for is on the disk itself, unless something newer
- * is being put there now: a write that is in flight, or by another flush one that the cache has.
- */
+static void judge(struct run *run, const struct sector *sector, unsigned slot, uint64_t least,
+		  uint64_t *count)
+{
+	judge_sequence(run, sequence_of(sector, slot), slot, least, count);
+}
+
+/* A back end that lives may put something new there twice while it is looked at. */
+static void judge_place(struct run *run, const struct place *place, unsigned slot, uint64_t least,
+			uint64_t *count)
+{
+	uint64_t is = sequence_of(place_look(place), slot);
+
+	for (unsigned i = 0; i < 100 && is == UINT64_MAX; i++) {
+		usleep(100);
+		is = sequence_of(place_look(place), slot);
+	}
+	judge_sequence(run, is, slot, least, count);
+}
+
+/* What was acknowledged before the flush was asked for is on the disk itself, or something newer. */
 static void judge_flush(struct run *run, const struct request *request)
 {
 	struct shared *shared = run->shared;
 
 	for (unsigned i = 0; i < SLOTS; i++)
-		if (!run->busy[i] &&
-		    (!atomic_load(&shared->cached[i]) || sequence_of(&shared->disk[i], i) != UINT64_MAX))
-			judge(run, &shared->disk[i], i, request->floor[i], &run->counts.misordered);
+		judge_place(run, &shared->disk[i], i, request->floor[i], &run->counts.misordered);
 }
 
 static void done(struct vio_dev *dev, struct vio_blk_io *io)
@@ -258,8 +264,9 @@ static void done(struct vio_dev *dev, struct vio_blk_io *io)
 		run->counts.writes++;
 		atomic_store(&shared->acknowledged[slot], run->written[slot]);
 		run->durable[slot] = run->written[slot];
-		judge(run, atomic_load(&shared->cached[slot]) ? &shared->cache[slot] : &shared->disk[slot],
-		      slot, run->durable[slot], &run->counts.lost);
+		judge_place(run,
+			    atomic_load(&shared->cached[slot]) ? &shared->cache[slot] : &shared->disk[slot],
+			    slot, run->durable[slot], &run->counts.lost);
 	} else if (io->type == VIRTIO_BLK_T_IN) {
 		run->counts.reads++;
 		judge(run, request->data, slot, run->durable[slot], &run->counts.lost);
@@ -449,8 +456,9 @@ static const char *const kinds[] = { "split", "packed", "split in order", "packe
 
 static void report(const struct run *run, unsigned which)
 {
-	printf("%s, %s%s: ", kinds[which & 3], which & 4 ? "connects" : "is connected to",
-	       run->shared->orders.cache ? ", with a cache" : "");
+	printf("%s, %s%s%s: ", kinds[which & 3], which & 4 ? "connects" : "is connected to",
+	       run->shared->orders.cache ? ", with a cache" : "",
+	       run->shared->orders.threads ? ", threads" : "");
 	printf("%u lives, %u killed at any time, %u at a point, %llu hung up; %llu writes, %llu reads, ",
 	       run->counts.lives, run->counts.random_kills, run->counts.scripted_kills,
 	       (unsigned long long)atomic_load(&run->shared->hang_ups),
@@ -461,7 +469,7 @@ static void report(const struct run *run, unsigned which)
 	       (unsigned long long)run->counts.misordered, (unsigned long long)run->counts.failed);
 }
 
-/* One run out of eight: the kind of ring, and who connects; with a cache every second. */
+/* One run out of RUNS: the kind of ring, who connects, and whether there are threads; a cache every second. */
 static int one(struct counts *sum, unsigned which, const struct run *wanted, uint64_t *doubled)
 {
 	struct run *run = calloc(1, sizeof(*run));
@@ -483,7 +491,9 @@ static int one(struct counts *sum, unsigned which, const struct run *wanted, uin
 	run->shared->orders = (struct orders){ .packed = which & 1,
 					       .in_order = which & 2,
 					       .client = which & 4,
-					       .cache = (which ^ which >> 1) & 1 };
+					       .cache = (which ^ which >> 1) & 1,
+					       .queues = which & 8 ? 4 : 2,
+					       .threads = which & 8 ? 2 : 0 };
 	/* Opening has to succeed at once. */
 	{
 		const unsigned kills = run->kills, points = run->points, reconnects = run->reconnects;
@@ -515,10 +525,10 @@ static int one(struct counts *sum, unsigned which, const struct run *wanted, uin
 	return error;
 }
 
-/* `whole` in eight parts, of which the first ones get what doesn't divide. */
+/* `whole` in as many parts, of which the first ones get what doesn't divide. */
 static unsigned part_of(unsigned whole, unsigned which)
 {
-	return whole / 8 + (which < whole % 8);
+	return whole / RUNS + (which < whole % RUNS);
 }
 
 int main(int argc, char **argv)
@@ -550,7 +560,7 @@ int main(int argc, char **argv)
 		else
 			return 2;
 	}
-	for (unsigned which = 0; which < 8; which++) {
+	for (unsigned which = 0; which < RUNS; which++) {
 		wanted.kills = part_of(kills, which);
 		wanted.points = part_of(points, which);
 		wanted.reconnects = part_of(reconnects, which);

@@ -20,6 +20,29 @@ struct sector {
 	uint8_t filling[SECTOR - 16];
 };
 
+/*
+ * A place that holds a sector, in the cache or on the disk. A sector is there as a whole or not at all, whoever
+ * dies: here the back end does what in earnest the kernel and a disk do, which don't die with it. So it goes
+ * beside the one that is there, and becomes the one that is there by a single store.
+ */
+struct place {
+	struct sector copies[2];
+	_Atomic unsigned current;
+};
+
+static inline const struct sector *place_look(const struct place *place)
+{
+	return &place->copies[atomic_load(&place->current)];
+}
+
+static inline void place_put(struct place *place, const struct sector *sector)
+{
+	const unsigned other = !atomic_load(&place->current);
+
+	place->copies[other] = *sector;
+	atomic_store(&place->current, other);
+}
+
 /* What a back end is to do. */
 struct orders {
 	bool packed, in_order;
@@ -29,13 +52,15 @@ struct orders {
 	unsigned after_us;   /* when it dies; 0: not by time */
 	int stop_at;         /* enum vu_stop; -1: not at a point */
 	unsigned stop_count; /* when it was passed so many times */
+	unsigned queues;
+	unsigned threads; /* that serve them; 0: the main one */
 };
 
 /* What survives a back end, and is seen by both sides. */
 struct shared {
 	struct orders orders;
-	struct sector disk[SLOTS];
-	struct sector cache[SLOTS]; /* the kernel's: it doesn't die with a process */
+	struct place disk[SLOTS];
+	struct place cache[SLOTS]; /* the kernel's: it doesn't die with a process */
 	_Atomic bool cached[SLOTS];
 	_Atomic uint64_t acknowledged[SLOTS]; /* sequence of the last write that the driver knows is done */
 	_Atomic uint64_t doubled;             /* writes done once more after that */
