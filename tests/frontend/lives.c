@@ -18,7 +18,7 @@
 #include <vireo/drivers/blk.h>
 #include <vireo/vhost_user_frontend.h>
 
-#include "link/vhost_user/stop.h"
+#include "link/stop.h"
 
 /*
  * Writes with numbers that grow, reads, and flushes, many at a time, to a disk whose back ends die:

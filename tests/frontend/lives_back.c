@@ -18,7 +18,7 @@
 #include <vireo/vhost_user.h>
 #include <vireo/vhost_user_frontend.h>
 
-#include "link/vhost_user/stop.h"
+#include "link/stop.h"
 
 /*
  * Storage that answers later, several at once and in any order, as disks do. With a cache, writes go to the

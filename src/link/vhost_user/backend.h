@@ -4,7 +4,7 @@
 
 #include <vireo/vhost_user.h>
 
-#include "link/vhost_user/inflight.h"
+#include "link/inflight.h"
 #include "link/vhost_user/memory.h"
 #include "link/signal.h"
 #include "link/vhost_user/wire.h"

@@ -3,7 +3,7 @@
 
 #include "base/atomic.h"
 #include "link/vhost_user/backend.h"
-#include "link/vhost_user/stop.h"
+#include "link/stop.h"
 
 void vu_vring_set_call(struct vu_vring *vring, enum link_signal_kind kind, int fd)
 {

@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "base/atomic.h"
-#include "link/vhost_user/ledger.h"
+#include "link/ledger.h"
 
 /*
  * Packed: answers are written over descriptors that are in flight, so the file has a copy of each, in

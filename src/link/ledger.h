@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-#ifndef VIO_LINK_VHOST_USER_LEDGER_H
-#define VIO_LINK_VHOST_USER_LEDGER_H
+#ifndef VIO_LINK_LEDGER_H
+#define VIO_LINK_LEDGER_H
 
-#include "link/vhost_user/inflight.h"
-#include "link/vhost_user/stop.h"
+#include "link/inflight.h"
+#include "link/stop.h"
 
 /* inflight.c has the file and what the formats share; ledger_split.c and ledger_packed.c have the steps. */
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-#ifndef VIO_LINK_VHOST_USER_STOP_H
-#define VIO_LINK_VHOST_USER_STOP_H
+#ifndef VIO_LINK_STOP_H
+#define VIO_LINK_STOP_H
 
 /*
  * Places between fetching a request and telling of its answer, where a test kills the back end to see whether

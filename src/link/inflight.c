@@ -7,7 +7,7 @@
 #include <unistd.h>
 
 #include "base/atomic.h"
-#include "link/vhost_user/ledger.h"
+#include "link/ledger.h"
 
 /* So that the regions of two queues share no cache line. */
 #define REGION_ALIGN 64u
@@ -21,9 +21,14 @@ static uint64_t region_bytes(uint32_t queue_size)
 	return (bytes + REGION_ALIGN - 1) / REGION_ALIGN * REGION_ALIGN;
 }
 
+uint64_t vu_inflight_bytes(const struct vhost_user_inflight *wire)
+{
+	return region_bytes(wire->queue_size) * wire->num_queues;
+}
+
 int vu_inflight_make(struct vhost_user_inflight *wire)
 {
-	const uint64_t bytes = region_bytes(wire->queue_size) * wire->num_queues;
+	const uint64_t bytes = vu_inflight_bytes(wire);
 	int fd = memfd_create("vireo-inflight", MFD_CLOEXEC | MFD_ALLOW_SEALING);
 
 	if (fd < 0)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-#ifndef VIO_LINK_VHOST_USER_INFLIGHT_H
-#define VIO_LINK_VHOST_USER_INFLIGHT_H
+#ifndef VIO_LINK_INFLIGHT_H
+#define VIO_LINK_INFLIGHT_H
 
 #include <vireo/devq.h>
 #include <vireo/spec/vhost_user.h>
@@ -25,6 +25,8 @@ struct vu_inflight {
 	uint16_t queue_size;
 };
 
+/* How long a file for so many queues of that size is, from mmap_offset on. */
+uint64_t vu_inflight_bytes(const struct vhost_user_inflight *wire);
 /* Makes a file for so many queues of that size: *wire says how large it is. The descriptor, or -VIO_ESYS. */
 int vu_inflight_make(struct vhost_user_inflight *wire);
 /*

@@ -2,7 +2,7 @@
 #include <stdlib.h>
 
 #include "base/atomic.h"
-#include "link/vhost_user/ledger.h"
+#include "link/ledger.h"
 
 /*
  * Split: a mark and a number for each head. What is shown in one batch is linked in a list first, so that it
