@@ -56,8 +56,14 @@ int os_pci_interrupt(const struct os *os, const struct vio_pci_function *functio
 	return os->board.pci_interrupt + (int)((pin + (address >> 3 & 31)) % 4);
 }
 
+static bool is_message(const struct os *os, int number)
+{
+	return os->board.messages && number >= os->board.first_message;
+}
+
 static void deliver(struct os *os, int number)
 {
+	const bool all = os->board.messages_are_all && is_message(os, number);
 	struct os_device *device;
 	bool pci;
 
@@ -66,7 +72,7 @@ static void deliver(struct os *os, int number)
 		if (pci && device->transport.pci.vectors && number >= device->first_message &&
 		    number < device->first_message + device->transport.pci.vectors)
 			vio_pci_driver_interrupt(&device->dev, (unsigned)(number - device->first_message));
-		else if (device->interrupt == number)
+		else if (device->interrupt == number || all)
 			vio_dev_interrupt(&device->dev);
 	}
 }
@@ -77,7 +83,7 @@ static bool deliver_all(struct os *os)
 	bool any = number >= 0;
 
 	for (; number >= 0; number = board_interrupt_take()) {
-		if (os->board.messages && number >= os->board.first_message)
+		if (is_message(os, number))
 			os->messages++;
 		else
 			os->lines++;

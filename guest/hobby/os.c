@@ -227,9 +227,33 @@ static void find_pci(struct os *os)
 	(void)vio_pci_scan(&os->board.pci, 0, os, found_function);
 }
 
+static void find_ccw(struct os *os)
+{
+	struct vio_ccw_driver_config config;
+	struct os_device *device;
+	unsigned number;
+	int error;
+
+	for (number = 0; number < os->board.subchannels && (device = next_device(os)); number++) {
+		error = os->board.subchannel(&os->board, number, &config);
+		if (!error && !(config.area.host = os_pages_take(os, VIO_CCW_AREA_BYTES)))
+			error = -VIO_ENOMEM;
+		config.area.addr = vio_addr_make((uintptr_t)config.area.host);
+		if (!error)
+			error = vio_ccw_driver_probe(&device->transport.ccw, &config, &device->dev);
+		if (!error)
+			os_interrupt_line(os, device, (int)number);
+		else if (error != -VIO_ENOENT && error != -VIO_EPEER) {
+			os_print("subchannel %u: %s\n", number, vio_strerror(error));
+			os->complaints++;
+		}
+	}
+}
+
 void os_find_devices(struct os *os)
 {
 	find_mmio(os);
+	find_ccw(os);
 	if (os->board.has_pci)
 		find_pci(os);
 }

@@ -2,6 +2,7 @@
 #ifndef HOBBY_OS_H
 #define HOBBY_OS_H
 
+#include <vireo/ccw.h>
 #include <vireo/driver.h>
 #include <vireo/mmio.h>
 #include <vireo/pci.h>
@@ -34,6 +35,9 @@ struct board {
 	bool has_firmware; /* that has numbered the buses */
 	struct vio_pci_access pci;
 	struct vio_pci_windows windows;
+	unsigned subchannels; /* of channel I/O */
+	/* Enables one and says how it is reached: all but the area. -VIO_ENOENT: nothing there. */
+	int (*subchannel)(const struct board *board, unsigned number, struct vio_ccw_driver_config *config);
 	/* Interrupts have numbers of the board's. Without any of these, drivers poll. */
 	bool has_interrupts;
 	int mmio_interrupt; /* of the first window, the others follow */
@@ -41,6 +45,7 @@ struct board {
 	int pci_line;       /* or of line 0, where firmware told each function its line */
 	int first_message;  /* where messages have numbers of their own */
 	unsigned messages;
+	bool messages_are_all;    /* as an adapter interrupt is: every device may have meant it */
 	uint64_t message_address; /* a message's data is its number */
 };
 
@@ -64,6 +69,7 @@ struct os_device {
 	union {
 		struct vio_mmio_driver mmio;
 		struct vio_pci_driver pci;
+		struct vio_ccw_driver ccw;
 	} transport;
 	int interrupt; /* of its line; -1: none */
 	int first_message;
@@ -112,7 +118,7 @@ int os_pci_interrupt(const struct os *os, const struct vio_pci_function *functio
 /* struct vio_pci_messages.vector: the next message of the board. */
 int os_message(void *context, unsigned vector, uint64_t *address, uint32_t *data);
 
-/* Fills the table of devices from the board's windows and its PCI bus. */
+/* Fills the table of devices from the board's windows, its PCI bus and its subchannels. */
 void os_find_devices(struct os *os);
 /* Lets go of all of them; how many refused. */
 unsigned os_close_devices(struct os *os);

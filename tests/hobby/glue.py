@@ -15,7 +15,7 @@ import sys
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 HOBBY = os.path.join(ROOT, "guest", "hobby")
 BOARD_LINES, OS_LINES, OS_FUNCTIONS = 200, 40, 6
-BOARDS = ("pc", "q35", "microvm", "riscv64", "aarch64")
+BOARDS = ("pc", "q35", "microvm", "riscv64", "aarch64", "s390x")
 
 
 def read(path):
