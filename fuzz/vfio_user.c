@@ -1,18 +1,18 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #define _GNU_SOURCE
+#include <errno.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include <vireo/devices/caesar.h>
 #include <vireo/pci.h>
 #include <vireo/spec/vfio_user.h>
 #include <vireo/spec/virtio_ring.h>
 #include <vireo/vfio_user.h>
 
-#include "loop.h"
+#include "link.h"
 
 /*
  * A client that sends whatever it likes, with whatever descriptors. Whatever it does: the
@@ -27,7 +27,7 @@ struct world {
 	struct fuzz_input *input;
 	struct fuzz_loop loop;
 	struct vio_vfio_user *server;
-	struct vio_device dev;
+	struct fuzz_served served;
 	int socket, memory, event;
 	bool closed;
 };
@@ -290,43 +290,78 @@ static void connect_server(struct world *w)
 	FUZZ_CHECK(vio_vfio_user_start(w->server, sockets[1]) == 0);
 }
 
-void fuzz_run(struct fuzz_input *input)
+static struct world *make_world(void)
 {
 	static const struct vio_vfio_user_events events = { .closed = closed };
-	struct world w = { .input = input };
-	const struct vio_watcher watcher = fuzz_loop_watcher(&w.loop);
-	unsigned before = fuzz_open_fds(), steps = 0;
-	void *state = calloc(1, vio_caesar_class.state_bytes), *storage;
+	struct world *w = calloc(1, sizeof(*w));
+	struct vio_watcher watcher;
 
-	w.memory = memfd_create("memory", MFD_CLOEXEC);
-	w.event = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
-	FUZZ_CHECK(w.memory >= 0 && w.event >= 0 && ftruncate(w.memory, MEMORY_BYTES) == 0);
-	vio_device_init(&w.dev, &vio_caesar_class, state);
-	FUZZ_CHECK(vio_device_realize(&w.dev) == 0);
-	storage = malloc(vio_device_storage_bytes(&w.dev));
-	vio_device_provide(&w.dev, storage);
-	w.server = vio_vfio_user_create(&w.dev, &watcher, &events, &w);
-	FUZZ_CHECK(state && storage && w.server);
-	connect_server(&w);
-	if (fuzz_u8(w.input) & 1)
-		begin(&w);
+	FUZZ_CHECK(w);
+	watcher = fuzz_loop_watcher(&w->loop);
+	w->memory = memfd_create("memory", MFD_CLOEXEC);
+	w->event = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+	FUZZ_CHECK(w->memory >= 0 && w->event >= 0);
+	fuzz_served_make(&w->served);
+	w->server = vio_vfio_user_create(&w->served.dev, &watcher, &events, w);
+	FUZZ_CHECK(w->server);
+	return w;
+}
+
+static void close_world(struct world *w)
+{
+	vio_vfio_user_destroy(w->server);
+	FUZZ_CHECK(fuzz_loop_empty(&w->loop));
+	fuzz_served_close(&w->served);
+	close(w->event);
+	close(w->memory);
+	free(w);
+}
+
+/* As a new client finds it: memory of zeros, nothing signalled. */
+static void begin_execution(struct world *w, struct fuzz_input *input)
+{
+	uint64_t count;
+
+	w->input = input;
+	w->closed = false;
+	FUZZ_CHECK(ftruncate(w->memory, 0) == 0 && ftruncate(w->memory, MEMORY_BYTES) == 0);
+	FUZZ_CHECK(read(w->event, &count, sizeof(count)) == sizeof(count) || errno == EAGAIN);
+	connect_server(w);
+}
+
+static void execute(struct world *w)
+{
+	unsigned steps = 0;
+
+	if (fuzz_u8(w->input) & 1)
+		begin(w);
 	else
-		send_version(&w);
-	while (w.input->left && !w.closed && steps++ < 100) {
-		if (fuzz_u8(w.input) & 3)
-			send_message(&w);
+		send_version(w);
+	while (w->input->left && !w->closed && steps++ < 100) {
+		if (fuzz_u8(w->input) & 3)
+			send_message(w);
 		else
-			use_memory(&w);
+			use_memory(w);
 	}
-	close(w.socket);
-	fuzz_loop_run(&w.loop, 1000);
-	FUZZ_CHECK(w.closed && w.dev.status == 0);
-	vio_vfio_user_destroy(w.server);
-	FUZZ_CHECK(fuzz_loop_empty(&w.loop));
-	vio_device_unrealize(&w.dev);
-	free(storage);
-	free(state);
-	close(w.event);
-	close(w.memory);
-	FUZZ_CHECK(fuzz_open_fds() == before);
+}
+
+void fuzz_run(struct fuzz_input *input)
+{
+	static struct world *w;
+	static unsigned executions;
+	unsigned open_files;
+
+	if (!w)
+		w = make_world();
+	open_files = fuzz_open_fds();
+	begin_execution(w, input);
+	execute(w);
+	close(w->socket);
+	fuzz_loop_run(&w->loop, 1000);
+	FUZZ_CHECK(w->closed && w->served.dev.status == 0);
+	FUZZ_CHECK(fuzz_open_fds() == open_files);
+	if (++executions % FUZZ_LIFE == 0) {
+		close_world(w);
+		w = NULL;
+	}
 }

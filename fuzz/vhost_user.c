@@ -1,18 +1,18 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #define _GNU_SOURCE
+#include <errno.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include <vireo/devices/caesar.h>
 #include <vireo/guard.h>
 #include <vireo/spec/vhost_user.h>
 #include <vireo/spec/virtio_ring.h>
 #include <vireo/vhost_user.h>
 
-#include "loop.h"
+#include "link.h"
 
 /*
  * A front end that sends whatever it likes, with whatever descriptors, writes what it
@@ -31,7 +31,7 @@ struct world {
 	struct fuzz_input *input;
 	struct fuzz_loop loop;
 	struct vio_vhost_user *backend;
-	struct vio_device dev;
+	struct fuzz_served served;
 	int socket;
 	int memory;
 	int file;
@@ -324,54 +324,89 @@ static void connect_backend(struct world *w)
 	FUZZ_CHECK(vio_vhost_user_start(w->backend, sockets[1]) == 0);
 }
 
-void fuzz_run(struct fuzz_input *input)
+/* A back end with its device and a driver's files, which serves one execution after the other, as back ends do. */
+static struct world *make_world(void)
 {
 	static const struct vio_vhost_user_events events = { .closed = closed };
-	struct world w = { .input = input };
-	const struct vio_watcher watcher = fuzz_loop_watcher(&w.loop);
-	unsigned before = fuzz_open_fds(), steps = 0, how;
-	void *state = calloc(1, vio_caesar_class.state_bytes), *storage;
+	struct world *w = calloc(1, sizeof(*w));
+	struct vio_watcher watcher;
 
-	w.memory = memfd_create("memory", MFD_CLOEXEC);
-	w.file = memfd_create("file", MFD_CLOEXEC);
-	w.event = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
-	FUZZ_CHECK(w.memory >= 0 && w.file >= 0 && w.event >= 0);
-	FUZZ_CHECK(ftruncate(w.memory, MEMORY_BYTES) == 0 && ftruncate(w.file, FILE_BYTES) == 0);
-	FUZZ_CHECK(vio_guard_memory() == 0);
-	vio_device_init(&w.dev, &vio_caesar_class, state);
-	FUZZ_CHECK(vio_device_realize(&w.dev) == 0);
-	storage = malloc(vio_device_storage_bytes(&w.dev));
-	vio_device_provide(&w.dev, storage);
-	w.backend = vio_vhost_user_create(&w.dev, &watcher, &events, &w);
-	FUZZ_CHECK(state && storage && w.backend);
-	connect_backend(&w);
-	how = fuzz_u8(w.input);
+	FUZZ_CHECK(w && vio_guard_memory() == 0);
+	watcher = fuzz_loop_watcher(&w->loop);
+	w->memory = memfd_create("memory", MFD_CLOEXEC);
+	w->file = memfd_create("file", MFD_CLOEXEC);
+	w->event = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+	FUZZ_CHECK(w->memory >= 0 && w->file >= 0 && w->event >= 0);
+	fuzz_served_make(&w->served);
+	w->backend = vio_vhost_user_create(&w->served.dev, &watcher, &events, w);
+	FUZZ_CHECK(w->backend);
+	return w;
+}
+
+static void close_world(struct world *w)
+{
+	vio_vhost_user_destroy(w->backend);
+	FUZZ_CHECK(fuzz_loop_empty(&w->loop));
+	fuzz_served_close(&w->served);
+	close(w->event);
+	close(w->file);
+	close(w->memory);
+	free(w);
+}
+
+/* As a new front end finds it: files of zeros, nothing signalled. */
+static void begin_execution(struct world *w, struct fuzz_input *input)
+{
+	uint64_t count;
+
+	w->input = input;
+	w->closed = false;
+	FUZZ_CHECK(ftruncate(w->memory, 0) == 0 && ftruncate(w->memory, MEMORY_BYTES) == 0);
+	FUZZ_CHECK(ftruncate(w->file, 0) == 0 && ftruncate(w->file, FILE_BYTES) == 0);
+	FUZZ_CHECK(read(w->event, &count, sizeof(count)) == sizeof(count) || errno == EAGAIN);
+	connect_backend(w);
+}
+
+static void execute(struct world *w)
+{
+	unsigned steps = 0;
+	uint8_t how = fuzz_u8(w->input);
+
 	if (how & 8)
-		write_file(&w, how & 2);
+		write_file(w, how & 2);
 	if (how & 1)
-		begin(&w, how & 2, how & 4);
-	while (w.input->left && !w.closed && steps++ < 100) {
-		uint8_t what = fuzz_u8(w.input);
+		begin(w, how & 2, how & 4);
+	while (w->input->left && !w->closed && steps++ < 100) {
+		uint8_t what = fuzz_u8(w->input);
 
 		if (what & 3)
-			send_message(&w);
+			send_message(w);
 		else if (what == 0xfc)
-			cut_short(&w);
+			cut_short(w);
 		else if (what == 0xf8)
-			write_file(&w, how & 2);
+			write_file(w, how & 2);
 		else
-			use_memory(&w);
+			use_memory(w);
 	}
-	close(w.socket);
-	fuzz_loop_run(&w.loop, 1000);
-	FUZZ_CHECK(w.closed && w.dev.status == 0);
-	vio_vhost_user_destroy(w.backend);
-	FUZZ_CHECK(fuzz_loop_empty(&w.loop));
-	vio_device_unrealize(&w.dev);
-	free(storage);
-	free(state);
-	close(w.event);
-	close(w.file);
-	close(w.memory);
-	FUZZ_CHECK(fuzz_open_fds() == before);
+}
+
+void fuzz_run(struct fuzz_input *input)
+{
+	static struct world *w;
+	static unsigned executions;
+	unsigned open_files;
+
+	if (!w)
+		w = make_world();
+	open_files = fuzz_open_fds();
+	begin_execution(w, input);
+	execute(w);
+	close(w->socket);
+	fuzz_loop_run(&w->loop, 1000);
+	FUZZ_CHECK(w->closed && w->served.dev.status == 0);
+	FUZZ_CHECK(fuzz_open_fds() == open_files);
+	if (++executions % FUZZ_LIFE == 0) {
+		close_world(w);
+		w = NULL;
+	}
 }

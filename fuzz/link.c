@@ -1,10 +1,29 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-#include <fcntl.h>
 #include <poll.h>
 
-#include "loop.h"
+#include <vireo/devices/caesar.h>
+
+#include "link.h"
 
 #define FDS_LOOKED_AT 256
+
+void fuzz_served_make(struct fuzz_served *served)
+{
+	served->state = calloc(1, vio_caesar_class.state_bytes);
+	FUZZ_CHECK(served->state);
+	vio_device_init(&served->dev, &vio_caesar_class, served->state);
+	FUZZ_CHECK(vio_device_realize(&served->dev) == 0);
+	served->storage = malloc(vio_device_storage_bytes(&served->dev));
+	FUZZ_CHECK(served->storage);
+	vio_device_provide(&served->dev, served->storage);
+}
+
+void fuzz_served_close(struct fuzz_served *served)
+{
+	vio_device_unrealize(&served->dev);
+	free(served->storage);
+	free(served->state);
+}
 
 static int watch_add(void *context, struct vio_watch *watch)
 {
@@ -65,6 +84,7 @@ struct vio_watcher fuzz_loop_watcher(struct fuzz_loop *loop)
 static bool turn(struct fuzz_loop *loop)
 {
 	struct vio_task *task = loop->tasks;
+	struct pollfd fds[FUZZ_WATCHES_MAX];
 
 	if (task) {
 		loop->tasks = task->next;
@@ -72,15 +92,17 @@ static bool turn(struct fuzz_loop *loop)
 		task->run(task);
 		return true;
 	}
+	for (unsigned i = 0; i < loop->watch_count; i++)
+		fds[i] = (struct pollfd){ .fd = loop->watches[i]->fd, .events = POLLIN };
+	if (poll(fds, loop->watch_count, 0) < 1)
+		return false;
 	for (unsigned i = 0; i < loop->watch_count; i++) {
-		struct pollfd pollfd = { .fd = loop->watches[i]->fd, .events = POLLIN };
-
-		if (poll(&pollfd, 1, 0) == 1) {
+		if (fds[i].revents) {
 			loop->watches[i]->ready(loop->watches[i]);
-			return true;
+			break;
 		}
 	}
-	return false;
+	return true;
 }
 
 void fuzz_loop_run(struct fuzz_loop *loop, unsigned turns)
@@ -96,9 +118,14 @@ bool fuzz_loop_empty(const struct fuzz_loop *loop)
 
 unsigned fuzz_open_fds(void)
 {
+	struct pollfd fds[FDS_LOOKED_AT];
 	unsigned count = 0;
 
+	/* One call instead of one per descriptor: most of an execution's time went there. */
 	for (int fd = 0; fd < FDS_LOOKED_AT; fd++)
-		count += fcntl(fd, F_GETFD) >= 0;
+		fds[fd] = (struct pollfd){ .fd = fd };
+	FUZZ_CHECK(poll(fds, FDS_LOOKED_AT, 0) >= 0);
+	for (int fd = 0; fd < FDS_LOOKED_AT; fd++)
+		count += !(fds[fd].revents & POLLNVAL);
 	return count;
 }
