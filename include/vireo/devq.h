@@ -130,11 +130,21 @@ struct vio_devq_log_ops {
 		      unsigned count, uint16_t position);
 	/* vio_devq_unpop(); one that came from again() is the next to come from it again. */
 	void (*untaken)(struct vio_devq_log *log, const struct vio_buf *buf);
-	void (*given)(struct vio_devq_log *log, uint16_t name);                /* can be shown from now on */
-	void (*showing)(struct vio_devq_log *log, const struct vio_devq *q);   /* all that was given */
+	void (*given)(struct vio_devq_log *log, uint16_t name);              /* can be shown from now on */
+	void (*showing)(struct vio_devq_log *log, const struct vio_devq *q); /* all that was given */
 	void (*shown)(struct vio_devq_log *log, const struct vio_devq *q);
 	/* Fills in the next one, good until the next call; decrements log->again. */
 	void (*again)(struct vio_devq_log *log, struct vio_devq_again *next);
+	/*
+	 * For who wants to know what of the driver's memory was written; all three or none. `count` buffers
+	 * were taken, from the ring or once more; `buf` is pushed, by a device that says how much it filled;
+	 * and where the device says which kicks it wants was written to.
+	 */
+	void (*popped)(struct vio_devq_log *log, const struct vio_devq *q, const struct vio_buf *buffers,
+		       unsigned count);
+	void (*filled)(struct vio_devq_log *log, const struct vio_devq *q, const struct vio_buf *buf,
+		       uint32_t written);
+	void (*asked)(struct vio_devq_log *log, const struct vio_devq *q);
 };
 
 struct vio_devq_log {

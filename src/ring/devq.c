@@ -257,12 +257,14 @@ unsigned vio_devq_pop_many(struct vio_devq *q, struct vio_buf *buffers, unsigned
  * A buffer of an earlier life is dropped. One of a broken queue frees its slot, and no more:
  * the driver isn't told.
  */
-static bool may_push(struct vio_devq *q, const struct vio_buf *buf)
+static bool may_push(struct vio_devq *q, const struct vio_buf *buf, uint32_t written)
 {
 	if (!devq_holds(q, buf))
 		return false;
 	if (!vio_devq_broken(q))
 		return true;
+	if (q->log)
+		vio_devq_logged_filled(q, buf, written);
 	if (!q->in_order)
 		devq_release(q, buf);
 	return false;
@@ -270,10 +272,10 @@ static bool may_push(struct vio_devq *q, const struct vio_buf *buf)
 
 void vio_devq_push(struct vio_devq *q, const struct vio_buf *buf, uint32_t written)
 {
-	if (!may_push(q, buf))
+	if (!may_push(q, buf, written))
 		return;
 	if (q->log)
-		vio_devq_logged_given(q, buf, 1);
+		vio_devq_logged_given(q, buf, &written, 1);
 	if (IS_PACKED(q))
 		vio_packed_push(q, buf, written);
 	else
@@ -287,11 +289,11 @@ void vio_devq_push_many(struct vio_devq *q, const struct vio_buf *buffers, const
 
 	if (!is_live(q))
 		for (i = 0; i < count; i++)
-			may_push(q, &buffers[i]);
+			may_push(q, &buffers[i], written[i]);
 	if (!is_live(q))
 		return;
 	if (q->log)
-		vio_devq_logged_given(q, buffers, count);
+		vio_devq_logged_given(q, buffers, written, count);
 	if (IS_PACKED(q))
 		vio_packed_push_many(q, buffers, written, count);
 	else
@@ -349,6 +351,8 @@ bool vio_devq_enable_kick(struct vio_devq *q)
 		vio_packed_kicks_ask(q);
 	else
 		vio_split_kicks_ask(q);
+	if (q->log)
+		vio_devq_logged_asked(q);
 	/* Pairs with the one in vio_drvq_kick_prepare(): we see its buffer or it sees that we ask. */
 	vio_full_barrier();
 	return !(IS_PACKED(q) ? vio_packed_pending(q) : vio_split_pending(q));
@@ -363,6 +367,8 @@ void vio_devq_disable_kick(struct vio_devq *q)
 		vio_packed_kicks_refuse(q);
 	else
 		vio_split_kicks_refuse(q);
+	if (q->log)
+		vio_devq_logged_asked(q);
 }
 
 /*

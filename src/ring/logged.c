@@ -24,10 +24,13 @@ static bool pop_again(struct vio_devq *q, struct vio_buf *buf)
 unsigned vio_devq_logged_pop_many(struct vio_devq *q, struct vio_buf *buffers, unsigned max)
 {
 	const uint16_t position = q->avail_next;
+	const bool kicks_off = q->kicks_off;
 	unsigned count = 0;
 
 	while (q->log->again && count < max && q->budget && pop_again(q, &buffers[count]))
 		count++;
+	if (count && q->log->ops->popped)
+		q->log->ops->popped(q->log, q, buffers, count);
 	if (count || q->log->again || vio_devq_broken(q))
 		return count;
 #if VIO_CONFIG_PACKED
@@ -38,15 +41,37 @@ unsigned vio_devq_logged_pop_many(struct vio_devq *q, struct vio_buf *buffers, u
 		count = vio_split_pop_many(q, buffers, max);
 	if (count)
 		q->log->ops->taken(q->log, q, buffers, count, position);
+	if (count && q->log->ops->popped)
+		q->log->ops->popped(q->log, q, buffers, count);
+	/* When it is asked for kicks, vio_devq_enable_kick() says so. */
+	if (q->kicks_off && !kicks_off)
+		vio_devq_logged_asked(q);
 	return count;
 }
 
-void vio_devq_logged_given(struct vio_devq *q, const struct vio_buf *buffers, unsigned count)
+void vio_devq_logged_filled(struct vio_devq *q, const struct vio_buf *buf, uint32_t written)
+{
+	if (q->log->ops->filled)
+		q->log->ops->filled(q->log, q, buf, devq_written(buf, written));
+}
+
+void vio_devq_logged_given(struct vio_devq *q, const struct vio_buf *buffers, const uint32_t *written,
+			   unsigned count)
 {
 	unsigned i;
 
-	/* In order it is known when everything before it is there. */
-	for (i = 0; i < count && !q->in_order; i++)
-		if (devq_holds(q, &buffers[i]))
+	for (i = 0; i < count; i++) {
+		if (!devq_holds(q, &buffers[i]))
+			continue;
+		vio_devq_logged_filled(q, &buffers[i], written[i]);
+		/* In order it is known when everything before it is there. */
+		if (!q->in_order)
 			q->log->ops->given(q->log, buffers[i].head);
+	}
+}
+
+void vio_devq_logged_asked(struct vio_devq *q)
+{
+	if (q->log->ops->asked)
+		q->log->ops->asked(q->log, q);
 }

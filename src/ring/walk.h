@@ -407,7 +407,12 @@ bool vio_devq_order_next(struct vio_devq *q, struct vio_devq_run *run, bool all)
 
 /* A queue with a log, running and not broken: logged.c. What was given in order is known later. */
 unsigned vio_devq_logged_pop_many(struct vio_devq *q, struct vio_buf *buffers, unsigned max);
-void vio_devq_logged_given(struct vio_devq *q, const struct vio_buf *buffers, unsigned count);
+void vio_devq_logged_given(struct vio_devq *q, const struct vio_buf *buffers, const uint32_t *written,
+			   unsigned count);
+/* Also of a queue that is broken: what a device has filled, it has. */
+void vio_devq_logged_filled(struct vio_devq *q, const struct vio_buf *buf, uint32_t written);
+/* What tells the driver of kicks was written. */
+void vio_devq_logged_asked(struct vio_devq *q);
 
 static inline void devq_log_showing(struct vio_devq *q)
 {
