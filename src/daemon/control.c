@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <jansson.h>
+#include <malloc.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -113,15 +114,24 @@ static json_t *status_properties(struct vio_daemon *daemon)
 	return object;
 }
 
+/* In use, not what the allocator keeps; 0 where another one is in its place. */
+static json_int_t heap_bytes(void)
+{
+	struct mallinfo2 info = mallinfo2();
+
+	return (json_int_t)(info.uordblks + info.hblkhd);
+}
+
 static char *status_text(struct vio_daemon *daemon)
 {
 	const struct vio_device *device = &daemon->device;
-	json_t *root =
-		json_pack("{s:s,s:i,s:s,s:b,s:I,s:I,s:i,s:b,s:o}", "type", daemon->type->class->name,
-			  "device-id", (int)device->id, "engine", vio_loop_engine(daemon->loop), "connected",
-			  (int)daemon->connected, "connections", (json_int_t)daemon->connections, "faults",
-			  (json_int_t)device->fault_count, "device-status", (int)device->status, "running",
-			  (int)vio_device_running(device), "properties", status_properties(daemon));
+	json_int_t heap = heap_bytes();
+	json_t *root = json_pack(
+		"{s:s,s:i,s:s,s:b,s:I,s:I,s:i,s:b,s:I,s:o}", "type", daemon->type->class->name, "device-id",
+		(int)device->id, "engine", vio_loop_engine(daemon->loop), "connected", (int)daemon->connected,
+		"connections", (json_int_t)daemon->connections, "faults", (json_int_t)device->fault_count,
+		"device-status", (int)device->status, "running", (int)vio_device_running(device),
+		"heap-bytes", heap, "properties", status_properties(daemon));
 	char *text = root ? json_dumps(root, JSON_COMPACT) : NULL;
 
 	json_decref(root);
