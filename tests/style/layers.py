@@ -4,7 +4,8 @@
 
   tests/style/layers.py [ROOT]
 
-  spec < base < memory < ring < {driver, device} < {transport, drivers, devices, host} < link < daemon < cli
+  spec < base < memory < ring < {driver, device} < {transport, drivers, devices, host} < link <
+  {daemon, client} < cli
 
 Siblings do not see each other, nor does one device type see another. The tables below are the whole law.
 """
@@ -38,6 +39,8 @@ BELOW = {
     "host": RINGS + ["network", "driver", "device"],
     # Programs in one call: the only code of the library that knows links, host and device types alike.
     "daemon": RINGS + ["network", "device", "devices", "link", "host"],
+    # The other half: a device of somebody else's for a program.
+    "client": RINGS + ["driver", "drivers", "link", "host"],
 }
 
 # In a file of this name only one of the two roles exists; only loopback brings both together.
@@ -94,6 +97,7 @@ PUBLIC = {
     "host_events.h": "host",
     "options.h": "daemon",
     "daemon.h": "daemon",
+    "client.h": "client",
 }
 
 # A C compiler has these without a C library; string.h, cut to four functions, is src/base/freestanding's.

@@ -11,7 +11,8 @@
 /*
  * frontend.c is the transport, frontend_setup.c tells a back end what it has to know,
  * frontend_reconnect.c tells it to the next one when it died, frontend_wire.c asks and hears
- * answers, frontend_channel.c listens to what the back end says unasked, frontend_arena.c has the memory.
+ * answers, frontend_channel.c listens to what the back end says unasked, frontend_arena.c has the memory,
+ * frontend_apart.c is for queues with threads of their own.
  */
 
 #define VU_FRONT_QUEUES_MAX (VHOST_USER_VRING_INDEX_MASK + 1)
@@ -121,8 +122,8 @@ uint32_t vu_front_first_base(const struct vu_front *front);
 /* Whether there may be another back end after this one hung up. */
 bool vu_front_may_reconnect(struct vu_front *front);
 /*
- * Looks for one and tells it all that the one before knew. 0: it is at work. Otherwise the connection is over
- * for good.
+ * Looks for one and tells it all that the one before knew. 0: it is at work. Otherwise the connection is
+ * over for good.
  */
 int vu_front_reconnect(struct vu_front *front);
 /* Sees whether the back end hung up while nobody asked it anything; then there may be another one already. */
@@ -157,6 +158,19 @@ uint64_t vu_front_now_ns(void);
 
 /* Hears what is there, so much and no more; messages that are none close the channel. */
 void vu_front_listen(struct vu_front *front);
+
+/* frontend_apart.c */
+
+/* Before a queue is enabled: the device interrupts it through a copy of this eventfd. */
+int vu_front_set_call(struct vu_front *front, uint16_t queue, int fd);
+/* Interrupts all queues that started. */
+void vu_front_wake(struct vu_front *front);
+/*
+ * Sleeps until the back end hung up or says something, or wake_fd (whose owner drains it) is readable, and
+ * handles it but for the queues' interrupts: config_changed of the driver, a search for the next back end.
+ * 0, or why the connection is over.
+ */
+int vu_front_attend(struct vu_front *front, int wake_fd);
 
 /* frontend_arena.c */
 

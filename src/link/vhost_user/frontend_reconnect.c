@@ -214,7 +214,7 @@ int vu_front_reconnect(struct vu_front *front)
 		error = socket_fd < 0 ? -VIO_EHANGUP : meet(front, socket_fd);
 		if (error == -VIO_EHANGUP)
 			nap(front);
-	} while (error == -VIO_EHANGUP && vu_front_now_ns() < end_ns);
+	} while (error == -VIO_EHANGUP && !front->hung_up && vu_front_now_ns() < end_ns);
 	front->reconnecting = false;
 	if (error && !front->failed)
 		(void)vu_front_fail(front, error, "no back end came back within %u ms", patience_ms);

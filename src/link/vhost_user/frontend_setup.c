@@ -168,7 +168,8 @@ int vu_front_show_queue(struct vu_front *front, uint16_t queue, uint32_t base)
 		error = tell_queue_fd(front, VHOST_USER_SET_VRING_CALL, queue, own->call);
 	if (error)
 		return error;
-	own->started = true;
+	if (!own->started) /* else its thread may look at it meanwhile */
+		own->started = true;
 	error = tell_queue_fd(front, VHOST_USER_SET_VRING_KICK, queue, own->kick);
 	if (!error && vu_front_enables(front))
 		error = vu_front_tell_queue(front, VHOST_USER_SET_VRING_ENABLE, queue, 1);
