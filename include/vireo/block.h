@@ -102,8 +102,11 @@ struct vio_block_counters {
 struct vio_block_meter {
 	void *context;
 	uint64_t (*now_ns)(void *context); /* never goes back */
-	/* Calls the device's resume function in delay_ns or later; one that is asked for already moves. */
-	void (*wake)(void *context, uint64_t delay_ns);
+	/*
+	 * Calls the device's resume function for the queues that `block` serves, in their thread, in
+	 * delay_ns or later; one that is asked for already moves.
+	 */
+	void (*wake)(void *context, const struct vio_block *block, uint64_t delay_ns);
 	struct vio_block_counters *counters; /* one for each queue */
 };
 

@@ -11,17 +11,22 @@
 
 /* The block device of `vireo serve blk`: its storage, its clock, its counters. */
 
-struct blk_backend {
-	struct vio_host_block_options options; /* first: the properties' offsets count from here */
+/* The storage as one thread uses it, whose queues may have to wait for the limits. */
+struct blk_share {
 	struct vio_block *block;
 	struct vio_device *dev;
 	struct vio_loop *loop;
 	struct vio_timer wake;
+};
+
+struct blk_backend {
+	struct vio_host_block_options options; /* first: the properties' offsets count from here */
+	struct blk_share main;
 	struct vio_block_counters *counters; /* of VIO_BLK_METER_QUEUES queues */
 
-	/* With threads: one for each, all of the same storage as `block`. */
+	/* With threads: one for each. */
 	struct vio_crew *crew;
-	struct vio_block **shares;
+	struct blk_share *shares;
 	unsigned share_count;
 	void (*changed)(void *context, struct vio_block *block); /* the device's */
 };
@@ -41,23 +46,34 @@ static uint64_t blk_now(void *context)
 	return (uint64_t)now.tv_sec * NS_PER_S + (uint64_t)now.tv_nsec;
 }
 
-static void blk_wake(void *context, uint64_t delay_ns)
+static void blk_wake(void *context, const struct vio_block *block, uint64_t delay_ns)
 {
 	struct blk_backend *backend = context;
+	struct blk_share *share = &backend->main;
 
-	vio_loop_arm(backend->loop, &backend->wake, (delay_ns + NS_PER_MS - 1) / NS_PER_MS);
+	for (unsigned i = 0; i < backend->share_count; i++)
+		if (backend->shares[i].block == block)
+			share = &backend->shares[i];
+	vio_loop_arm(share->loop, &share->wake, (delay_ns + NS_PER_MS - 1) / NS_PER_MS);
 }
 
 static void blk_resume(struct vio_timer *timer)
 {
-	vio_blk_resume(VIO_CONTAINER_OF(timer, struct blk_backend, wake)->dev);
+	struct blk_share *share = VIO_CONTAINER_OF(timer, struct blk_share, wake);
+
+	vio_blk_resume(share->dev, share->block);
+}
+
+static void blk_share_close(struct blk_share *share)
+{
+	vio_loop_disarm(share->loop, &share->wake);
+	share->block->ops->close(share->block);
 }
 
 static int blk_measure(struct vio_device *dev, struct blk_backend *backend)
 {
 	struct vio_block_meter meter = { .context = backend, .now_ns = blk_now, .wake = blk_wake };
 
-	backend->wake.expired = blk_resume;
 	backend->counters = calloc(VIO_BLK_METER_QUEUES, sizeof(*backend->counters));
 	if (!backend->counters)
 		return -VIO_ENOMEM;
@@ -68,18 +84,20 @@ static int blk_measure(struct vio_device *dev, struct blk_backend *backend)
 static int blk_open(struct vio_device *dev, struct vio_loop *loop, void *memory, struct vio_message *message)
 {
 	struct blk_backend *backend = memory;
-	int error = vio_host_block_open(loop, &backend->options, &backend->block, message);
+	struct blk_share *share = &backend->main;
+	int error = vio_host_block_open(loop, &backend->options, &share->block, message);
 
 	if (error)
 		return error;
-	backend->dev = dev;
-	backend->loop = loop;
-	error = vio_blk_attach(dev, backend->block);
+	share->dev = dev;
+	share->loop = loop;
+	share->wake.expired = blk_resume;
+	error = vio_blk_attach(dev, share->block);
 	if (!error)
 		error = blk_measure(dev, backend);
 	if (!error)
 		return 0;
-	backend->block->ops->close(backend->block);
+	blk_share_close(share);
 	free(backend->counters);
 	return vio_fail(message, error, "blk can't use its storage: %s", vio_strerror(error));
 }
@@ -132,8 +150,8 @@ static void blk_changed(void *context, struct vio_block *block)
 
 	vio_crew_halt(backend->crew);
 	for (unsigned i = 0; i < backend->share_count; i++)
-		backend->shares[i]->size_bytes = block->size_bytes;
-	backend->changed(backend->dev, block);
+		backend->shares[i].block->size_bytes = block->size_bytes;
+	backend->changed(backend->main.dev, block);
 	vio_crew_resume(backend->crew);
 }
 
@@ -141,29 +159,33 @@ static int blk_spread(struct vio_device *dev, void *memory, struct vio_crew *cre
 		      struct vio_message *message)
 {
 	struct blk_backend *backend = memory;
+	struct vio_block *main = backend->main.block;
+	struct vio_block *blocks[VIO_BLK_METER_QUEUES];
 	const unsigned threads = vio_crew_threads(crew);
 	int error = 0;
 
-	backend->shares = calloc(threads, sizeof(struct vio_block *));
+	backend->shares = calloc(threads, sizeof(*backend->shares));
 	if (!backend->shares)
 		return vio_fail(message, -VIO_ENOMEM, "out of memory");
 	while (backend->share_count < threads && !error) {
-		struct vio_loop *loop = vio_crew_loop(crew, backend->share_count);
+		struct blk_share *share = &backend->shares[backend->share_count];
 
-		error = vio_host_block_share(backend->block, loop, &backend->shares[backend->share_count]);
-		backend->share_count += !error;
+		*share = (struct blk_share){ .dev = dev,
+					     .loop = vio_crew_loop(crew, backend->share_count),
+					     .wake.expired = blk_resume };
+		error = vio_host_block_share(main, share->loop, &share->block);
+		if (!error)
+			blocks[backend->share_count++] = share->block;
 	}
 	if (!error)
-		error = vio_blk_spread(dev, backend->shares, threads);
-	if (error == -VIO_ENOTSUP)
-		return vio_fail(message, error, "option '--threads': iops and bps are kept by one thread");
+		error = vio_blk_spread(dev, blocks, threads);
 	if (error)
 		return vio_fail(message, error, "blk can't share its storage: %s", vio_strerror(error));
 	backend->crew = crew;
-	backend->changed = backend->block->changed;
-	backend->block->changed = blk_changed;
-	backend->block->changed_context = backend;
-	backend->block->batch_done = NULL; /* it only looks after the size from here on */
+	backend->changed = main->changed;
+	main->changed = blk_changed;
+	main->changed_context = backend;
+	main->batch_done = NULL; /* it only looks after the size from here on */
 	return 0;
 }
 
@@ -180,17 +202,17 @@ static void blk_flushed(struct vio_block_request *request, int result)
 static int blk_close(struct vio_device *dev, void *memory)
 {
 	struct blk_backend *backend = memory;
+	struct vio_block *block = backend->main.block;
 	struct blk_flush flush = { .request = { .op = VIO_BLOCK_FLUSH, .done = blk_flushed } };
 
 	/* What the driver has been told is written goes to the disk before the daemon is gone. */
-	if (!backend->block->read_only)
-		backend->block->ops->submit(backend->block, &flush.request);
-	backend->block->ops->drain(backend->block);
+	if (!block->read_only)
+		block->ops->submit(block, &flush.request);
+	block->ops->drain(block);
 	for (unsigned i = 0; i < backend->share_count; i++)
-		backend->shares[i]->ops->close(backend->shares[i]);
+		blk_share_close(&backend->shares[i]);
 	free(backend->shares);
-	backend->block->ops->close(backend->block);
-	vio_loop_disarm(backend->loop, &backend->wake);
+	blk_share_close(&backend->main);
 	free(backend->counters);
 	return flush.result;
 }

@@ -151,12 +151,6 @@ static int property_set(struct vio_daemon *daemon, const char *name, size_t leng
 		property = vio_device_find_property(&daemon->device, name, length, NULL);
 		if (!property)
 			return property_unknown(daemon, name, length, message);
-		/* What all threads look at can't be changed; see vio_daemon_type.spread. */
-		if (daemon->crew && property->flags & VIO_PROPERTY_RUNTIME)
-			return vio_fail(
-				message, -VIO_ENOTSUP,
-				"property '%s' can't be changed while several threads serve the device",
-				property->name);
 		error = vio_device_set_property(&daemon->device, name, length, text);
 	}
 	switch (error) {

@@ -17,75 +17,132 @@ void vio_block_requests_meter(struct vio_device *dev, const struct vio_block_met
 	blk->meter = *meter;
 }
 
-/* Limits. */
+/*
+ * Limits. Several threads may keep them together, so the time is moved by compare and exchange; nothing else
+ * hangs on it, so that its order among other accesses is of no account.
+ */
 
-static void bucket_spend(struct vio_block_bucket *bucket, uint64_t now_ns, uint64_t amount)
+static uint64_t bucket_cost_ns(const struct vio_block_bucket *bucket, uint64_t amount)
+{
+	/* Whole seconds first, so that no product is too large; the rest rounded up: nothing is free. */
+	return amount / bucket->rate * NS_PER_S +
+	       (amount % bucket->rate * NS_PER_S + bucket->rate - 1) / bucket->rate;
+}
+
+/* Since when it fills, as far as that counts. */
+static uint64_t bucket_since(uint64_t empty_ns, uint64_t now_ns)
 {
 	const uint64_t least_ns = now_ns > BURST_NS ? now_ns - BURST_NS : 0;
-	uint64_t cost_ns;
 
-	if (!bucket->rate)
-		return;
-	if (bucket->empty_ns < least_ns)
-		bucket->empty_ns = least_ns;
-	/* Whole seconds first, so that no product is too large; the rest rounded up: nothing is free. */
-	cost_ns = amount / bucket->rate * NS_PER_S;
-	cost_ns += (amount % bucket->rate * NS_PER_S + bucket->rate - 1) / bucket->rate;
-	bucket->empty_ns += cost_ns;
+	return empty_ns < least_ns ? least_ns : empty_ns;
+}
+
+static bool bucket_move(struct vio_block_bucket *bucket, uint64_t *from_ns, uint64_t to_ns)
+{
+	return __atomic_compare_exchange_n(&bucket->empty_ns, from_ns, to_ns, true, __ATOMIC_RELAXED,
+					   __ATOMIC_RELAXED);
+}
+
+/* Of what there is, and into debt. */
+static void bucket_spend(struct vio_block_bucket *bucket, uint64_t now_ns, uint64_t amount)
+{
+	const uint64_t cost_ns = bucket_cost_ns(bucket, amount);
+	uint64_t empty_ns = __atomic_load_n(&bucket->empty_ns, __ATOMIC_RELAXED);
+
+	while (!bucket_move(bucket, &empty_ns, bucket_since(empty_ns, now_ns) + cost_ns))
+		;
 }
 
 /* How long it stays in debt, in ns. */
 static uint64_t bucket_debt(const struct vio_block_bucket *bucket, uint64_t now_ns)
 {
-	return bucket->rate && bucket->empty_ns > now_ns ? bucket->empty_ns - now_ns : 0;
+	const uint64_t empty_ns = __atomic_load_n(&bucket->empty_ns, __ATOMIC_RELAXED);
+
+	return bucket->rate && empty_ns > now_ns ? empty_ns - now_ns : 0;
 }
 
-/* How many of cost 1 until it is in debt; at least one, as it isn't. */
-static uint64_t bucket_room(const struct vio_block_bucket *bucket, uint64_t now_ns)
+/* Spends on so many of cost 1 as it takes to be in debt, but at most `max`; 0 when it is in debt. */
+static unsigned bucket_reserve(struct vio_block_bucket *bucket, uint64_t now_ns, unsigned max)
 {
-	const uint64_t least_ns = now_ns > BURST_NS ? now_ns - BURST_NS : 0;
-	const uint64_t empty_ns = bucket->empty_ns < least_ns ? least_ns : bucket->empty_ns;
-	const uint64_t each_ns = (NS_PER_S + bucket->rate - 1) / bucket->rate;
+	const uint64_t each_ns = bucket_cost_ns(bucket, 1);
+	uint64_t empty_ns = __atomic_load_n(&bucket->empty_ns, __ATOMIC_RELAXED);
+	uint64_t since_ns, room;
 
-	return (now_ns - empty_ns) / each_ns + 1;
+	do {
+		since_ns = bucket_since(empty_ns, now_ns);
+		if (since_ns > now_ns)
+			return 0;
+		room = (now_ns - since_ns) / each_ns + 1;
+		if (room > max)
+			room = max;
+	} while (!bucket_move(bucket, &empty_ns, since_ns + bucket_cost_ns(bucket, room)));
+	return (unsigned)room;
+}
+
+/* Who had the last of it lets others come first: all wait for the same moment. */
+static void wait_for_debt(struct vio_block_requests *blk, struct vio_block_lane *lane, uint64_t wait_ns)
+{
+	if (wait_ns < WAIT_MIN_NS)
+		wait_ns = WAIT_MIN_NS;
+	if (blk->spread && __atomic_load_n(&blk->last, __ATOMIC_RELAXED) == lane->block)
+		wait_ns += WAIT_MIN_NS;
+	lane->waiting = true;
+	blk->meter.wake(blk->meter.context, lane->block, wait_ns);
 }
 
 unsigned vio_block_meter_allows(struct vio_device *dev, struct vio_block_lane *lane, unsigned max)
 {
 	struct vio_block_requests *blk = vio_device_state(dev);
-	const struct vio_block_meter *meter = &blk->meter;
-	const uint64_t now_ns = meter->now_ns(meter->context);
-	const uint64_t requests_ns = bucket_debt(&blk->requests, now_ns);
-	const uint64_t bytes_ns = bucket_debt(&blk->bytes, now_ns);
-	uint64_t wait_ns = requests_ns > bytes_ns ? requests_ns : bytes_ns;
+	const uint64_t now_ns = blk->meter.now_ns(blk->meter.context);
+	uint64_t wait_ns = bucket_debt(&blk->bytes, now_ns);
+	unsigned count = blk->bytes.rate ? 1 : max;
 
-	lane->waiting = wait_ns != 0;
-	if (wait_ns) {
-		meter->wake(meter->context, wait_ns > WAIT_MIN_NS ? wait_ns : WAIT_MIN_NS);
+	lane->waiting = false;
+	if (!wait_ns && blk->requests.rate) {
+		count = bucket_reserve(&blk->requests, now_ns, count);
+		lane->reserved = (uint16_t)count;
+	}
+	if (wait_ns || !count) {
+		const uint64_t requests_ns = bucket_debt(&blk->requests, now_ns);
+
+		wait_for_debt(blk, lane, wait_ns > requests_ns ? wait_ns : requests_ns);
 		return 0;
 	}
-	if (blk->bytes.rate)
-		return 1;
-	return bucket_room(&blk->requests, now_ns) < max ? (unsigned)bucket_room(&blk->requests, now_ns)
-							 : max;
+	return count;
+}
+
+/* The first of the queues that this block serves; NULL: of all. */
+static uint16_t first_queue(const struct vio_device *dev, const struct vio_block *block)
+{
+	const struct vio_block_requests *blk = vio_device_state(dev);
+	uint16_t queue = 0;
+
+	while (block && queue + 1u < dev->queue_count && blk->lanes[queue].block != block)
+		queue++;
+	return queue;
 }
 
 /* Whoever was first the last time is last now, so that a limit is shared by all that have something to do. */
-void vio_block_requests_resume(struct vio_device *dev)
+void vio_block_requests_resume(struct vio_device *dev, const struct vio_block *block)
 {
 	struct vio_block_requests *blk = vio_device_state(dev);
+	uint16_t *turn = &blk->lanes[first_queue(dev, block)].turn;
 
-	if (blk->turn >= dev->queue_count)
-		blk->turn = 0;
+	if (*turn >= dev->queue_count)
+		*turn = 0;
 	for (uint16_t i = 0; i < dev->queue_count; i++) {
-		const uint16_t queue = (uint16_t)((blk->turn + i) % dev->queue_count);
+		const uint16_t queue = (uint16_t)((*turn + i) % dev->queue_count);
+		struct vio_block_lane *lane = &blk->lanes[queue];
 
-		if (!blk->lanes[queue].waiting)
+		if ((block && lane->block != block) || !lane->waiting)
 			continue;
-		blk->lanes[queue].waiting = false;
-		vio_device_kick(dev, queue);
+		lane->waiting = false;
+		if (!blk->spread)
+			vio_device_kick(dev, queue);
+		else if (dev->events) /* a fault is not for this thread to settle */
+			dev->events->kick_again(dev->events_context, queue);
 	}
-	blk->turn++;
+	++*turn;
 }
 
 /*
@@ -112,7 +169,7 @@ void vio_block_requests_property_changed(struct vio_device *dev, const struct vi
 	else
 		return;
 	/* The wake that was asked for may be far away; who has to wait still asks for another. */
-	vio_block_requests_resume(dev);
+	vio_block_requests_resume(dev, NULL);
 }
 
 /* Counting. */
@@ -120,11 +177,20 @@ void vio_block_requests_property_changed(struct vio_device *dev, const struct vi
 void vio_block_meter_begin(struct vio_block_requests *blk, struct vio_block_lane *lane, unsigned count)
 {
 	lane->now_ns = blk->meter.now_ns(blk->meter.context);
-	bucket_spend(&blk->requests, lane->now_ns, count);
+	if (!lane->reserved)
+		return;
+	if (count)
+		__atomic_store_n(&blk->last, lane->block, __ATOMIC_RELAXED);
+	__atomic_fetch_sub(&blk->requests.empty_ns,
+			   bucket_cost_ns(&blk->requests, lane->reserved) -
+				   bucket_cost_ns(&blk->requests, count),
+			   __ATOMIC_RELAXED);
+	lane->reserved = 0;
 }
 
 void vio_block_meter_bytes(struct vio_block_requests *blk, struct vio_block_lane *lane, uint64_t bytes)
 {
+	__atomic_store_n(&blk->last, lane->block, __ATOMIC_RELAXED);
 	bucket_spend(&blk->bytes, lane->now_ns, bytes);
 }
 

@@ -393,7 +393,7 @@ void vio_block_requests_kick(struct vio_device *dev, struct vio_devq *q)
 		if ((blk->requests.rate | blk->bytes.rate) && blk->meter.now_ns)
 			allowed = vio_block_meter_allows(dev, lane, BLK_BATCH);
 		count = vio_devq_pop_many(q, buffers, allowed);
-		if (count && blk->meter.now_ns)
+		if ((count || lane->reserved) && blk->meter.now_ns)
 			vio_block_meter_begin(blk, lane, count);
 		for (unsigned i = 0; i < count; i++)
 			blk_serve(dev, q, &buffers[i]);
@@ -583,6 +583,7 @@ int vio_block_requests_realize(struct vio_device *dev)
 	for (unsigned i = 0; i < VIO_BLOCK_REQUESTS_QUEUES_MAX; i++)
 		blk->lanes[i].block = blk->block;
 	blk->listed = NULL;
+	blk->spread = false;
 	blk->block->changed_context = dev;
 	blk->block->changed = blk_changed;
 	blk->block->batch_done = blk_batch_done;
@@ -594,8 +595,9 @@ int vio_block_requests_spread(struct vio_device *dev, struct vio_block *const *b
 {
 	struct vio_block_requests *blk = vio_device_state(dev);
 
-	if (blk->serves || blk->requests.rate || blk->bytes.rate)
+	if (blk->serves)
 		return -VIO_ENOTSUP;
+	blk->spread = true;
 	for (unsigned i = 0; i < count; i++) {
 		blocks[i]->changed_context = dev;
 		blocks[i]->batch_done = blk_batch_done;

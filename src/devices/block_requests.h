@@ -24,17 +24,19 @@
 struct vio_block_lane {
 	struct vio_block *block; /* that of the device, or one of the thread that serves the queue */
 	uint32_t in_flight;
-	bool batched; /* a notification will follow anyway */
-	bool waiting; /* for the limits: not all that is there was taken */
+	bool batched;      /* a notification will follow anyway */
+	bool waiting;      /* for the limits: not all that is there was taken */
+	uint16_t reserved; /* requests that the limit was told of, and that aren't taken yet */
 	/* Of the batch that is being served: when it was taken, and what was done before that was over. */
 	uint64_t now_ns;
 	uint16_t done[VIO_BLOCK_KINDS];
-	uint8_t apart[24]; /* other queues may be served by other threads */
+	uint16_t turn;     /* of the queues that its block serves: of the first of them */
+	uint8_t apart[30]; /* other queues may be served by other threads */
 };
 
 /*
  * A bucket that fills at `rate` units a second up to what BURST_NS brings, kept as the time when it
- * was or will be empty. Who finds it not in debt may take any amount.
+ * was or will be empty. Who finds it not in debt may take any amount. Threads share it.
  */
 struct vio_block_bucket {
 	uint64_t rate; /* 0: no limit */
@@ -62,7 +64,8 @@ struct vio_block_requests {
 	uint32_t segments_offered;    /* seg_max in the configuration */
 	bool writeback;               /* as in the configuration */
 	struct vio_block_meter meter; /* functions and counters may be NULL */
-	uint16_t turn;                /* of the queues that wait for the limits */
+	bool spread;                  /* other threads serve the queues */
+	const struct vio_block *last; /* whose thread was the last to take what a limit allows */
 	struct vio_block_lane lanes[VIO_BLOCK_REQUESTS_QUEUES_MAX];
 
 	/*
@@ -159,15 +162,18 @@ int vio_block_requests_load(struct vio_device *dev, struct vio_state_reader *rea
 void vio_block_requests_meter(struct vio_device *dev, const struct vio_block_meter *meter);
 /*
  * Gives queue i blocks[i % count], which are the same storage for other threads; after realize, while
- * it isn't attached. -VIO_ENOTSUP with limits, which are one thread's, or a `serves` function.
+ * it isn't attached. -VIO_ENOTSUP with a `serves` function.
  */
 int vio_block_requests_spread(struct vio_device *dev, struct vio_block *const *blocks, unsigned count);
-/* What meter->wake asked for. */
-void vio_block_requests_resume(struct vio_device *dev);
+/* What meter->wake asked for; NULL: of all queues. */
+void vio_block_requests_resume(struct vio_device *dev, const struct vio_block *block);
 
-/* block_meter.c, for block_requests.c: how many requests may be taken now; if 0, it will call back. */
+/*
+ * block_meter.c, for block_requests.c: how many requests may be taken now, for which begin is called
+ * then, with those that were. If 0, it will call back.
+ */
 unsigned vio_block_meter_allows(struct vio_device *dev, struct vio_block_lane *lane, unsigned max);
-/* A batch was taken; its requests begin now. */
+/* A batch was taken, which may be none; its requests begin now. */
 void vio_block_meter_begin(struct vio_block_requests *blk, struct vio_block_lane *lane, unsigned count);
 /* One of them transfers so many bytes. */
 void vio_block_meter_bytes(struct vio_block_requests *blk, struct vio_block_lane *lane, uint64_t bytes);

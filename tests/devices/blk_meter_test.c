@@ -13,9 +13,11 @@ static struct vio_block_counters counters[VIO_BLK_METER_QUEUES];
 static struct disk_request requests[256];
 static uint8_t buffers[256][4096];
 
+static struct fake_block second; /* of a second thread */
+
 static struct {
 	uint64_t now_ns;
-	uint64_t wake_ns; /* 0: nobody waits */
+	uint64_t wake_ns[2]; /* of the disk and of the second; 0: nobody waits */
 	unsigned wakes;
 } clock_state;
 
@@ -25,10 +27,11 @@ static uint64_t test_now(void *context)
 	return clock_state.now_ns;
 }
 
-static void test_wake(void *context, uint64_t delay_ns)
+static void test_wake(void *context, const struct vio_block *block, uint64_t delay_ns)
 {
+	assert_true(block == &d.fake.block || block == &second.block);
 	assert_true(delay_ns > 0);
-	clock_state.wake_ns = clock_state.now_ns + delay_ns;
+	clock_state.wake_ns[block == &second.block] = clock_state.now_ns + delay_ns;
 	clock_state.wakes++;
 }
 
@@ -74,15 +77,41 @@ static unsigned done_of(unsigned first, unsigned count)
 	return done;
 }
 
+/* What a thread is told to come back to, in that order, as loops do. */
+static void serve_again(void)
+{
+	struct harness_queue *queues = d.h.queues;
+
+	for (;;) {
+		unsigned next = 0;
+
+		for (unsigned queue = 1; queue < d.h.dev.queue_count; queue++)
+			if (queues[queue].again &&
+			    (!queues[next].again || queues[queue].again < queues[next].again))
+				next = queue;
+		if (!queues[next].again)
+			return;
+		queues[next].again = 0;
+		assert_false(vio_device_serve(&d.h.dev, (uint16_t)next));
+	}
+}
+
 /* Lets time pass, with what it brings. */
 static void pass(uint64_t ns)
 {
 	const uint64_t end_ns = clock_state.now_ns + ns;
+	const struct vio_block *blocks[] = { &d.fake.block, &second.block };
 
-	while (clock_state.wake_ns && clock_state.wake_ns <= end_ns) {
-		clock_state.now_ns = clock_state.wake_ns;
-		clock_state.wake_ns = 0;
-		vio_blk_resume(&d.h.dev);
+	for (;;) {
+		const uint64_t *wake_ns = clock_state.wake_ns;
+		const unsigned first = !wake_ns[0] || (wake_ns[1] && wake_ns[1] < wake_ns[0]);
+
+		if (!wake_ns[first] || wake_ns[first] > end_ns)
+			break;
+		clock_state.now_ns = wake_ns[first];
+		clock_state.wake_ns[first] = 0;
+		vio_blk_resume(&d.h.dev, blocks[first]);
+		serve_again();
 	}
 	clock_state.now_ns = end_ns;
 }
@@ -189,7 +218,7 @@ static void requests_are_limited(void **state)
 	assert_true(clock_state.wakes < 80);
 	/* A pause brings a tenth of a second's worth, no more. */
 	pass(3600 * SECOND);
-	assert_int_equal(clock_state.wake_ns, 0);
+	assert_int_equal(clock_state.wake_ns[0], 0);
 	add_reads(0, 64, 30, 512);
 	harness_kick(&d.h, 0);
 	disk_collect(&d, 0);
@@ -228,6 +257,47 @@ static void limits_are_shared_in_turn(void **state)
 		assert_in_range(done_of(queue * 60, 60), 20, 40);
 	}
 	assert_in_range(done_of(0, 240), 105, 111);
+}
+
+/* Queues of two threads, of which one has two: the limit is one, and neither thread starves. */
+static void threads_share_limits(void **state)
+{
+	struct vio_block *blocks[] = { &d.fake.block, &second.block };
+	unsigned done[3];
+
+	fake_block_init(&second, 65536 * SECTOR, SECTOR);
+	harness_set(&d.h, "num-queues", "3");
+	harness_set(&d.h, "iops", "100");
+	harness_realize(&d.h);
+	assert_int_equal(vio_blk_spread(&d.h.dev, blocks, 2), 0);
+	disk_start(&d, 0, 64);
+	for (unsigned queue = 0; queue < 3; queue++)
+		add_reads(queue, queue * 60, 60, 512);
+	for (unsigned queue = 0; queue < 3; queue++)
+		harness_kick(&d.h, queue);
+	pass(SECOND);
+	for (unsigned queue = 0; queue < 3; queue++) {
+		disk_collect(&d, queue);
+		done[queue] = done_of(queue * 60, 60);
+		assert_in_range(done[queue], 15, 60);
+	}
+	assert_in_range(done[0] + done[1] + done[2], 105, 111);
+	assert_in_range(second.submitted[VIO_BLOCK_READ], 30, 60);
+	/* Bytes likewise; the one request that is more is each thread's. */
+	pass(SECOND);
+	harness_set(&d.h, "iops", "0");
+	harness_set(&d.h, "bps", "40960");
+	serve_again();
+	for (unsigned queue = 0; queue < 3; queue++)
+		add_reads(queue, 180 + queue * 20, 20, 4096);
+	for (unsigned queue = 0; queue < 3; queue++)
+		harness_kick(&d.h, queue);
+	pass(2 * SECOND);
+	for (unsigned queue = 0; queue < 3; queue++)
+		disk_collect(&d, queue);
+	assert_in_range(done_of(180, 60), 20, 23);
+	assert_in_range(done_of(200, 20), 5, 15);
+	fake_block_free(&second);
 }
 
 /* While it runs, up and down and off. */
@@ -269,20 +339,20 @@ static void large_debts_end_with_their_limit(void **state)
 		disk_add(&d, 0, &reads[i]);
 	harness_kick(&d.h, 0);
 	assert_int_equal(disk_collect(&d, 0), 1);
-	assert_true(clock_state.wake_ns > clock_state.now_ns + 100 * SECOND);
+	assert_true(clock_state.wake_ns[0] > clock_state.now_ns + 100 * SECOND);
 	/* The requests' limit isn't what they wait for, and tells them nothing. */
 	harness_set(&d.h, "iops", "4");
 	assert_int_equal(disk_collect(&d, 0), 0);
 	/* At another rate: one at once, as at the beginning; the debt is of that rate now. */
 	harness_set(&d.h, "bps", "131072");
 	assert_int_equal(disk_collect(&d, 0), 1);
-	assert_in_range(clock_state.wake_ns - clock_state.now_ns, SECOND / 10, SECOND);
+	assert_in_range(clock_state.wake_ns[0] - clock_state.now_ns, SECOND / 10, SECOND);
 	harness_set(&d.h, "bps", "1024");
 	harness_set(&d.h, "bps", "0");
 	pass(SECOND);
 	assert_int_equal(disk_collect(&d, 0), 1);
 	pass(SECOND);
-	assert_int_equal(clock_state.wake_ns, 0);
+	assert_int_equal(clock_state.wake_ns[0], 0);
 }
 
 /* Without any limit at all they are served inside of the change, with nothing to wait for. */
@@ -317,7 +387,7 @@ static void reset_forgets_who_waits(void **state)
 	harness_kick(&d.h, 0);
 	harness_reset(&d.h);
 	pass(10 * SECOND);
-	assert_int_equal(clock_state.wake_ns, 0);
+	assert_int_equal(clock_state.wake_ns[0], 0);
 	assert_in_range(counters[0].requests[VIO_BLOCK_KIND_READ], 1, 2);
 	disk_start(&d, 0, 256);
 	add_reads(0, 100, 1, 512);
@@ -348,6 +418,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(requests_are_limited, setup, teardown),
 		cmocka_unit_test_setup_teardown(bytes_are_limited, setup, teardown),
 		cmocka_unit_test_setup_teardown(limits_are_shared_in_turn, setup, teardown),
+		cmocka_unit_test_setup_teardown(threads_share_limits, setup, teardown),
 		cmocka_unit_test_setup_teardown(limits_change, setup, teardown),
 		cmocka_unit_test_setup_teardown(large_debts_end_with_their_limit, setup, teardown),
 		cmocka_unit_test_setup_teardown(nobody_waits_without_limits, setup, teardown),

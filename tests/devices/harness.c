@@ -27,7 +27,10 @@ static void kick_again(void *context, uint16_t queue)
 {
 	struct harness *h = context;
 
+	assert_in_range(queue, 0, HARNESS_QUEUES_MAX - 1);
 	h->again++;
+	if (!h->queues[queue].again)
+		h->queues[queue].again = h->again;
 }
 
 static void fault(void *context, const struct vio_fault *what)

@@ -18,14 +18,15 @@
  *	harness_make(), harness_set()..., harness_realize(), harness_start(),
  *	harness_call()..., harness_free()
  */
-#define HARNESS_QUEUES_MAX 9u
-#define HARNESS_SG_MAX 1024u
+#define HARNESS_QUEUES_MAX   9u
+#define HARNESS_SG_MAX       1024u
 #define HARNESS_MEMORY_BYTES (16u << 20)
 
 struct harness_queue {
 	struct vio_drvq q;
 	void *storage;
 	unsigned interrupts;
+	unsigned again; /* which kick_again event was its first since this was set to 0 */
 };
 
 struct harness {

@@ -171,6 +171,28 @@ def own_threads():
             assert total >= 12000 and len(counted) > 1, (total, len(counted))
 
 
+def own_limits():
+    """What several threads take stays below the limit that they share."""
+    rate = 6000
+    for options in (["--threads", "2"], ["--threads", "3", "--no-uring"], []):
+        with open("disk.img", "wb") as file:
+            file.truncate(4 << 20)
+        with serve("blk", "path=disk.img", "num-queues=4", f"iops={rate}", "bps=1G", *options):
+            begun = time.monotonic()
+            verify_disk(4)
+            queues = json.loads(run("stat", "--json", "socket"))
+            elapsed = time.monotonic() - begun
+            total = sum(kind["requests"] for queue in queues for kind in queue.values())
+            assert 6000 <= total <= rate * (elapsed + 0.1) + 1, (options, total, elapsed)
+            assert all("read" in queue for queue in queues), queues
+            # Off, in other threads than they are kept in.
+            run("set", "--socket-path", "socket", "iops=1")
+            run("set", "--socket-path", "socket", "iops=0", "bps=0")
+            with open("disk.img", "r+b") as file:
+                file.write(bytes(4 << 20))
+            verify_disk(4)
+
+
 def own_growth():
     """Threads hear of a new size, too."""
     with open("disk.img", "wb") as file:

@@ -469,7 +469,7 @@ static void report(const struct run *run, unsigned which)
 	       (unsigned long long)run->counts.misordered, (unsigned long long)run->counts.failed);
 }
 
-/* One run out of RUNS: the kind of ring, who connects, and whether there are threads; a cache every second. */
+/* One of RUNS: the kind of ring, who connects, whether there are threads; a cache every second. */
 static int one(struct counts *sum, unsigned which, const struct run *wanted, uint64_t *doubled)
 {
 	struct run *run = calloc(1, sizeof(*run));

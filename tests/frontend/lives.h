@@ -21,9 +21,9 @@ struct sector {
 };
 
 /*
- * A place that holds a sector, in the cache or on the disk. A sector is there as a whole or not at all, whoever
- * dies: here the back end does what in earnest the kernel and a disk do, which don't die with it. So it goes
- * beside the one that is there, and becomes the one that is there by a single store.
+ * A place that holds a sector, in the cache or on the disk. A sector is there as a whole or not at all,
+ * whoever dies: here the back end does what in earnest the kernel and a disk do, which don't die with it.
+ * So it goes beside the one that is there, and becomes the one that is there by a single store.
  */
 struct place {
 	struct sector copies[2];

@@ -35,8 +35,7 @@ VIO_API int vio_blk_attach(struct vio_device *dev, struct vio_block *block);
 /*
  * For queues that are served by several threads, as vio_device_serve() allows: queue i is served by
  * blocks[i % count], which are the storage of vio_blk_attach() for use in the threads of these queues
- * (vio_host_block_share()). After realize, while the device isn't attached. -VIO_ENOTSUP while "iops"
- * or "bps" is set, which one thread keeps for all queues.
+ * (vio_host_block_share()). After realize, while the device isn't attached.
  */
 VIO_API int vio_blk_spread(struct vio_device *dev, struct vio_block *const *blocks, unsigned count);
 
@@ -46,15 +45,18 @@ VIO_API int vio_blk_spread(struct vio_device *dev, struct vio_block *const *bloc
  * Has the device count what it does, and makes the limits "iops" and "bps" possible, which
  * vio_device_realize() refuses with -VIO_ENOTSUP otherwise; before it. `meter` is copied; there are
  * VIO_BLK_METER_QUEUES counters, or none (NULL), which must outlive the device's realized time. They
- * are written in the thread that drives the device.
+ * are written in the thread that serves the queue.
  *
  * A limit holds for all queues together. In any period of t seconds no more than rate * (t + 0.1)
- * requests are taken from the queues, and as many bytes plus those of a single request. Requests
- * count when they are taken, of whatever kind; bytes are the data of reads and writes. What is held
- * back stays in the queues, which take turns.
+ * requests are taken from the queues, and as many bytes plus those of a single request of each thread
+ * that serves them. Requests count when they are taken, of whatever kind; bytes are the data of reads
+ * and writes. What is held back stays in the queues, which take turns.
  */
 VIO_API int vio_blk_meter(struct vio_device *dev, const struct vio_block_meter *meter);
-/* What meter->wake() asks for. No effect on a device that isn't attached. */
-VIO_API void vio_blk_resume(struct vio_device *dev);
+/*
+ * What meter->wake() asks for, in the thread of these queues: `block` is what it named, or NULL for
+ * all, while no thread serves any. No effect on a device that isn't attached.
+ */
+VIO_API void vio_blk_resume(struct vio_device *dev, const struct vio_block *block);
 
 #endif

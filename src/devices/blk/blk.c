@@ -34,9 +34,9 @@ int vio_blk_meter(struct vio_device *dev, const struct vio_block_meter *meter)
 	return 0;
 }
 
-void vio_blk_resume(struct vio_device *dev)
+void vio_blk_resume(struct vio_device *dev, const struct vio_block *block)
 {
-	vio_block_requests_resume(dev);
+	vio_block_requests_resume(dev, block);
 }
 
 const struct vio_device_class vio_blk_class = {
