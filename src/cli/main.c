@@ -12,7 +12,9 @@ static int cli_help(int argc, char **argv);
 static int cli_version(int argc, char **argv);
 
 static const struct cli_command commands[] = {
-	{ "serve", "TYPE --socket-path PATH | --vfio-user PATH | --fd N [OPTION...] [PROPERTY=VALUE...]",
+	{ "serve",
+	  "TYPE --socket-path PATH | --vfio-user PATH | --vduse NAME | --fd N [OPTION...] "
+	  "[PROPERTY=VALUE...]",
 	  "serve a device to a virtual machine monitor over vhost-user", cli_serve, vio_daemon_options, 0 },
 	{ "list", "[OPTION...] [TYPE]", "list device types, or one type's properties", cli_list,
 	  cli_list_options, 0 },

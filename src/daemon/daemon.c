@@ -300,7 +300,11 @@ static int daemon_open_sockets(struct vio_daemon *daemon, int *connected, struct
 	int result;
 
 	*connected = -1;
-	if (settings->client) {
+	if (settings->vduse_name) {
+		result = vio_daemon_vduse_start(daemon, message);
+		if (result)
+			return result;
+	} else if (settings->client) {
 		vio_loop_arm(daemon->loop, &daemon->dial, 0);
 	} else if (settings->socket_path) {
 		result = vio_socket_listen(&daemon->socket, settings->socket_path, 0, message);
@@ -362,7 +366,9 @@ static int daemon_start(struct vio_daemon *daemon, struct vio_message *message)
 	prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
 	vio_log_line(&daemon->log, "serves %s with %s on %s", daemon->type->class->name,
 		     vio_loop_engine(daemon->loop),
-		     daemon->settings.socket_path ? daemon->settings.socket_path : "the given descriptor");
+		     daemon->settings.vduse_name    ? daemon->settings.vduse_name
+		     : daemon->settings.socket_path ? daemon->settings.socket_path
+						    : "the given descriptor");
 	daemon->listen_watch.fd = daemon->socket.fd;
 	daemon->listen_watch.ready = daemon_accept;
 	daemon_listen_resume(daemon);
@@ -472,9 +478,29 @@ static int daemon_inform(const struct vio_daemon *daemon)
 	return fflush(stdout) ? EXIT_WORLD : 0;
 }
 
+/* The device has one driver, the kernel's, and no place where peers come from. */
+static int daemon_choose_vduse(const struct vio_daemon_settings *settings, struct vio_message *message)
+{
+	if (settings->socket_path || settings->vfio_user_path || settings->fd != NO_FD)
+		return vio_fail(message, -VIO_EINVAL, "--vduse and %s exclude each other",
+				settings->socket_path      ? "--socket-path"
+				: settings->vfio_user_path ? "--vfio-user"
+							   : "--fd");
+	if (settings->client)
+		return vio_fail(message, -VIO_EINVAL,
+				"--client connects to --socket-path PATH, not to VDUSE");
+	if (settings->poll_us)
+		return vio_fail(message, -VIO_ENOTSUP, "option '--poll-us': queues aren't polled over VDUSE");
+	return 0;
+}
+
 /* There is one place where peers come from. */
 static int daemon_choose_socket(struct vio_daemon_settings *settings, struct vio_message *message)
 {
+	if (settings->vduse_name)
+		return daemon_choose_vduse(settings, message);
+	if (settings->vduse_account)
+		return vio_fail(message, -VIO_EINVAL, "--vduse-account is nothing without --vduse NAME");
 	if (settings->vfio_user_path && (settings->socket_path || settings->fd != NO_FD))
 		return vio_fail(message, -VIO_EINVAL, "--vfio-user and %s exclude each other",
 				settings->socket_path ? "--socket-path" : "--fd");
@@ -483,7 +509,7 @@ static int daemon_choose_socket(struct vio_daemon_settings *settings, struct vio
 	if (!settings->socket_path && settings->fd == NO_FD)
 		return vio_fail(message, -VIO_EINVAL,
 				"where do front ends come from? Give --socket-path PATH or --fd N, or, for a "
-				"client of vfio-user, --vfio-user PATH");
+				"client of vfio-user, --vfio-user PATH, or --vduse NAME for this kernel");
 	if (settings->socket_path && settings->fd != NO_FD)
 		return vio_fail(message, -VIO_EINVAL, "--socket-path and --fd exclude each other");
 	if (settings->client && (settings->vfio_user_path || !settings->socket_path))

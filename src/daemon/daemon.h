@@ -39,7 +39,9 @@ struct vio_socket {
 struct vio_daemon_settings {
 	const char *socket_path;    /* whichever protocol is spoken there */
 	const char *vfio_user_path; /* the same path when it is vfio-user; else NULL */
-	uint64_t fd;                /* UINT64_MAX: not given */
+	const char *vduse_name;     /* NULL: there are sockets */
+	const char *vduse_account;
+	uint64_t fd; /* UINT64_MAX: not given */
 	const char *control_path;
 	const char *log_path;
 	bool once;
@@ -101,6 +103,7 @@ struct vio_daemon {
 	/* The link: one of them. */
 	struct vio_vhost_user *vhost_user;
 	struct vio_vfio_user *vfio_user;
+	struct vio_vduse *vduse;
 	struct vio_socket socket;
 	struct vio_watch listen_watch;
 	struct vio_watch signal_watch;
@@ -124,6 +127,13 @@ int vio_daemon_link_make(struct vio_daemon *daemon);
 int vio_daemon_link_start(struct vio_daemon *daemon, int fd);
 /* Also when there is none. */
 void vio_daemon_link_end(struct vio_daemon *daemon);
+
+/* vduse.c */
+
+int vio_daemon_vduse_make(struct vio_daemon *daemon);
+/* The link is there from the start, and once. */
+int vio_daemon_vduse_start(struct vio_daemon *daemon, struct vio_message *message);
+void vio_daemon_vduse_end(struct vio_daemon *daemon);
 
 /* log.c */
 

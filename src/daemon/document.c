@@ -20,6 +20,17 @@ static const struct vio_option daemon_options[] = {
 	  .argument = "PATH",
 	  SETTING(vfio_user_path),
 	  .help = "listen for clients of vfio-user on a Unix socket at PATH, and be a whole PCI device" },
+	{ .name = "vduse",
+	  .kind = VIO_OPTION_TEXT,
+	  .argument = "NAME",
+	  SETTING(vduse_name),
+	  .help = "be the vDPA device NAME of the kernel below, for its own drivers or for vhost-vdpa" },
+	{ .name = "vduse-account",
+	  .kind = VIO_OPTION_TEXT,
+	  .argument = "FILE",
+	  SETTING(vduse_account),
+	  .help = "keep account of requests in flight in FILE, for the daemon after this one; "
+		  "by default /run/vireo/vduse-NAME" },
 	{ .name = "fd",
 	  .kind = VIO_OPTION_NUMBER,
 	  .argument = "N",
@@ -161,7 +172,7 @@ void vio_daemon_print_help(const struct vio_daemon_type *type, const char *progr
 	const struct vio_property *property;
 
 	fprintf(out,
-		"usage: %s --socket-path PATH | --vfio-user PATH | --fd N [OPTION...] "
+		"usage: %s --socket-path PATH | --vfio-user PATH | --vduse NAME | --fd N [OPTION...] "
 		"[PROPERTY=VALUE...]\n\n",
 		program);
 	if (type->class->summary)
@@ -235,9 +246,11 @@ void vio_daemon_print_manual(const struct vio_daemon_type *type, const char *pro
 	fputs("\n.SH SYNOPSIS\n\\fB", out);
 	vio_manual_text(program, out);
 	fputs("\\fR \\fB\\-\\-socket\\-path\\fR \\fIPATH\\fR | "
-	      "\\fB\\-\\-vfio\\-user\\fR \\fIPATH\\fR | \\fB\\-\\-fd\\fR \\fIN\\fR "
+	      "\\fB\\-\\-vfio\\-user\\fR \\fIPATH\\fR | \\fB\\-\\-vduse\\fR \\fINAME\\fR | "
+	      "\\fB\\-\\-fd\\fR \\fIN\\fR "
 	      "[\\fIOPTION\\fR...] [\\fIPROPERTY\\fR=\\fIVALUE\\fR...]\n.SH DESCRIPTION\n"
-	      "Serves the device to a virtual machine monitor over vhost\\-user or vfio\\-user.\n"
+	      "Serves the device to a virtual machine monitor over vhost\\-user or vfio\\-user, or to the "
+	      "kernel that it runs under by VDUSE.\n"
 	      ".SH OPTIONS\n",
 	      out);
 	vio_options_manual(&table, out);

@@ -24,6 +24,8 @@ static const struct vio_vfio_user_events vfio_user_events = { .closed = link_clo
 
 int vio_daemon_link_make(struct vio_daemon *daemon)
 {
+	if (daemon->settings.vduse_name)
+		return vio_daemon_vduse_make(daemon);
 	if (daemon->settings.vfio_user_path)
 		daemon->vfio_user =
 			vio_vfio_user_create(&daemon->device, &daemon->watcher, &vfio_user_events, daemon);
@@ -42,6 +44,7 @@ int vio_daemon_link_start(struct vio_daemon *daemon, int fd)
 
 void vio_daemon_link_end(struct vio_daemon *daemon)
 {
+	vio_daemon_vduse_end(daemon);
 	vio_vfio_user_destroy(daemon->vfio_user);
 	vio_vhost_user_destroy(daemon->vhost_user);
 	daemon->vfio_user = NULL;

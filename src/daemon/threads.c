@@ -44,7 +44,10 @@ int vio_daemon_spread(struct vio_daemon *daemon, struct vio_message *message)
 		return 0;
 	if (!type->spread || !daemon->vhost_user)
 		return vio_fail(message, -VIO_ENOTSUP, "option '--threads': %s is served by one thread%s",
-				type->class->name, type->spread ? " over vfio-user" : "");
+				type->class->name,
+				!type->spread   ? ""
+				: daemon->vduse ? " over VDUSE"
+						: " over vfio-user");
 	daemon->crew = vio_crew_create(daemon->loop, threads,
 				       daemon->settings.no_uring ? VIO_LOOP_NO_URING : 0, &error);
 	if (!daemon->crew)

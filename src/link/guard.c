@@ -164,27 +164,19 @@ static int mmap_error(int errno_value)
 	}
 }
 
-int link_mapping_make(struct link_mapping *mapping, int fd, uint64_t offset, uint64_t bytes, int protection,
-		      int socket_fd, uint8_t **at)
+/* `size` of the file; `granule` is what it can be mapped by. */
+static int make(struct link_mapping *mapping, int fd, uint64_t size, uint64_t granule, uint64_t offset,
+		uint64_t bytes, int protection, int socket_fd, uint8_t **at)
 {
-	uint64_t end, granule = (uint64_t)sysconf(_SC_PAGESIZE), begin;
-	struct stat st;
+	uint64_t end, begin;
 	void *map;
 	int error;
 
 	/* hostile: C13 */
 	if (!bytes || !vio_add_u64(offset, bytes, &end) || end > INT64_MAX)
 		return -VIO_ERANGE;
-	if (fstat(fd, &st) < 0)
-		return -VIO_ESYS;
-	if (!S_ISREG(st.st_mode))
-		return -VIO_EINVAL;
-	if ((uint64_t)st.st_size < end)
+	if (size < end)
 		return -VIO_ERANGE;
-	/* Huge pages can only be mapped whole; their file system says so in the block size. */
-	if (st.st_blksize > 0 && vio_is_power_of_two((uint64_t)st.st_blksize) &&
-	    (uint64_t)st.st_blksize > granule)
-		granule = (uint64_t)st.st_blksize;
 	begin = offset / granule * granule;
 	end = (end + granule - 1) / granule * granule;
 	/* Where addresses have 32 bits. */
@@ -206,6 +198,36 @@ int link_mapping_make(struct link_mapping *mapping, int fd, uint64_t offset, uin
 	else
 		*at = mapping->map + (offset - begin);
 	return error;
+}
+
+int link_mapping_make(struct link_mapping *mapping, int fd, uint64_t offset, uint64_t bytes, int protection,
+		      int socket_fd, uint8_t **at)
+{
+	uint64_t granule = (uint64_t)sysconf(_SC_PAGESIZE);
+	struct stat st;
+
+	if (fstat(fd, &st) < 0)
+		return -VIO_ESYS;
+	if (!S_ISREG(st.st_mode))
+		return -VIO_EINVAL;
+	/* Huge pages can only be mapped whole; their file system says so in the block size. */
+	if (st.st_blksize > 0 && vio_is_power_of_two((uint64_t)st.st_blksize) &&
+	    (uint64_t)st.st_blksize > granule)
+		granule = (uint64_t)st.st_blksize;
+	return make(mapping, fd, (uint64_t)st.st_size, granule, offset, bytes, protection, socket_fd, at);
+}
+
+int link_mapping_make_untyped(struct link_mapping *mapping, int fd, uint64_t offset, uint64_t bytes,
+			      int protection, uint8_t **at)
+{
+	struct stat st;
+
+	if (fstat(fd, &st) < 0)
+		return -VIO_ESYS;
+	if (st.st_mode & S_IFMT)
+		return link_mapping_make(mapping, fd, offset, bytes, protection, -1, at);
+	return make(mapping, fd, INT64_MAX, (uint64_t)sysconf(_SC_PAGESIZE), offset, bytes, protection, -1,
+		    at);
 }
 
 void link_mapping_drop(struct link_mapping *mapping)

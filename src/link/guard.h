@@ -22,6 +22,12 @@ struct link_mapping {
  */
 int link_mapping_make(struct link_mapping *mapping, int fd, uint64_t offset, uint64_t bytes, int protection,
 		      int socket_fd, uint8_t **at);
+/*
+ * The same where there is no connection, and the file may also be one that the kernel made for this,
+ * which has neither a type nor a size: what isn't in it is a hole.
+ */
+int link_mapping_make_untyped(struct link_mapping *mapping, int fd, uint64_t offset, uint64_t bytes,
+			      int protection, uint8_t **at);
 void link_mapping_drop(struct link_mapping *mapping);
 /* Somebody ran into a hole in it. */
 bool link_mapping_torn(const struct link_mapping *mapping);

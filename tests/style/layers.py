@@ -88,6 +88,7 @@ PUBLIC = {
     "vhost_user.h": "link",
     "vhost_user_frontend.h": "link",
     "vhost_kernel.h": "link",
+    "vduse.h": "link",
     "vdpa.h": "link",
     "crew.h": "host",
     "loop.h": "host",
