@@ -17,10 +17,14 @@
  *		and device area,
  *		u32 bytes of the class's own state, and these
  *
+ * The type's own state alone has another magic number, format 1, and of the body no more than name, id, class
+ * version, features, and the last two.
+ *
  * Format 2 is that of a device whose queues are packed: a split ring knows itself where it
  * was filled to. The order of bytes and the sizes are the same on every machine.
  */
 #define SAVED_MAGIC        0x4f495631u /* "1VIO" */
+#define SAVED_OWN_MAGIC    0x4f495632u /* "2VIO" */
 #define SAVED_FORMAT       1u
 #define SAVED_PACKED       2u
 #define SAVED_HEADER_BYTES 16u
@@ -71,11 +75,9 @@ static void save_queue(struct vio_device *dev, uint16_t queue, struct vio_state_
 	vio_state_put_u64(writer, config->device_area.raw);
 }
 
-static void save_body(struct vio_device *dev, struct vio_state_writer *writer)
+static void save_type(const struct vio_device *dev, struct vio_state_writer *writer)
 {
-	struct vio_state_writer count = { NULL, 0, 0, false };
 	char name[SAVED_NAME_BYTES];
-	uint16_t queue;
 
 	class_name(dev, name);
 	vio_state_put_bytes(writer, name, sizeof(name));
@@ -84,11 +86,12 @@ static void save_body(struct vio_device *dev, struct vio_state_writer *writer)
 	/* The same as were accepted, if any were yet. */
 	vio_state_put_u64(writer, dev->features_driver.word[0]);
 	vio_state_put_u64(writer, dev->features_driver.word[1]);
-	vio_state_put_u8(writer, dev->status);
-	vio_state_put_u32(writer, dev->config_generation);
-	vio_state_put_u16(writer, dev->queue_count);
-	for (queue = 0; queue < dev->queue_count; queue++)
-		save_queue(dev, queue, writer);
+}
+
+static void save_class(struct vio_device *dev, struct vio_state_writer *writer)
+{
+	struct vio_state_writer count = { NULL, 0, 0, false };
+
 	if (dev->class->save)
 		dev->class->save(dev, &count);
 	vio_state_put_u32(writer, (uint32_t)count.used);
@@ -96,28 +99,60 @@ static void save_body(struct vio_device *dev, struct vio_state_writer *writer)
 		dev->class->save(dev, writer);
 }
 
-size_t vio_device_save(struct vio_device *dev, void *to, size_t size)
+static void save_body(struct vio_device *dev, struct vio_state_writer *writer)
+{
+	uint16_t queue;
+
+	save_type(dev, writer);
+	vio_state_put_u8(writer, dev->status);
+	vio_state_put_u32(writer, dev->config_generation);
+	vio_state_put_u16(writer, dev->queue_count);
+	for (queue = 0; queue < dev->queue_count; queue++)
+		save_queue(dev, queue, writer);
+	save_class(dev, writer);
+}
+
+static void save_own_body(struct vio_device *dev, struct vio_state_writer *writer)
+{
+	save_type(dev, writer);
+	save_class(dev, writer);
+}
+
+/* The header, and behind it what `body` writes. Returns the size of both. */
+static size_t save_with_header(struct vio_device *dev, uint32_t magic, uint16_t format,
+			       void (*put_body)(struct vio_device *dev, struct vio_state_writer *writer),
+			       void *to, size_t size)
 {
 	struct vio_state_writer header = { to, size, 0, false };
 	struct vio_state_writer body = { NULL, 0, 0, false };
+
+	put_body(dev, &body);
+	if (!to || size < SAVED_HEADER_BYTES + body.used)
+		return SAVED_HEADER_BYTES + body.used;
+	body = (struct vio_state_writer){ (uint8_t *)to + SAVED_HEADER_BYTES, size - SAVED_HEADER_BYTES, 0,
+					  false };
+	put_body(dev, &body);
+	vio_state_put_u32(&header, magic);
+	vio_state_put_u16(&header, format);
+	vio_state_put_u16(&header, 0);
+	vio_state_put_u32(&header, (uint32_t)body.used);
+	vio_state_put_u32(&header, checksum(body.to, body.used));
+	return SAVED_HEADER_BYTES + body.used;
+}
+
+size_t vio_device_save(struct vio_device *dev, void *to, size_t size)
+{
 	uint16_t queue;
 
 	for (queue = 0; queue < dev->queue_count; queue++)
 		if (dev->queues[queue].running && dev->class->drain)
 			dev->class->drain(dev, &dev->queues[queue]);
-	save_body(dev, &body);
-	if (!to || size < SAVED_HEADER_BYTES + body.used)
-		return SAVED_HEADER_BYTES + body.used;
+	return save_with_header(dev, SAVED_MAGIC, saved_format(&dev->features_driver), save_body, to, size);
+}
 
-	body = (struct vio_state_writer){ (uint8_t *)to + SAVED_HEADER_BYTES, size - SAVED_HEADER_BYTES, 0,
-					  false };
-	save_body(dev, &body);
-	vio_state_put_u32(&header, SAVED_MAGIC);
-	vio_state_put_u16(&header, saved_format(&dev->features_driver));
-	vio_state_put_u16(&header, 0);
-	vio_state_put_u32(&header, (uint32_t)body.used);
-	vio_state_put_u32(&header, checksum(body.to, body.used));
-	return SAVED_HEADER_BYTES + body.used;
+size_t vio_device_save_own(struct vio_device *dev, void *to, size_t size)
+{
+	return save_with_header(dev, SAVED_OWN_MAGIC, SAVED_FORMAT, save_own_body, to, size);
 }
 
 /* What is judged before anything changes; queues go to dev->queue_configs, with size 0 if they don't run. */
@@ -131,7 +166,7 @@ struct saved {
 };
 
 /* hostile: G1 G16 */
-static int parse_header(struct vio_state_reader *reader, struct saved *saved)
+static int parse_header(struct vio_state_reader *reader, uint32_t wanted, struct saved *saved)
 {
 	uint32_t magic = vio_state_get_u32(reader), bytes, crc, found;
 	uint16_t zero;
@@ -142,7 +177,7 @@ static int parse_header(struct vio_state_reader *reader, struct saved *saved)
 	crc = vio_state_get_u32(reader);
 	if (reader->failed)
 		return vio_state_refuse(reader, "length", reader->size);
-	if (magic != SAVED_MAGIC)
+	if (magic != wanted)
 		return vio_state_refuse(reader, "magic number", magic);
 	if ((saved->format != SAVED_FORMAT && saved->format != SAVED_PACKED) || zero) /* hostile: G14 */
 		return vio_state_refuse(reader, "format", (uint32_t)zero << 16 | saved->format);
@@ -236,18 +271,27 @@ static int parse_type(const struct vio_device *dev, struct vio_state_reader *rea
 		return vio_state_refuse(reader, "device id", id);
 	if (saved->class_version > dev->class->version) /* hostile: G14 */
 		return vio_state_refuse(reader, "version", saved->class_version);
+	saved->features.word[0] = vio_state_get_u64(reader);
+	saved->features.word[1] = vio_state_get_u64(reader);
+	return 0;
+}
+
+static int parse_own(struct vio_state_reader *reader, struct saved *saved)
+{
+	uint32_t own = vio_state_get_u32(reader);
+
+	if (reader->failed || own != reader->size - reader->used) /* hostile: G9 G10 */
+		return vio_state_refuse(reader, "length of the type's own state", own);
+	saved->own = (struct vio_state_reader){ .from = reader->from + reader->used, .size = own };
 	return 0;
 }
 
 static int parse_body(struct vio_device *dev, struct vio_state_reader *reader, struct saved *saved)
 {
 	int error = parse_type(dev, reader, saved);
-	uint32_t own;
 
 	if (error)
 		return error;
-	saved->features.word[0] = vio_state_get_u64(reader);
-	saved->features.word[1] = vio_state_get_u64(reader);
 	saved->status = vio_state_get_u8(reader);
 	saved->config_generation = vio_state_get_u32(reader);
 	if (!status_valid(saved->status))
@@ -255,13 +299,7 @@ static int parse_body(struct vio_device *dev, struct vio_state_reader *reader, s
 	if (saved_format(&saved->features) != saved->format)
 		return vio_state_refuse(reader, "format for these features", saved->format);
 	error = parse_queues(dev, reader, saved);
-	if (error)
-		return error;
-	own = vio_state_get_u32(reader);
-	if (reader->failed || own != reader->size - reader->used) /* hostile: G9 G10 */
-		return vio_state_refuse(reader, "length of the type's own state", own);
-	saved->own = (struct vio_state_reader){ .from = reader->from + reader->used, .size = own };
-	return 0;
+	return error ? error : parse_own(reader, saved);
 }
 
 static int restore_features(struct vio_device *dev, struct saved *saved, uint8_t status)
@@ -347,7 +385,7 @@ int vio_device_load(struct vio_device *dev, const void *from, size_t size)
 		return -VIO_EPHASE;
 	}
 	memset(&saved, 0, sizeof(saved));
-	error = parse_header(&reader, &saved);
+	error = parse_header(&reader, SAVED_MAGIC, &saved);
 	if (!error)
 		error = parse_body(dev, &reader, &saved); /* hostile: G2 */
 	dev->refusal = reader.refusal;
@@ -357,5 +395,78 @@ int vio_device_load(struct vio_device *dev, const void *from, size_t size)
 	dev->refusal = saved.own.refusal;
 	if (error)
 		vio_device_reset(dev);
+	return error;
+}
+
+static bool any_runs(const struct vio_device *dev)
+{
+	uint16_t queue;
+
+	for (queue = 0; queue < dev->queue_count; queue++)
+		if (dev->queues[queue].running)
+			return true;
+	return false;
+}
+
+/* All that can be judged without the device's features. */
+static int parse_own_state(struct vio_device *dev, const void *from, size_t size, struct saved *saved)
+{
+	struct vio_state_reader reader = { .from = from, .size = size };
+	int error;
+
+	memset(saved, 0, sizeof(*saved));
+	error = parse_header(&reader, SAVED_OWN_MAGIC, saved);
+	if (!error)
+		error = parse_type(dev, &reader, saved);
+	if (!error)
+		error = parse_own(&reader, saved);
+	dev->refusal = reader.refusal;
+	return error;
+}
+
+static int refuse_phase(struct vio_device *dev, const char *what)
+{
+	dev->refusal = (struct vio_state_refusal){ what, dev->status };
+	return -VIO_EPHASE;
+}
+
+int vio_device_load_own(struct vio_device *dev, const void *from, size_t size)
+{
+	const uint8_t wanted = VIRTIO_CONFIG_S_FEATURES_OK | VIRTIO_CONFIG_S_NEEDS_RESET;
+	struct saved saved;
+	int error;
+
+	if (dev->phase != VIO_DEVICE_ATTACHED || (dev->status & wanted) != VIRTIO_CONFIG_S_FEATURES_OK)
+		return refuse_phase(dev, "device that hasn't negotiated features");
+	if (any_runs(dev)) /* hostile: G12 */
+		return refuse_phase(dev, "device of which a queue runs");
+	error = parse_own_state(dev, from, size, &saved);
+	if (error)
+		return error;
+	if (!vio_features_equal(saved.features, dev->features_accepted)) {
+		dev->refusal = (struct vio_state_refusal){ "features", saved.features.word[0] };
+		return -VIO_ESTATE;
+	}
+	error = restore_class(dev, &saved);
+	dev->refusal = saved.own.refusal;
+	return error;
+}
+
+int vio_device_check_own(struct vio_device *dev, const void *from, size_t size)
+{
+	struct saved saved;
+	int error;
+
+	if (dev->phase != VIO_DEVICE_ATTACHED || dev->status)
+		return refuse_phase(dev, "device that isn't in reset");
+	error = parse_own_state(dev, from, size, &saved);
+	if (error)
+		return error;
+	/* The type knows what it can be with these features only when it has them. */
+	error = restore_features(dev, &saved, VIRTIO_CONFIG_S_FEATURES_OK);
+	if (!error)
+		error = restore_class(dev, &saved);
+	dev->refusal = saved.own.refusal;
+	vio_device_reset(dev);
 	return error;
 }

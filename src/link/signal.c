@@ -2,6 +2,7 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -100,13 +101,13 @@ static ssize_t write_pipe(int fd, const void *from, size_t length)
 	return written;
 }
 
-bool link_signal_write(const struct link_signal *to, const void *from, size_t length)
+ssize_t link_signal_put(const struct link_signal *to, const void *from, size_t length)
 {
 	ssize_t written;
 
+	if (length > PIPE_BUF)
+		length = PIPE_BUF;
 	do {
-		if (to->kind == LINK_SIGNAL_NONE)
-			return true;
 		if (to->kind == LINK_SIGNAL_PIPE)
 			written = write_pipe(to->fd, from, length);
 		else if (to->kind == LINK_SIGNAL_SOCKET)
@@ -114,7 +115,14 @@ bool link_signal_write(const struct link_signal *to, const void *from, size_t le
 		else
 			written = write_now(to->fd, from, length);
 	} while (written < 0 && errno == EINTR);
-	return written >= 0 || errno == EAGAIN || errno == EWOULDBLOCK;
+	if (written >= 0)
+		return written;
+	return errno == EAGAIN || errno == EWOULDBLOCK ? -VIO_EAGAIN : -VIO_EHANGUP;
+}
+
+bool link_signal_write(const struct link_signal *to, const void *from, size_t length)
+{
+	return to->kind == LINK_SIGNAL_NONE || link_signal_put(to, from, length) != -VIO_EHANGUP;
 }
 
 bool link_signal_raise(const struct link_signal *to)

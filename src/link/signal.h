@@ -2,6 +2,8 @@
 #ifndef VIO_LINK_SIGNAL_H
 #define VIO_LINK_SIGNAL_H
 
+#include <sys/types.h>
+
 #include <vireo/base.h>
 
 /*
@@ -34,6 +36,9 @@ void link_signal_set(struct link_signal *to, enum link_signal_kind kind, int fd)
  * false: the other end is gone.
  */
 bool link_signal_write(const struct link_signal *to, const void *from, size_t length);
+
+/* Writes as much as there is room for, up to PIPE_BUF. -VIO_EAGAIN: no room; -VIO_EHANGUP: the other end is gone. */
+ssize_t link_signal_put(const struct link_signal *to, const void *from, size_t length);
 
 /* Adds one to an eventfd; for a pipe the same eight bytes. */
 bool link_signal_raise(const struct link_signal *to);

@@ -15,11 +15,13 @@ static void offers_what_it_has(void **state)
 	features = frontend_get_u64(fe, VHOST_USER_GET_FEATURES);
 	assert_true(features & PROTOCOL_BIT);
 	assert_true(features & FEATURE(VIRTIO_F_VERSION_1));
-	assert_false(features & FEATURE(VHOST_F_LOG_ALL));
+	assert_true(features & FEATURE(VHOST_F_LOG_ALL));
 	/* Nobody tells us of a queue reset. */
 	assert_false(features & FEATURE(VIRTIO_F_RING_RESET));
 	protocol = frontend_get_u64(fe, VHOST_USER_GET_PROTOCOL_FEATURES);
-	assert_int_equal(protocol, USUAL_PROTOCOL | PROTOCOL(STATUS) | PROTOCOL(INFLIGHT_SHMFD));
+	assert_int_equal(protocol, USUAL_PROTOCOL | PROTOCOL(STATUS) | PROTOCOL(INFLIGHT_SHMFD) |
+					   PROTOCOL(LOG_SHMFD) | PROTOCOL(DEVICE_STATE) |
+					   PROTOCOL(GET_VRING_BASE_INFLIGHT) | PROTOCOL(GPA_ADDRESSES));
 	assert_int_equal(protocol, vio_vhost_user_protocol_features(f->bed.backend));
 }
 

@@ -104,6 +104,37 @@ static void echo_reset(struct vio_device *dev)
 	echo->resets++;
 }
 
+static void echo_save(struct vio_device *dev, struct vio_state_writer *writer)
+{
+	const struct echo *echo = vio_device_state(dev);
+
+	vio_state_put_bytes(writer, echo->config, sizeof(echo->config));
+	vio_state_put_u32(writer, echo->ballast);
+	for (uint32_t i = 0; i < echo->ballast; i++)
+		vio_state_put_u8(writer, (uint8_t)i);
+}
+
+static int echo_load(struct vio_device *dev, struct vio_state_reader *reader, unsigned version)
+{
+	struct echo *echo = vio_device_state(dev);
+	uint8_t config[BED_CONFIG_BYTES];
+	uint32_t ballast;
+
+	assert_int_equal(version, 1);
+	vio_state_get_bytes(reader, config, sizeof(config));
+	ballast = vio_state_get_u32(reader);
+	for (uint32_t i = 0; i < ballast && !reader->failed; i++)
+		if (vio_state_get_u8(reader) != (uint8_t)i)
+			return vio_state_refuse(reader, "ballast", i);
+	if (reader->failed)
+		return -VIO_ESTATE;
+	if (config[0] == ECHO_UNLOADABLE)
+		return vio_state_refuse(reader, "first byte", config[0]);
+	memcpy(echo->config, config, sizeof(config));
+	echo->loads++;
+	return 0;
+}
+
 static const struct vio_device_class echo_class = {
 	.name = "echo",
 	.summary = "adds one to each byte",
@@ -119,6 +150,9 @@ static const struct vio_device_class echo_class = {
 	.reset = echo_reset,
 	.kick = echo_kick,
 	.drain = echo_drain,
+	.save = echo_save,
+	.load = echo_load,
+	.version = 1,
 };
 
 /* The loop. */

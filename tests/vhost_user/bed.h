@@ -31,7 +31,12 @@ struct echo {
 	unsigned put_back;
 	struct vio_buf held[BED_HELD_MAX];
 	unsigned held_count;
+	uint32_t ballast; /* its saved state is so many bytes longer */
+	unsigned loads;
 };
+
+/* A first byte of the configuration that it doesn't load. */
+#define ECHO_UNLOADABLE 0xee
 
 struct bed {
 	struct vio_device dev;

@@ -90,7 +90,7 @@ static void addresses_that_cannot_be(void **state)
 	bad = good;
 	bad.flags = 2;
 	assert_int_not_equal(frontend_ask(fe, VHOST_USER_SET_VRING_ADDR, &bad, sizeof(bad)), 0);
-	bad.flags = VHOST_USER_VRING_F_LOG;
+	bad.flags = 2 | VHOST_USER_VRING_F_LOG;
 	assert_int_not_equal(frontend_ask(fe, VHOST_USER_SET_VRING_ADDR, &bad, sizeof(bad)), 0);
 	frontend_queue_start(fe, 0, 0);
 	frontend_roundtrip(fe, 0, 1);

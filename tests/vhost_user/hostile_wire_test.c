@@ -184,8 +184,8 @@ static void reads_replies_late(void **state)
 static void unknown_requests(void **state)
 {
 	struct frontend *fe = fixture_running(state);
-	static const uint32_t requests[] = { 0,  6,  7,  19, 20, 22, 23, 26, 27,   28,        29,
-					     30, 32, 33, 35, 41, 42, 43, 44, 1000, UINT32_MAX };
+	static const uint32_t requests[] = { 0,  7,  19, 20, 22, 23, 26, 27,   28,
+					     29, 30, 32, 33, 35, 41, 44, 1000, UINT32_MAX };
 	struct fixture *f = *state;
 	uint8_t payload[40] = { 0 };
 
@@ -205,8 +205,9 @@ static void requests_without_their_feature(void **state)
 {
 	struct fixture *f = *state;
 	struct frontend *fe = &f->fe;
-	static const uint32_t with_ack[] = { VHOST_USER_GET_QUEUE_NUM, VHOST_USER_RESET_DEVICE,
-					     VHOST_USER_GET_INFLIGHT_FD };
+	static const uint32_t with_ack[] = { VHOST_USER_GET_QUEUE_NUM,       VHOST_USER_RESET_DEVICE,
+					     VHOST_USER_GET_INFLIGHT_FD,     VHOST_USER_SET_LOG_BASE,
+					     VHOST_USER_SET_DEVICE_STATE_FD, VHOST_USER_CHECK_DEVICE_STATE };
 	const uint64_t status = 15;
 
 	for (unsigned i = 0; i < VIO_ARRAY_SIZE(with_ack); i++) {
@@ -226,7 +227,7 @@ static void features_that_were_not_offered(void **state)
 {
 	struct fixture *f = *state;
 	struct frontend *fe = &f->fe;
-	uint64_t wild[] = { USUAL_FEATURES | FEATURE(VHOST_F_LOG_ALL), UINT64_MAX,
+	uint64_t wild[] = { USUAL_FEATURES | FEATURE(VIRTIO_F_ACCESS_PLATFORM), UINT64_MAX,
 			    USUAL_FEATURES | FEATURE(63), PROTOCOL_BIT,
 			    USUAL_FEATURES | FEATURE(ECHO_F_PICKY) };
 	uint64_t protocol = UINT64_MAX;

@@ -78,6 +78,9 @@ enum vhost_user_backend_request {
 #define VHOST_USER_PROTOCOL_F_INBAND_NOTIFICATIONS 14
 #define VHOST_USER_PROTOCOL_F_CONFIGURE_MEM_SLOTS 15
 #define VHOST_USER_PROTOCOL_F_STATUS 16
+#define VHOST_USER_PROTOCOL_F_DEVICE_STATE 19
+#define VHOST_USER_PROTOCOL_F_GET_VRING_BASE_INFLIGHT 20
+#define VHOST_USER_PROTOCOL_F_GPA_ADDRESSES 21
 
 #define VHOST_USER_FLAGS_VERSION_MASK 0x3u
 #define VHOST_USER_FLAGS_VERSION 0x1u
@@ -127,6 +130,30 @@ struct vhost_user_mem_reg {
 	uint64_t padding;
 	struct vhost_user_mem_region region;
 };
+
+/* A bit for each page, from address 0 on. */
+struct vhost_user_log {
+	uint64_t mmap_size;
+	uint64_t mmap_offset;
+};
+
+#define VHOST_USER_LOG_PAGE 4096u
+
+struct vhost_user_device_state {
+	uint32_t direction; /* enum vhost_user_device_state_direction */
+	uint32_t phase;     /* VHOST_USER_DEVICE_STATE_STOPPED */
+};
+
+enum vhost_user_device_state_direction {
+	VHOST_USER_DEVICE_STATE_SAVE = 0,
+	VHOST_USER_DEVICE_STATE_LOAD = 1,
+};
+
+#define VHOST_USER_DEVICE_STATE_STOPPED 0u
+
+/* What is replied to SET_DEVICE_STATE_FD: an error in the lower bits, or what this says. */
+#define VHOST_USER_DEVICE_STATE_ERROR_MASK 0xffu
+#define VHOST_USER_DEVICE_STATE_NOFD_MASK 0x100u
 
 #define VHOST_USER_CONFIG_BYTES_MAX 256u
 

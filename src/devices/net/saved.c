@@ -142,7 +142,8 @@ int vio_netdev_load(struct vio_device *dev, struct vio_state_reader *reader, uns
 		return vio_state_refuse(reader, "queue count", count);
 	for (unsigned i = 0; i < dev->queue_count; i++) {
 		net_get_coal(reader, &queues[i].coal);
-		queues[i].generation = dev->queues[i].generation;
+		/* Of a queue that doesn't run it is that of its next life. */
+		queues[i].generation = dev->queues[i].generation + !dev->queues[i].running;
 	}
 	if (reader->failed || net_judge(dev, &driver, reader))
 		return -VIO_ESTATE;

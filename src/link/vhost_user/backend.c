@@ -30,13 +30,16 @@ void vu_log(struct vio_vhost_user *backend, const char *format, ...)
 
 uint64_t vio_vhost_user_protocol_features(const struct vio_vhost_user *backend)
 {
-	uint64_t features = UINT64_C(1) << VHOST_USER_PROTOCOL_F_MQ |
-			    UINT64_C(1) << VHOST_USER_PROTOCOL_F_REPLY_ACK |
-			    UINT64_C(1) << VHOST_USER_PROTOCOL_F_BACKEND_REQ |
-			    UINT64_C(1) << VHOST_USER_PROTOCOL_F_INFLIGHT_SHMFD |
-			    UINT64_C(1) << VHOST_USER_PROTOCOL_F_RESET_DEVICE |
-			    UINT64_C(1) << VHOST_USER_PROTOCOL_F_CONFIGURE_MEM_SLOTS |
-			    UINT64_C(1) << VHOST_USER_PROTOCOL_F_STATUS;
+	uint64_t features =
+		UINT64_C(1) << VHOST_USER_PROTOCOL_F_MQ | UINT64_C(1) << VHOST_USER_PROTOCOL_F_REPLY_ACK |
+		UINT64_C(1) << VHOST_USER_PROTOCOL_F_BACKEND_REQ |
+		UINT64_C(1) << VHOST_USER_PROTOCOL_F_INFLIGHT_SHMFD |
+		UINT64_C(1) << VHOST_USER_PROTOCOL_F_RESET_DEVICE |
+		UINT64_C(1) << VHOST_USER_PROTOCOL_F_CONFIGURE_MEM_SLOTS |
+		UINT64_C(1) << VHOST_USER_PROTOCOL_F_STATUS | UINT64_C(1) << VHOST_USER_PROTOCOL_F_LOG_SHMFD |
+		UINT64_C(1) << VHOST_USER_PROTOCOL_F_DEVICE_STATE |
+		UINT64_C(1) << VHOST_USER_PROTOCOL_F_GET_VRING_BASE_INFLIGHT |
+		UINT64_C(1) << VHOST_USER_PROTOCOL_F_GPA_ADDRESSES;
 
 	if (backend->dev->config_bytes)
 		features |= UINT64_C(1) << VHOST_USER_PROTOCOL_F_CONFIG;
@@ -52,17 +55,22 @@ static void on_queue_interrupt(void *context, uint16_t queue)
 	vu_vring_interrupt(&backend->vrings[queue]);
 }
 
-static void on_config_interrupt(void *context)
+void vu_tell_config(struct vio_vhost_user *backend)
 {
-	struct vio_vhost_user *backend = context;
 	struct vhost_user_header header = { VHOST_USER_BACKEND_CONFIG_CHANGE_MSG, VHOST_USER_FLAGS_VERSION,
 					    0 };
 
-	if (!vu_has_protocol(backend, VHOST_USER_PROTOCOL_F_CONFIG))
+	backend->owes_config = vu_suspended(backend);
+	if (backend->owes_config || !vu_has_protocol(backend, VHOST_USER_PROTOCOL_F_CONFIG))
 		return;
 	/* Never NEED_REPLY: User-Mode Linux gives a pipe here. A full one holds enough news. */
 	if (!link_signal_write(&backend->channel, &header, sizeof(header)))
 		link_signal_set(&backend->channel, LINK_SIGNAL_NONE, -1);
+}
+
+static void on_config_interrupt(void *context)
+{
+	vu_tell_config(context);
 }
 
 static void on_kick_again(void *context, uint16_t queue)
@@ -143,6 +151,8 @@ void vio_vhost_user_stop(struct vio_vhost_user *backend)
 		vu_vring_close(&backend->vrings[queue]);
 	vu_memory_clear(&backend->memory);
 	vu_inflight_unmap(&backend->inflight);
+	vu_dirty_unmap(&backend->dirty);
+	vu_state_end(&backend->state);
 	vu_receiver_next(&backend->receiver);
 	backend->receiver.state.mistake = NULL;
 	vu_sender_clear(&backend->sender);
@@ -151,6 +161,8 @@ void vio_vhost_user_stop(struct vio_vhost_user *backend)
 	backend->socket.fd = -1;
 	backend->protocol_features = 0;
 	backend->features_set = false;
+	backend->log_all = false;
+	backend->owes_config = false;
 	resume(backend);
 }
 
@@ -158,7 +170,8 @@ void vio_vhost_user_stop(struct vio_vhost_user *backend)
 static void end_connection(struct vio_vhost_user *backend, int reason)
 {
 	/* hostile: C13 C26, the signal's handler could only make the socket's end of it. */
-	if (vu_memory_torn(&backend->memory) || link_mapping_torn(&backend->inflight.map)) {
+	if (vu_memory_torn(&backend->memory) || link_mapping_torn(&backend->inflight.map) ||
+	    link_mapping_torn(&backend->dirty.map)) {
 		vu_log(backend, "the front end cut its memory short while it was in use");
 		reason = -VIO_EPROTO;
 	}
@@ -240,6 +253,7 @@ struct vio_vhost_user *vio_vhost_user_create(struct vio_device *dev, const struc
 	backend->room = (struct vio_watch){ .fd = -1, .ready = room_ready };
 	vu_memory_init(&backend->memory);
 	vu_sender_init(&backend->sender);
+	vu_state_init(&backend->state, dev, watcher);
 	for (queue = 0; queue < VIO_VHOST_USER_QUEUES_MAX; queue++)
 		vu_vring_init(&backend->vrings[queue], backend, (uint16_t)queue);
 	return backend;
@@ -254,7 +268,7 @@ void vio_vhost_user_destroy(struct vio_vhost_user *backend)
 }
 
 /*
- * What takes more than rings and configuration can't be carried: a log, translated
+ * What takes more than rings and configuration can't be carried: translated
  * addresses, what a driver writes into a notification register. Nor can the reset of
  * a queue: front ends that pass any bit on to their driver don't pass that on to us.
  */

@@ -5,8 +5,10 @@
 #include <vireo/vhost_user.h>
 
 #include "link/inflight.h"
-#include "link/vhost_user/memory.h"
 #include "link/signal.h"
+#include "link/vhost_user/dirty.h"
+#include "link/vhost_user/memory.h"
+#include "link/vhost_user/state.h"
 #include "link/vhost_user/wire.h"
 
 /*
@@ -35,6 +37,7 @@ struct vu_vring {
 	struct vio_task settle;     /* something that is not for that thread */
 	bool lost;                  /* nobody holds the other end of the kick descriptor */
 	struct vu_ledger ledger;
+	struct vu_tracker tracker; /* of pages that were written */
 };
 
 struct vio_vhost_user {
@@ -42,7 +45,7 @@ struct vio_vhost_user {
 	struct vio_watcher watcher;
 	const struct vio_vhost_user_events *events;
 	void *context;
-	unsigned log_lines; /* of this connection */
+	unsigned log_lines;              /* of this connection */
 	struct vio_vhost_user_crew crew; /* halt is NULL: one thread serves all */
 
 	struct vio_watch socket; /* fd -1: no connection */
@@ -53,13 +56,17 @@ struct vio_vhost_user {
 	 */
 	struct vio_watch room;
 	struct vio_watch *listening; /* which of the two is watched; NULL: neither */
-	struct link_signal channel;    /* for our own requests to the front end */
+	struct link_signal channel;  /* for our own requests to the front end */
 	bool features_set;
 	uint64_t protocol_features;
 	struct vu_receiver receiver;
 	struct vu_sender sender;
 	struct vu_memory memory;
 	struct vu_inflight inflight;
+	struct vu_dirty dirty;
+	bool log_all; /* the driver's buffers are to be marked, too, where there is a log */
+	struct vu_state_transfer state;
+	bool owes_config; /* the configuration changed while nothing may be said */
 	struct vu_vring vrings[VIO_VHOST_USER_QUEUES_MAX];
 };
 
@@ -87,6 +94,22 @@ static inline bool vu_has_status(const struct vio_vhost_user *backend)
 {
 	return vu_has_protocol(backend, VHOST_USER_PROTOCOL_F_STATUS) && !vu_status_made_up(backend);
 }
+
+/* What a handler of a message returns when it has made the reply that the message always has. */
+#define VU_REPLIED 1
+
+/* migrate.c: handlers. */
+int vu_set_log_base(struct vio_vhost_user *backend, struct vu_message *message);
+int vu_set_log_fd(struct vio_vhost_user *backend, struct vu_message *message);
+int vu_set_device_state_fd(struct vio_vhost_user *backend, struct vu_message *message);
+int vu_check_device_state(struct vio_vhost_user *backend, struct vu_message *message);
+/* Which queues mark what has changed: those that run are stopped and started. A log that is too short: -VIO_ERANGE. */
+int vu_log_update(struct vio_vhost_user *backend);
+/* Whether the log has bits for that memory, if it is to be marked. */
+bool vu_log_admits(const struct vio_vhost_user *backend, const struct vhost_user_mem_region *wire);
+/* What is to be marked of a queue. */
+bool vu_marks_buffers(const struct vu_vring *vring);
+bool vu_marks_rings(const struct vu_vring *vring);
 
 /*
  * Handles the message that is complete in the receiver; a reply is left in the
@@ -125,6 +148,10 @@ static inline bool vu_vring_runs(const struct vu_vring *vring)
 void vu_pause_all(struct vio_vhost_user *backend);
 void vu_update_all(struct vio_vhost_user *backend);
 bool vu_any_runs(const struct vio_vhost_user *backend);
+/* All queues are stopped by GET_VRING_BASE: the driver and the front end hear nothing. */
+bool vu_suspended(const struct vio_vhost_user *backend);
+/* Tells of a configuration change. */
+void vu_tell_config(struct vio_vhost_user *backend);
 /* A driver begins anew: nothing of what an earlier one asked for is in flight. */
 void vu_forget_all(struct vio_vhost_user *backend);
 

@@ -11,8 +11,6 @@
  * A handler returns 0, a negative code for a request that is refused, or
  * VU_REPLIED when it has made the reply that the message always has.
  */
-#define VU_REPLIED 1
-
 #define NEEDS_NOTHING 0xffu
 
 struct vu_row {
@@ -54,7 +52,9 @@ static int get_features(struct vio_vhost_user *backend, struct vu_message *messa
 {
 	uint64_t features = vio_device_features(backend->dev).word[0];
 
-	return reply_u64(backend, message, features | UINT64_C(1) << VHOST_USER_F_PROTOCOL_FEATURES);
+	return reply_u64(backend, message,
+			 features | UINT64_C(1) << VHOST_USER_F_PROTOCOL_FEATURES |
+				 UINT64_C(1) << VHOST_F_LOG_ALL);
 }
 
 /* A front end without STATUS says nothing of it: all of the negotiation, from reset on. */
@@ -70,7 +70,7 @@ static int negotiate(struct vio_vhost_user *backend, const struct vio_features *
 	vio_device_write_status(dev, begun);
 	vio_device_write_features(dev, features);
 	if (vio_device_write_status(dev, begun | VIRTIO_CONFIG_S_FEATURES_OK) & VIRTIO_CONFIG_S_FEATURES_OK)
-		return 0;
+		return vu_state_apply(&backend->state);
 	vio_device_reset(dev);
 	vu_log(backend, "features %#llx refused", (unsigned long long)features->word[0]);
 	return -VIO_ENOTSUP;
@@ -79,8 +79,8 @@ static int negotiate(struct vio_vhost_user *backend, const struct vio_features *
 /* What is the device's of the features that the front end sends. */
 static struct vio_features features_of(const struct vio_device *dev, uint64_t sent)
 {
-	struct vio_features features =
-		vio_features_low(sent & ~(UINT64_C(1) << VHOST_USER_F_PROTOCOL_FEATURES));
+	struct vio_features features = vio_features_low(
+		sent & ~(UINT64_C(1) << VHOST_USER_F_PROTOCOL_FEATURES | UINT64_C(1) << VHOST_F_LOG_ALL));
 
 	if (dev->class->trim_features)
 		dev->class->trim_features(dev, &features);
@@ -111,6 +111,10 @@ static int set_features(struct vio_vhost_user *backend, struct vu_message *messa
 		if (error)
 			return error;
 	}
+	backend->log_all = message->payload.u64 >> VHOST_F_LOG_ALL & 1;
+	error = vu_log_update(backend);
+	if (error)
+		return error;
 	/* Without the protocol's features nobody would say that rings are enabled. */
 	if (!(message->payload.u64 >> VHOST_USER_F_PROTOCOL_FEATURES & 1))
 		for (queue = 0; queue < dev->queue_count; queue++)
@@ -165,10 +169,22 @@ static int reset_device(struct vio_vhost_user *backend, struct vu_message *messa
 /* hostile: C30, a bit that can't be set stays clear, and the front end sees it in GET_STATUS. */
 static int set_status(struct vio_vhost_user *backend, struct vu_message *message)
 {
+	const uint8_t before = backend->dev->status;
+	int error = 0;
+
 	if (message->payload.u64 > UINT8_MAX)
 		return -VIO_EPROTO;
 	if (!message->payload.u64)
 		return reset_device(backend, message);
+	/* What was sent of its state it has before the driver is served. */
+	if (backend->state.pending && !(before & VIRTIO_CONFIG_S_FEATURES_OK)) {
+		vio_device_write_status(backend->dev,
+					(uint8_t)message->payload.u64 & (uint8_t)~VIRTIO_CONFIG_S_DRIVER_OK);
+		if (backend->dev->status & VIRTIO_CONFIG_S_FEATURES_OK)
+			error = vu_state_apply(&backend->state);
+		if (error)
+			return error;
+	}
 	vio_device_write_status(backend->dev, (uint8_t)message->payload.u64);
 	vu_update_all(backend);
 	return 0;
@@ -199,6 +215,17 @@ static bool table_sound(const struct vu_message *message)
 		(count == 1 && message->header.size == 8 + slot * 2));
 }
 
+/* Where front ends speak of guest addresses only, the other is what they don't look at. */
+static struct vhost_user_mem_region region_of(const struct vio_vhost_user *backend,
+					      const struct vhost_user_mem_region *sent)
+{
+	struct vhost_user_mem_region wire = *sent;
+
+	if (vu_has_protocol(backend, VHOST_USER_PROTOCOL_F_GPA_ADDRESSES))
+		wire.userspace_addr = wire.guest_phys_addr;
+	return wire;
+}
+
 /* Queues stand still while memory changes, and nothing changes before all of it is sound. */
 static int set_mem_table(struct vio_vhost_user *backend, struct vu_message *message)
 {
@@ -211,9 +238,12 @@ static int set_mem_table(struct vio_vhost_user *backend, struct vu_message *mess
 		return -VIO_EPROTO;
 	vu_memory_init(&fresh);
 	for (i = 0; i < count && !error; i++) {
+		const struct vhost_user_mem_region wire = region_of(backend, &table->regions[i]);
 		struct vu_region region;
 
-		error = vu_region_map(&region, &table->regions[i], message->fds[i], backend->socket.fd);
+		error = vu_log_admits(backend, &wire) ? 0 : -VIO_ERANGE;
+		if (!error)
+			error = vu_region_map(&region, &wire, message->fds[i], backend->socket.fd);
 		if (error)
 			break;
 		error = vu_memory_add(&fresh, &region);
@@ -240,9 +270,13 @@ static int get_max_mem_slots(struct vio_vhost_user *backend, struct vu_message *
 
 static int add_mem_reg(struct vio_vhost_user *backend, struct vu_message *message)
 {
+	const struct vhost_user_mem_region wire = region_of(backend, &message->payload.reg.region);
 	struct vu_region region;
-	int error = vu_region_map(&region, &message->payload.reg.region, message->fds[0], backend->socket.fd);
+	int error;
 
+	if (!vu_log_admits(backend, &wire)) /* hostile: C26 */
+		return -VIO_ERANGE;
+	error = vu_region_map(&region, &wire, message->fds[0], backend->socket.fd);
 	if (error)
 		return error;
 	error = vu_memory_admits(&backend->memory, &region.wire); /* hostile: C14 */
@@ -259,10 +293,12 @@ static int add_mem_reg(struct vio_vhost_user *backend, struct vu_message *messag
 /* A queue whose rings go with it stays stopped until they come back. */
 static int rem_mem_reg(struct vio_vhost_user *backend, struct vu_message *message)
 {
-	if (!vu_memory_has(&backend->memory, &message->payload.reg.region)) /* hostile: C14 */
+	const struct vhost_user_mem_region wire = region_of(backend, &message->payload.reg.region);
+
+	if (!vu_memory_has(&backend->memory, &wire)) /* hostile: C14 */
 		return -VIO_ENOENT;
 	vu_pause_all(backend);
-	vu_memory_remove(&backend->memory, &message->payload.reg.region);
+	vu_memory_remove(&backend->memory, &wire);
 	vu_update_all(backend);
 	return 0;
 }
@@ -291,15 +327,18 @@ static int set_vring_addr(struct vio_vhost_user *backend, struct vu_message *mes
 	struct vu_vring *vring = vring_of(backend, message);
 	const struct vhost_user_vring_addr *addr = &message->payload.addr;
 	struct vio_addr ignored;
+	int error;
 
-	if (addr->flags) /* a log was not offered, and its address says nothing: User-Mode Linux sends -1 */
+	/* Without the flag the log's address says nothing: User-Mode Linux sends -1. */
+	if (addr->flags & ~VHOST_USER_VRING_F_LOG)
 		return -VIO_ENOTSUP;
-	if (vu_vring_runs(vring)) /* hostile: C20; the same again changes nothing */
-		return addr->descriptor == vring->addr.descriptor &&
-				       addr->available == vring->addr.available &&
-				       addr->used == vring->addr.used
-			       ? 0
-			       : -VIO_EBUSY;
+	if (vu_vring_runs(vring)) { /* hostile: C20; the same again changes nothing but what is marked */
+		if (addr->descriptor != vring->addr.descriptor || addr->available != vring->addr.available ||
+		    addr->used != vring->addr.used)
+			return -VIO_EBUSY;
+		vring->addr = *addr;
+		return vu_log_update(backend);
+	}
 	/* hostile: C18; how long they are is known when it starts. */
 	if (addr->descriptor % 16 || addr->available % 2 || addr->used % 4)
 		return -VIO_EPROTO;
@@ -309,7 +348,8 @@ static int set_vring_addr(struct vio_vhost_user *backend, struct vu_message *mes
 		return -VIO_ERANGE;
 	vring->addr = *addr;
 	vring->has_addr = true;
-	return vu_vring_update(vring);
+	error = vu_log_update(backend);
+	return error ? error : vu_vring_update(vring);
 }
 
 static int set_vring_base(struct vio_vhost_user *backend, struct vu_message *message)
@@ -527,6 +567,8 @@ static int set_config(struct vio_vhost_user *backend, struct vu_message *message
 #define VRING_ADDR    sizeof(struct vhost_user_vring_addr), sizeof(struct vhost_user_vring_addr)
 #define MEM_TABLE     8 + 32, sizeof(struct vhost_user_mem_table)
 #define MEM_REG       sizeof(struct vhost_user_mem_reg), sizeof(struct vhost_user_mem_reg)
+#define LOG           sizeof(struct vhost_user_log), sizeof(struct vhost_user_log)
+#define DEVICE_STATE  sizeof(struct vhost_user_device_state), sizeof(struct vhost_user_device_state)
 #define INFLIGHT      offsetof(struct vhost_user_inflight, padding), sizeof(struct vhost_user_inflight)
 #define CONFIG        offsetof(struct vhost_user_config, payload), sizeof(struct vhost_user_config)
 #define PROTOCOL(bit) VHOST_USER_PROTOCOL_F_##bit
@@ -538,6 +580,10 @@ static const struct vu_row rows[] = {
 	[VHOST_USER_RESET_OWNER] = { "RESET_OWNER", 0, 0, 0, 0, NEEDS_NOTHING, false, reset_owner },
 	[VHOST_USER_SET_MEM_TABLE] = { "SET_MEM_TABLE", MEM_TABLE, 1, VHOST_USER_FDS_MAX, NEEDS_NOTHING,
 				       false, set_mem_table },
+	[VHOST_USER_SET_LOG_BASE] = { "SET_LOG_BASE", LOG, 1, 1, PROTOCOL(LOG_SHMFD), false,
+				      vu_set_log_base },
+	/* Old front ends fill the payload with something. */
+	[VHOST_USER_SET_LOG_FD] = { "SET_LOG_FD", 0, 8, 1, 1, NEEDS_NOTHING, false, vu_set_log_fd },
 	[VHOST_USER_SET_VRING_NUM] = { "SET_VRING_NUM", VRING_STATE, 0, 0, NEEDS_NOTHING, true,
 				       set_vring_num },
 	[VHOST_USER_SET_VRING_ADDR] = { "SET_VRING_ADDR", VRING_ADDR, 0, 0, NEEDS_NOTHING, true,
@@ -575,6 +621,10 @@ static const struct vu_row rows[] = {
 				     rem_mem_reg },
 	[VHOST_USER_SET_STATUS] = { "SET_STATUS", U64, 0, 0, PROTOCOL(STATUS), false, set_status },
 	[VHOST_USER_GET_STATUS] = { "GET_STATUS", 0, 0, 0, 0, PROTOCOL(STATUS), false, get_status },
+	[VHOST_USER_SET_DEVICE_STATE_FD] = { "SET_DEVICE_STATE_FD", DEVICE_STATE, 1, 1,
+					     PROTOCOL(DEVICE_STATE), false, vu_set_device_state_fd },
+	[VHOST_USER_CHECK_DEVICE_STATE] = { "CHECK_DEVICE_STATE", 0, 0, 0, 0, PROTOCOL(DEVICE_STATE), false,
+					    vu_check_device_state },
 };
 
 /* Requests that have a reply of their own, whether asked for one or not. */
@@ -589,6 +639,9 @@ static bool replies(uint32_t request)
 	case VHOST_USER_GET_MAX_MEM_SLOTS:
 	case VHOST_USER_GET_STATUS:
 	case VHOST_USER_GET_INFLIGHT_FD:
+	case VHOST_USER_SET_LOG_BASE:
+	case VHOST_USER_SET_DEVICE_STATE_FD:
+	case VHOST_USER_CHECK_DEVICE_STATE:
 		return true;
 	default:
 		return false;

@@ -175,6 +175,7 @@ void vu_vring_pause(struct vu_vring *vring)
 
 	/* The device may have stopped it by itself. */
 	if (!vu_vring_runs(vring)) {
+		vu_tracker_end(&vring->tracker, &dev->queues[vring->index]);
 		vu_ledger_close(&vring->ledger);
 		return;
 	}
@@ -182,6 +183,7 @@ void vu_vring_pause(struct vu_vring *vring)
 	if (vring->ledger.log.again)
 		vio_device_kick(dev, vring->index);
 	vring->base = vio_device_queue_stop(dev, vring->index);
+	vu_tracker_end(&vring->tracker, &dev->queues[vring->index]);
 	vu_ledger_close(&vring->ledger);
 }
 
@@ -239,6 +241,29 @@ static int open_ledger(struct vu_vring *vring, struct vio_devq_config *config, b
 	return 0;
 }
 
+/* Has what is written marked, if the front end wants it. */
+static int open_tracker(struct vu_vring *vring, struct vio_devq_config *config)
+{
+	struct vio_vhost_user *backend = vring->backend;
+	const struct vu_tracker_queue queue = {
+		.config = config,
+		.spans_max = backend->dev->spans_max,
+		.device_addr = vring->addr.log,
+		.buffers = vu_marks_buffers(vring),
+		.rings = vu_marks_rings(vring),
+	};
+	int error;
+
+	vu_tracker_end(&vring->tracker, &backend->dev->queues[vring->index]);
+	if (!queue.buffers && !queue.rings)
+		return 0;
+	config->features = backend->dev->features_accepted;
+	error = vu_tracker_begin(&vring->tracker, &backend->dirty, &backend->memory, &queue);
+	if (!error)
+		config->log = &vring->tracker.log;
+	return error;
+}
+
 static int start(struct vu_vring *vring)
 {
 	const bool packed = vio_device_has_feature(vring->backend->dev, VIRTIO_F_RING_PACKED);
@@ -249,7 +274,7 @@ static int start(struct vu_vring *vring)
 	const struct vu_memory *memory = &backend->memory;
 	const struct vhost_user_vring_addr *addr = &vring->addr;
 	struct vio_devq_config config = { .size = vring->num, .at = vring->base };
-	bool goes_on;
+	bool goes_on, mended;
 	int error;
 
 	/* hostile: C18 */
@@ -270,12 +295,19 @@ static int start(struct vu_vring *vring)
 		link_signal_raise(&vring->err);
 		return error;
 	}
+	mended = config.log;
 	if (vring->ledger.log.again)
 		vu_log(backend, "queue %u: %u requests are taken once more", vring->index,
 		       vring->ledger.log.again);
-	error = vio_device_queue_start(backend->dev, vring->index, &config);
-	if (error)
+	error = open_tracker(vring, &config);
+	if (!error)
+		error = vio_device_queue_start(backend->dev, vring->index, &config);
+	if (!error)
+		vu_tracker_started(&vring->tracker, mended);
+	if (error) {
+		vu_tracker_end(&vring->tracker, &backend->dev->queues[vring->index]);
 		vu_ledger_close(&vring->ledger);
+	}
 	if (error)
 		vu_log(backend, "queue %u: can't start with %u entries: %s", vring->index, vring->num,
 		       vio_strerror(error));
@@ -299,6 +331,8 @@ static int start_if_ready(struct vu_vring *vring)
 		vring->faulty = true;
 		return error;
 	}
+	if (vring->backend->owes_config)
+		vu_tell_config(vring->backend);
 	/* Without STATUS a front end doesn't say DRIVER_OK; that it starts a queue says as much. */
 	if (!vu_has_status(vring->backend))
 		vio_device_write_status(dev, dev->status | VIRTIO_CONFIG_S_DRIVER_OK);
@@ -319,6 +353,16 @@ bool vu_any_runs(const struct vio_vhost_user *backend)
 		if (vu_vring_runs(&backend->vrings[queue]))
 			return true;
 	return false;
+}
+
+bool vu_suspended(const struct vio_vhost_user *backend)
+{
+	bool held = false;
+	uint16_t queue;
+
+	for (queue = 0; queue < backend->dev->queue_count; queue++)
+		held |= backend->vrings[queue].held;
+	return held && !vu_any_runs(backend);
 }
 
 void vu_pause_all(struct vio_vhost_user *backend)

@@ -22,6 +22,8 @@ struct vu_message {
 		struct vhost_user_mem_reg reg;
 		struct vhost_user_config config;
 		struct vhost_user_inflight inflight;
+		struct vhost_user_log log;
+		struct vhost_user_device_state device_state;
 	} payload;
 	/* Owned by the message until a handler takes one with vu_message_take_fd(). */
 	int fds[VHOST_USER_FDS_MAX];
