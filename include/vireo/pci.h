@@ -6,6 +6,7 @@
 #include <vireo/memory.h>
 #include <vireo/pci_bus.h>
 #include <vireo/spec/virtio_pci.h>
+#include <vireo/state.h>
 
 /*
  * Virtio over PCI (4.1): modern, transitional and legacy.
@@ -226,6 +227,18 @@ VIO_API void vio_pci_device_bar_write(struct vio_pci_device *model, unsigned bar
 
 /* Where a BAR is now: its size is 0 when there is none, its address 0 while it isn't decoded. */
 VIO_API struct vio_pci_bar vio_pci_device_bar(const struct vio_pci_device *model, unsigned bar);
+
+/*
+ * What the driver has set up in the function, to go on in another one of the same configuration:
+ * appends it, or takes it into a model in reset (-VIO_EPHASE otherwise). -VIO_ESTATE: damaged or foreign,
+ * and reader->refusal says why; the model is in reset again. The device goes along with
+ * vio_device_save() and vio_device_load(), after which _loaded() is due. Queues that are marked enabled are
+ * started by the owner, where they stood.
+ */
+VIO_API void vio_pci_device_save(const struct vio_pci_device *model, struct vio_state_writer *writer);
+VIO_API int vio_pci_device_load(struct vio_pci_device *model, struct vio_state_reader *reader);
+/* The device is loaded, too: what the driver is to hear is told. */
+VIO_API void vio_pci_device_loaded(struct vio_pci_device *model);
 
 /* Serves queues that had more to do than one kick allows. true: there is still work, call again. */
 VIO_API bool vio_pci_device_run(struct vio_pci_device *model);

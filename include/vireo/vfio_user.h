@@ -20,7 +20,8 @@
  *	_WRITE_MULTI
  *	DEVICE_SET_IRQS                 eventfds that are raised
  *	DEVICE_RESET
- *	DEVICE_FEATURE, MIG_DATA_...    the device's state, to take it elsewhere
+ *	DEVICE_FEATURE, MIG_DATA_...    the device's state, to take it elsewhere: what was in flight is
+					answered before it is read, the rest waits in the rings
  *
  * It needs an event loop only through struct vio_watcher: it adds the socket, the
  * ioeventfds and little else. Messages are validated whole before anything changes. A
@@ -29,8 +30,12 @@
  * survived with vio_guard_memory() of vireo/guard.h.
  *
  * Limits: memory that comes without a file descriptor is known and out of the device's
- * reach: a buffer in it is a fault of the driver. The server asks nothing of the client (no
- * DMA_READ, DMA_WRITE), and a client that leaves leaves a device in reset.
+ * reach: a buffer in it is a fault of the driver. The protocol would have it read and
+ * written by messages (DMA_READ, DMA_WRITE), and the server asks nothing of the client: a ring is
+ * shared by two who look at it at the same time, with barriers between them and not with
+ * answers that come when they come; and who waits for an answer serves nobody meanwhile. No
+ * copying ahead and no log of pages for migration: a client takes all memory for written. A client
+ * that leaves leaves a device in reset.
  */
 struct vio_vfio_user;
 

@@ -71,6 +71,26 @@ static void sizes_lie(void **state)
 	}
 }
 
+/* hostile: E23, the server asks nothing of a client: whatever answers is none, short, late or of any id */
+static void answers_to_nothing(void **state)
+{
+	static const uint16_t commands[] = { VFIO_USER_DMA_READ, VFIO_USER_DMA_WRITE };
+	static const uint32_t lengths[] = { 0, 8, 16, 4096 };
+	struct bed *bed = *state;
+
+	for (unsigned i = 0; i < 2 * VIO_ARRAY_SIZE(lengths); i++) {
+		static const uint8_t payload[4096];
+
+		bed_run(bed);
+		vfio_client_send(&bed->client,
+				 &(struct vfio_client_message){ .command = commands[i % 2],
+								.flags = VFIO_USER_FLAGS_REPLY,
+								.payload = payload,
+								.payload_bytes = lengths[i / 2] });
+		bed_expect_dropped(bed);
+	}
+}
+
 /* A message in pieces of a byte is a message; one that ends early is none. */
 static void messages_drip(void **state)
 {
@@ -587,6 +607,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		BED_CASE(flags_lie),
 		BED_CASE(sizes_lie),
+		BED_CASE(answers_to_nothing),
 		BED_CASE(messages_drip),
 		BED_CASE(versions_lie),
 		BED_CASE(versions_are_too_much),

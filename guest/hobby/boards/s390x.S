@@ -14,8 +14,8 @@ _start:
 	brasl	%r14, os_start
 
 /*
- * Loads a program status word with the mask in r2, and goes on where that or an interrupt leads: all registers
- * are as they were.
+ * Loads a program status word with the mask in r2, and goes on where that or an interrupt leads: all
+ * registers are as they were.
  */
 	.globl	listen_to
 listen_to:

@@ -33,7 +33,7 @@ extern uint8_t lowcore[];
 #define EXTERNAL_CODE (*(volatile uint16_t *)(void *)(lowcore + 0x86))
 #define IO_SUBCHANNEL (*(volatile uint32_t *)(void *)(lowcore + 0xb8))
 #define IO_WORD       (*(volatile uint32_t *)(void *)(lowcore + 0xc0))
-/* And there is room for what this program has to remember: interrupts that came and weren't taken, by bits. */
+/* And there is room for what this program has to remember: interrupts that came and weren't taken. */
 #define CAME          (*(volatile uint32_t *)(void *)(lowcore + 0x300))
 #define SCCB          (lowcore + 0x8000) /* what is said to the service processor, and its answer */
 

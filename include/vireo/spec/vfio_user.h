@@ -191,9 +191,16 @@ struct vfio_user_feature {
 
 #define VFIO_USER_FEATURE_MIGRATION        1u
 #define VFIO_USER_FEATURE_MIG_DEVICE_STATE 2u
+#define VFIO_USER_FEATURE_LOGGING_START    6u
+#define VFIO_USER_FEATURE_LOGGING_STOP     7u
+#define VFIO_USER_FEATURE_LOGGING_REPORT   8u
 
+/* MIGRATION: 64 bits of which of them there are. */
 #define VFIO_USER_MIGRATION_STOP_COPY 0x1u
+#define VFIO_USER_MIGRATION_P2P       0x2u
+#define VFIO_USER_MIGRATION_PRE_COPY  0x4u
 
+/* MIG_DEVICE_STATE */
 struct vfio_user_mig_state {
 	uint32_t device_state;
 	uint32_t data_fd;

@@ -90,7 +90,7 @@ void vfu_hold_queues(struct vio_vfio_user *server)
 		queue->base = vio_device_queue_stop(server->dev, i);
 		server->resting = true;
 	}
-	if (server->resting)
+	if (server->resting && !vfu_stopped(server))
 		rest(server);
 }
 
@@ -101,6 +101,8 @@ void vfu_release_queues(struct vio_vfio_user *server)
 	if (!server->resting)
 		return;
 	end_timer(server);
+	if (vfu_stopped(server))
+		return;
 	server->resting = false;
 	for (i = 0; i < server->dev->queue_count; i++) {
 		struct vfu_queue *queue = &server->queues[i];

@@ -14,7 +14,7 @@ static void raise_line(struct vio_vfio_user *server)
 {
 	struct vfu_irq *line = &server->intx;
 
-	if (!server->line || line->masked || line->signal.kind == LINK_SIGNAL_NONE)
+	if (!server->line || line->masked || line->signal.kind == LINK_SIGNAL_NONE || vfu_stopped(server))
 		return;
 	line->masked = true;
 	link_signal_raise(&line->signal);
@@ -33,7 +33,8 @@ void vfu_vector(void *context, unsigned vector)
 	struct vio_vfio_user *server = context;
 	struct vfu_irq *irq = &server->msix[vector];
 
-	server->vectors[vector].pending = irq->masked || irq->signal.kind == LINK_SIGNAL_NONE;
+	server->vectors[vector].pending =
+		irq->masked || irq->signal.kind == LINK_SIGNAL_NONE || vfu_stopped(server);
 	if (!server->vectors[vector].pending)
 		link_signal_raise(&irq->signal);
 }
@@ -45,6 +46,15 @@ static void settle(struct vio_vfio_user *server, uint32_t index, uint32_t number
 		raise_line(server);
 	else if (server->vectors[number].pending)
 		vfu_vector(server, number);
+}
+
+void vfu_interrupts_settle(struct vio_vfio_user *server)
+{
+	uint16_t vector;
+
+	settle(server, VFIO_USER_IRQ_INTX, 0);
+	for (vector = 0; vector < server->vector_count; vector++)
+		settle(server, VFIO_USER_IRQ_MSIX, vector);
 }
 
 void vfu_interrupts_reset(struct vio_vfio_user *server)

@@ -85,6 +85,8 @@ static int device_reset(struct vio_vfio_user *server)
 {
 	vfu_interrupts_reset(server);
 	vio_pci_device_bus_reset(&server->model);
+	vfu_forget_held(server);
+	vfu_migration_reset(server); /* hostile: E18 */
 	return 0;
 }
 
@@ -118,6 +120,11 @@ static const struct command commands[] = {
 	[VFIO_USER_DEVICE_RESET] = { "RESET", device_reset, 0, 0, 0 },
 	[VFIO_USER_REGION_WRITE_MULTI] = {
 		"REGION_WRITE_MULTI", vfu_region_write_multi, sizeof(uint64_t), ANY, 0 },
+	[VFIO_USER_DEVICE_FEATURE] = {
+		"DEVICE_FEATURE", vfu_feature, sizeof(struct vfio_user_feature), ANY, 0 },
+	[VFIO_USER_MIG_DATA_READ] = { "MIG_DATA_READ", vfu_migration_read, EXACTLY(vfio_user_mig_data), 0 },
+	[VFIO_USER_MIG_DATA_WRITE] = {
+		"MIG_DATA_WRITE", vfu_migration_write, sizeof(struct vfio_user_mig_data), ANY, 0 },
 };
 /* clang-format on */
 

@@ -135,6 +135,19 @@ static void write_region(struct vio_vfio_user *server, const struct vfio_user_re
 	}
 }
 
+/*
+ * Between two machines a device does nothing, and nothing is to be done to it but what a client does to the
+ * function itself: move and switch BARs. hostile: E19
+ */
+static int judge_stopped(struct vio_vfio_user *server, const struct vfio_user_region_access *access)
+{
+	if (!vfu_stopped(server) ||
+	    (access->region == VFIO_USER_REGION_CONFIG && access->offset + access->count <= PCI_HEADER_BYTES))
+		return 0;
+	return vfu_refuse(server, -VIO_EBUSY, "a write to %#llx of region %u, while the device is stopped",
+			  (unsigned long long)access->offset, access->region);
+}
+
 int vfu_region_read(struct vio_vfio_user *server)
 {
 	uint32_t most = least(server->client_data, VIO_VFIO_USER_DATA_MAX);
@@ -159,6 +172,8 @@ int vfu_region_write(struct vio_vfio_user *server)
 
 	memcpy(&access, server->receiver.payload.bytes, sizeof(access));
 	error = judge(server, "REGION_WRITE", &access, VIO_VFIO_USER_DATA_MAX);
+	if (!error)
+		error = judge_stopped(server, &access);
 	if (!error && access.count != bytes - sizeof(access))
 		error = vfu_refuse(server, -VIO_EINVAL, "REGION_WRITE: %u bytes, of which %zu came",
 				   access.count, bytes - sizeof(access));
@@ -184,10 +199,13 @@ int vfu_region_write_multi(struct vio_vfio_user *server)
 		return vfu_refuse(server, -VIO_EINVAL, "REGION_WRITE_MULTI: %llu writes in %u bytes",
 				  (unsigned long long)count, bytes);
 	for (i = 0; !error && i < count; i++) {
+		struct vfio_user_region_access access;
+
 		memcpy(&write, from + i * sizeof(write), sizeof(write));
-		error = judge(server, "REGION_WRITE_MULTI",
-			      &(struct vfio_user_region_access){ write.offset, write.region, write.count },
-			      sizeof(write.data));
+		access = (struct vfio_user_region_access){ write.offset, write.region, write.count };
+		error = judge(server, "REGION_WRITE_MULTI", &access, sizeof(write.data));
+		if (!error)
+			error = judge_stopped(server, &access);
 	}
 	for (i = 0; !error && i < count; i++) {
 		memcpy(&write, from + i * sizeof(write), sizeof(write));

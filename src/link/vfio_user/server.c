@@ -97,6 +97,7 @@ void vio_vfio_user_stop(struct vio_vfio_user *server)
 	listen_to_nobody(server);
 	vfu_kicks_close(server);
 	vfu_forget_held(server);
+	vfu_migration_reset(server);
 	vio_pci_device_end(&server->model);
 	server->watcher.cancel(server->watcher.context, &server->work);
 	vfu_interrupts_close(server);
@@ -232,6 +233,7 @@ struct vio_vfio_user *vio_vfio_user_create(struct vio_device *dev, const struct 
 	server->room = (struct vio_watch){ .fd = -1, .ready = room_ready };
 	server->rest.fd = -1;
 	server->work.run = work;
+	server->migration.state = VFIO_USER_STATE_RUNNING;
 	vfu_memory_init(&server->memory);
 	server->msix = calloc(vectors, sizeof(*server->msix));
 	server->vectors = calloc(vectors, sizeof(*server->vectors));

@@ -24,6 +24,14 @@ struct vfu_queue {
 	bool held; /* stopped when memory changed, and not started since */
 };
 
+/* The migration's state machine: what there is of the device's state, which is read or written bit by bit. */
+struct vfu_migration {
+	uint32_t state; /* VFIO_USER_STATE_... */
+	uint8_t *data;
+	size_t bytes;
+	size_t at; /* read up to here */
+};
+
 struct vio_vfio_user {
 	struct vio_device *dev;
 	struct vio_watcher watcher;
@@ -56,6 +64,7 @@ struct vio_vfio_user {
 	struct vfu_queue *queues; /* dev->queue_count of them */
 	struct vio_pci_queue *model_queues;
 
+	struct vfu_migration migration;
 	struct vfu_memory memory;
 	struct vfu_receiver receiver;
 	struct vfu_sender sender;
@@ -87,9 +96,23 @@ int vfu_region_write_multi(struct vio_vfio_user *server);
 int vfu_irq_info(struct vio_vfio_user *server);
 int vfu_set_irqs(struct vio_vfio_user *server);
 
-/* interrupts.c: what the model calls. */
+int vfu_feature(struct vio_vfio_user *server);
+int vfu_migration_read(struct vio_vfio_user *server);
+int vfu_migration_write(struct vio_vfio_user *server);
+
+/* migration.c */
+static inline bool vfu_stopped(const struct vio_vfio_user *server)
+{
+	return server->migration.state != VFIO_USER_STATE_RUNNING;
+}
+/* Runs, with nothing to be read or written. */
+void vfu_migration_reset(struct vio_vfio_user *server);
+
+/* interrupts.c: what the model calls; while the device is stopped it waits. */
 void vfu_line(void *context, unsigned level);
 void vfu_vector(void *context, unsigned vector);
+/* What waited goes out. */
+void vfu_interrupts_settle(struct vio_vfio_user *server);
 /* Masks and what waited are forgotten; the descriptors stay. */
 void vfu_interrupts_reset(struct vio_vfio_user *server);
 void vfu_interrupts_close(struct vio_vfio_user *server);
