@@ -6,8 +6,8 @@
 #include "lib/adder_driver.h"
 
 /*
- * The example of a device as a program, as it is, over every transport: links by their messages, models by their
- * registers. That it is a program, too, is tested where daemons are.
+ * The example of a device as a program, as it is, over every transport: links by their messages, models by
+ * their registers. That it is a program, too, is tested where daemons are.
  */
 #define main example_main
 #include "../../examples/adder/adder.c"
