@@ -359,6 +359,7 @@ bool vio_client_arm(struct vio_client_queue *queue)
 	if (pending(queue))
 		return false;
 	queue->armed = true;
+	queue->empty_polls = POLLS_A_LOOK; /* time will pass, look at the clock then */
 	quiet = vio_drvq_enable_cb(queue->q);
 	if (queue->receive)
 		quiet = vio_drvq_enable_cb(queue->receive) && quiet;
@@ -378,7 +379,6 @@ static void sleep_on(struct vio_client_queue *queue, uint64_t ns)
 		ns = most;
 	timeout = (struct timespec){ (time_t)(ns / NS_PER_S), (long)(ns % NS_PER_S) };
 	ppoll(&pollfd, 1, &timeout, NULL);
-	queue->empty_polls = POLLS_A_LOOK; /* time has passed, look at the clock */
 }
 
 static inline void relax(void)
