@@ -2,35 +2,29 @@
 #include <string.h>
 
 #include <vireo/ccw.h>
-#include <vireo/devices/caesar.h>
-#include <vireo/drvq.h>
 
-#include "input.h"
+#include "model.h"
 
 /*
  * A driver that runs whatever commands and channel programs it likes, with whatever payload at whatever
  * place, notifies, and turns its subchannel off and on. Whatever it does: what is said of a command fits
  * its count, a reset ends everything, and afterwards the device works.
  */
-#define BASE       UINT64_C(0x10000)
-#define BYTES      0x4000u
-#define ROM_BASE   UINT64_C(0x20000)
-#define ROM_BYTES  0x100u
-#define PAYLOAD    (BASE + 0x3000)
+#define BASE       FUZZ_MODEL_BASE
+#define BYTES      FUZZ_MODEL_BYTES
+#define ROM_BASE   FUZZ_MODEL_ROM
+#define ROM_BYTES  FUZZ_MODEL_ROM_BYTES
+#define PAYLOAD    (BASE + 0x3800)
 #define PROGRAM    (BASE + 0x2000)
 #define SUBCHANNEL 0x00010001u
-#define QUEUES_MAX 4u
+#define QUEUES_MAX FUZZ_MODEL_QUEUES_MAX
 #define ENDED      (CCW_DSTAT_CHANNEL_END | CCW_DSTAT_DEVICE_END)
 
 struct world {
 	struct fuzz_input *input;
-	struct vio_device dev;
+	struct fuzz_model m;
 	struct vio_ccw_device model;
 	struct vio_ccw_queue queues[QUEUES_MAX];
-	struct vio_region regions[2];
-	struct vio_mem mem;
-	void *state, *storage;
-	uint8_t *memory, *rom;
 	unsigned interrupts;
 };
 
@@ -79,7 +73,7 @@ static void put(struct world *w, uint32_t at, unsigned length)
 	uint64_t value = fuzz_choose(w->input, numbers, VIO_ARRAY_SIZE(numbers));
 
 	for (; length; length--, value >>= 8)
-		w->memory[at + length - 1] = (uint8_t)value;
+		w->m.memory[at + length - 1] = (uint8_t)value;
 }
 
 /* A payload is made of fields of these sizes: those of one structure, most of the time. */
@@ -131,10 +125,10 @@ static void step_program(struct world *w)
 	uint32_t at = (uint32_t)(PROGRAM - BASE);
 
 	for (unsigned left = fuzz_u8(w->input) % 6; left; left--, at += 8) {
-		w->memory[at] = (uint8_t)fuzz_choose(w->input, codes, VIO_ARRAY_SIZE(codes));
-		w->memory[at + 1] = (uint8_t)fuzz_choose(w->input, flags, VIO_ARRAY_SIZE(flags));
-		w->memory[at + 2] = 0;
-		w->memory[at + 3] = (uint8_t)fuzz_choose(w->input, counts, VIO_ARRAY_SIZE(counts));
+		w->m.memory[at] = (uint8_t)fuzz_choose(w->input, codes, VIO_ARRAY_SIZE(codes));
+		w->m.memory[at + 1] = (uint8_t)fuzz_choose(w->input, flags, VIO_ARRAY_SIZE(flags));
+		w->m.memory[at + 2] = 0;
+		w->m.memory[at + 3] = (uint8_t)fuzz_choose(w->input, counts, VIO_ARRAY_SIZE(counts));
 		put(w, at + 4, 4);
 	}
 	fuzz_note(w->input,
@@ -147,7 +141,7 @@ static void step_memory(struct world *w)
 {
 	uint32_t at = (uint32_t)fuzz_u64(w->input, 2) % BYTES;
 
-	w->memory[at] = fuzz_u8(w->input);
+	w->m.memory[at] = fuzz_u8(w->input);
 }
 
 static void step_notify(struct world *w)
@@ -163,7 +157,7 @@ static void step_notify(struct world *w)
 static void step_run(struct world *w)
 {
 	vio_ccw_device_run(&w->model);
-	vio_device_config_changed(&w->dev);
+	vio_device_config_changed(&w->m.served.dev);
 }
 
 static void step_enable(struct world *w)
@@ -184,16 +178,16 @@ static void run(struct world *w, uint8_t command, uint16_t count, bool works)
 /* Whatever was before: from here on everything works. */
 static void restart(struct world *w)
 {
-	uint8_t *payload = w->memory + (PAYLOAD - BASE);
+	uint8_t *payload = w->m.memory + (PAYLOAD - BASE);
 
 	vio_ccw_device_enable(&w->model);
-	memset(w->memory, 0, BYTES);
+	memset(w->m.memory, 0, BYTES);
 	payload[1] = VIRTIO_CCW_REV_STATUS;
 	run(w, CCW_CMD_SET_VIRTIO_REV, 4, true);
 	run(w, CCW_CMD_VDEV_RESET, 0, true);
-	FUZZ_CHECK(w->dev.status == 0 && w->model.indicators == VIO_CCW_NO_INDICATORS);
-	for (unsigned i = 0; i < w->dev.queue_count; i++)
-		FUZZ_CHECK(!w->dev.queues[i].running);
+	FUZZ_CHECK(w->m.served.dev.status == 0 && w->model.indicators == VIO_CCW_NO_INDICATORS);
+	for (unsigned i = 0; i < w->m.served.dev.queue_count; i++)
+		FUZZ_CHECK(!w->m.served.dev.queues[i].running);
 	payload[0] = 3;
 	run(w, CCW_CMD_WRITE_STATUS, 1, true);
 	memset(payload, 0, 5);
@@ -209,8 +203,8 @@ static void restart(struct world *w)
 static void make(struct world *w, unsigned kind)
 {
 	const struct vio_ccw_device_config config = {
-		.device = &w->dev,
-		.mem = &w->mem,
+		.device = &w->m.served.dev,
+		.mem = &w->m.mem,
 		.revision_min = kind % 2,
 		.revision_max = VIRTIO_CCW_REV_MAX,
 		.subchannel = SUBCHANNEL,
@@ -220,20 +214,7 @@ static void make(struct world *w, unsigned kind)
 		.adapter_interrupt = adapter_interrupt,
 	};
 
-	w->state = calloc(1, vio_caesar_class.state_bytes ? vio_caesar_class.state_bytes : 1);
-	w->memory = calloc(1, BYTES);
-	w->rom = calloc(1, ROM_BYTES);
-	FUZZ_CHECK(w->state && w->memory && w->rom);
-	vio_device_init(&w->dev, &vio_caesar_class, w->state);
-	FUZZ_CHECK(vio_device_set_property(&w->dev, "queue-size", 10, "16") == 0);
-	FUZZ_CHECK(vio_device_realize(&w->dev) == 0 && w->dev.queue_count <= QUEUES_MAX);
-	w->storage = malloc(vio_device_storage_bytes(&w->dev));
-	FUZZ_CHECK(w->storage != NULL);
-	vio_device_provide(&w->dev, w->storage);
-	w->regions[0] = (struct vio_region){ vio_addr_make(BASE), BYTES, w->memory, 3 };
-	w->regions[1] = (struct vio_region){ vio_addr_make(ROM_BASE), ROM_BYTES, w->rom, VIO_MEM_READ };
-	vio_mem_init(&w->mem, w->regions, 2);
-	w->mem.count = 2;
+	fuzz_model_make(&w->m, VIRTIO_ID_CAESAR);
 	FUZZ_CHECK(vio_ccw_device_init(&w->model, &config) == 0);
 }
 
@@ -248,14 +229,8 @@ void fuzz_run(struct fuzz_input *input)
 	make(&w, fuzz_u8(input));
 	fuzz_walk(input, &w, steps, VIO_ARRAY_SIZE(steps), restart, 400);
 	restart(&w);
-	fuzz_note(input, w.dev.fault_count);
+	fuzz_note(input, w.m.served.dev.fault_count);
 	fuzz_note(input, w.interrupts);
-	for (unsigned i = 0; i < ROM_BYTES; i++)
-		FUZZ_CHECK(w.rom[i] == 0);
 	vio_ccw_device_end(&w.model);
-	vio_device_unrealize(&w.dev);
-	free(w.storage);
-	free(w.state);
-	free(w.memory);
-	free(w.rom);
+	fuzz_model_close(&w.m);
 }

@@ -1,29 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include <poll.h>
 
-#include <vireo/devices/caesar.h>
-
 #include "link.h"
 
 #define FDS_LOOKED_AT 256
-
-void fuzz_served_make(struct fuzz_served *served)
-{
-	served->state = calloc(1, vio_caesar_class.state_bytes);
-	FUZZ_CHECK(served->state);
-	vio_device_init(&served->dev, &vio_caesar_class, served->state);
-	FUZZ_CHECK(vio_device_realize(&served->dev) == 0);
-	served->storage = malloc(vio_device_storage_bytes(&served->dev));
-	FUZZ_CHECK(served->storage);
-	vio_device_provide(&served->dev, served->storage);
-}
-
-void fuzz_served_close(struct fuzz_served *served)
-{
-	vio_device_unrealize(&served->dev);
-	free(served->storage);
-	free(served->state);
-}
 
 static int watch_add(void *context, struct vio_watch *watch)
 {

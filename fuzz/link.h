@@ -2,25 +2,16 @@
 #ifndef VIREO_FUZZ_LINK_H
 #define VIREO_FUZZ_LINK_H
 
-#include <vireo/device.h>
 #include <vireo/watch.h>
 
 #include "input.h"
+#include "served.h"
 
 /*
  * What the targets of links share. A device and its server live for FUZZ_LIFE executions, each a client of
  * its own: making them would take longer than what is looked at.
  */
 #define FUZZ_LIFE 256u
-
-/* The device that they serve. */
-struct fuzz_served {
-	struct vio_device dev;
-	void *state, *storage;
-};
-
-void fuzz_served_make(struct fuzz_served *served);
-void fuzz_served_close(struct fuzz_served *served);
 
 /* An event loop that never waits: what is ready is told of in turns. */
 #define FUZZ_WATCHES_MAX 64u

@@ -301,7 +301,7 @@ static struct world *make_world(void)
 	w->memory = memfd_create("memory", MFD_CLOEXEC);
 	w->event = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
 	FUZZ_CHECK(w->memory >= 0 && w->event >= 0);
-	fuzz_served_make(&w->served);
+	fuzz_served_make(&w->served, VIRTIO_ID_CAESAR, "256");
 	w->server = vio_vfio_user_create(&w->served.dev, &watcher, &events, w);
 	FUZZ_CHECK(w->server);
 	return w;

@@ -337,7 +337,7 @@ static struct world *make_world(void)
 	w->file = memfd_create("file", MFD_CLOEXEC);
 	w->event = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
 	FUZZ_CHECK(w->memory >= 0 && w->file >= 0 && w->event >= 0);
-	fuzz_served_make(&w->served);
+	fuzz_served_make(&w->served, VIRTIO_ID_CAESAR, "256");
 	w->backend = vio_vhost_user_create(&w->served.dev, &watcher, &events, w);
 	FUZZ_CHECK(w->backend);
 	return w;

@@ -10,6 +10,7 @@ with that of the native REPLAY. The digest takes in all that the rings wrote to 
 
 import concurrent.futures
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -41,12 +42,25 @@ def compile_core(root, sources, folder):
     return [target for target, _ in done], [output for _, (status, output) in done if status]
 
 
+def closure(fuzz, name, seen):
+    """The sources that a target needs: its own, and those beside the headers that they include."""
+    with open(os.path.join(fuzz, name), encoding="utf-8") as text:
+        content = text.read()
+    first = not seen
+    seen.add(name)
+    if "void fuzz_run(struct fuzz_input *input)\n" in content and not first:
+        return []  # another target, which has a header's name
+    found = [os.path.join(fuzz, name)] if name.endswith(".c") else []
+    for header in re.findall(r'^#include "(\w+)\.h"', content, re.MULTILINE):
+        for other in (header + ".h", header + ".c"):
+            if other not in seen and os.path.exists(os.path.join(fuzz, other)):
+                found += closure(fuzz, other, seen)
+    return found
+
+
 def build(root, target, objects, program):
     fuzz = os.path.join(root, "fuzz")
-    sources = [os.path.join(fuzz, target + ".c"), os.path.join(fuzz, "replay.c")]
-    with open(sources[0], encoding="utf-8") as text:
-        if '#include "device.h"' in text.read():
-            sources.append(os.path.join(fuzz, "device.c"))
+    sources = [*closure(fuzz, target + ".c", set()), os.path.join(fuzz, "replay.c")]
     return run([GCC, *flags(root), *sources, *objects, "-o", program])
 
 
