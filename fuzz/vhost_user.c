@@ -324,7 +324,7 @@ static void connect_backend(struct world *w)
 	FUZZ_CHECK(vio_vhost_user_start(w->backend, sockets[1]) == 0);
 }
 
-/* A back end with its device and a driver's files, which serves one execution after the other, as back ends do. */
+/* A back end, its device and the files of a driver, for one execution after the other, as back ends live. */
 static struct world *make_world(void)
 {
 	static const struct vio_vhost_user_events events = { .closed = closed };
