@@ -118,7 +118,7 @@ static void clear(struct disk *disk)
 	CHECK(!vio_blk_flush(&disk->dev));
 }
 
-/* The queue's place is the number of requests so far, and a device that is suspended stays there. */
+/* The queue's place moves with the requests so far (packed: to 0 after each second lap), and a device that is suspended stays there. */
 static void suspend(struct disk *disk, bool can)
 {
 	const struct vio_blk *blk = disk->dev.driver_state;
@@ -126,7 +126,10 @@ static void suspend(struct disk *disk, bool can)
 	int error;
 
 	CHECK(!vio_vdpa_queue_base(&disk->dev, 0, &before));
-	CHECK(before);
+	CHECK(!vio_blk_read(&disk->dev, 0, disk->requests[0].bytes, SECTOR));
+	CHECK(!vio_vdpa_queue_base(&disk->dev, 0, &after));
+	CHECK(before != after);
+	before = after;
 	CHECK(vio_vdpa_queue_base(&disk->dev, (uint16_t)blk->identity.queue_count, &after) == -VIO_ENOENT);
 	CHECK(vio_vdpa_resume(&disk->dev) == -VIO_ENOTSUP || vio_vdpa_resume(&disk->dev) == -VIO_EPHASE);
 	error = vio_vdpa_suspend(&disk->dev);

@@ -43,11 +43,24 @@ appear() {
 """
 
 
+# Gives the device to vhost in place of the kernel's driver.
+LEND = """
+lend() {
+    device=/sys/bus/vdpa/devices/$1
+    if [ -e "$device/driver" ]; then
+        echo "$1" >"$device/driver/unbind"
+    fi
+    echo vhost_vdpa >"$device/driver_override"
+    echo "$1" >/sys/bus/vdpa/drivers/vhost_vdpa/bind
+}
+"""
+
+
 def boot(guest, text):
     """What the script says, with the programs beside it."""
     for program, name in zip(PROGRAMS, ("vireo", "drive")):
         shutil.copy(program, guest.path(name))
-    return guest.boot(SERVE + text)
+    return guest.boot(SERVE + LEND + text)
 
 
 def log_of(guest):
@@ -71,6 +84,97 @@ def case_files(guest):
         test ! -e /dev/vduse/v
         test ! -e /run/vireo/vduse-v
         """)
+
+
+# Rounds of writes at random that are read and compared, until there is a file enough.
+WRITE = """
+write() {
+    rounds=0
+    until [ -e enough ]; do
+        fio --name=f --filename=/dev/vda --direct=1 --ioengine=libaio --iodepth=16 --rw=randwrite --thread \\
+            --bssplit=4k/60:16k/30:64k/10 --size=8M --verify=crc32c --verify_fatal=1 --eta=never \\
+            --loops=4 --randseed=$rounds --output=fio.log
+        rounds=$((rounds + 1))
+    done
+    echo rounds $rounds
+}
+"""
+
+# The daemon ends by a signal again and again, five of six by one that it doesn't see, and comes back.
+KILL = """
+appear
+ready /dev/vda
+cat /sys/bus/virtio/devices/virtio0/features
+write &
+writer=$!
+kills=0
+while [ $kills -lt COUNT ]; do
+    sleep 0.$((kills % 3))$((kills % 7 + 1))
+    signal=9
+    [ $((kills % 6)) -lt 5 ] || signal=TERM
+    kill -$signal $daemon
+    wait $daemon 2>/dev/null || [ $signal = 9 ]
+    kill -0 $writer
+    engine=
+    [ $((kills % 2)) = 0 ] || engine=--no-uring
+    serve $engine PROPERTIES
+    kills=$((kills + 1))
+done
+touch enough
+wait $writer
+vdpa dev del v
+kill $daemon
+wait $daemon
+test ! -e /dev/vduse/v
+"""
+
+
+def kill(guest, count, *properties):
+    boots.need("fio")
+    words = " ".join(properties)
+    out = boot(guest, WRITE + f"truncate -s 8M /run/image\nserve {words}\n"
+               + KILL.replace("COUNT", str(count)).replace("PROPERTIES", words))
+    features, rounds = out.split()[0], int(out.split("rounds ")[1])
+    log = log_of(guest)
+    again = log.count("requests are taken once more")
+    print(f"# {count} daemons, {rounds} rounds, {again} times requests were taken once more")
+    # Few daemons may have died between two requests, each of them.
+    assert rounds and (again or count < 100), log
+    assert log.count("v is in use and stays") == count // 6, log
+    assert features[34] == ("0" if "packed=off" in properties else "1"), features
+
+
+def case_kill(guest):
+    kill(guest, 25)
+
+
+def case_kill_split(guest):
+    kill(guest, 25, "packed=off", "num-queues=2")
+
+
+def case_kill_often(guest):
+    kill(guest, 300)
+
+
+def case_kill_often_split(guest):
+    kill(guest, 300, "packed=off", "num-queues=2")
+
+
+def case_vhost(guest):
+    """The same device by vhost-vdpa, with our own driver at the other end."""
+    out = boot(guest, """
+        truncate -s 8M /run/image
+        serve num-queues=2
+        appear
+        lend v
+        ./vireo probe /dev/vhost-vdpa-0
+        ./drive blk-slow /dev/vhost-vdpa-0
+        head -c 204800 /dev/urandom >noise
+        ./vireo blk /dev/vhost-vdpa-0 write --offset 1M <noise
+        ./vireo blk /dev/vhost-vdpa-0 read --offset 1M --length 200K | cmp - noise
+        cmp -n 204800 /run/image noise -i 1048576:0
+        """)
+    assert "blk: verified" in out and "num_queues                      2" in out, out
 
 
 def main():

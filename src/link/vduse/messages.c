@@ -124,7 +124,8 @@ static int judge_silence(const struct vio_vduse *vduse)
 
 static int reply(struct vio_vduse *vduse, const struct vduse_dev_response *response)
 {
-	ssize_t sent = write(vduse->device.fd, response, sizeof(*response));
+	const struct vds_system *system = vduse->system;
+	ssize_t sent = system->tell(system->context, vduse->device.fd, response, sizeof(*response));
 
 	if (sent == (ssize_t)sizeof(*response))
 		return 1;

@@ -27,7 +27,13 @@ static int system_control(void *context, int fd, unsigned long request, void *ar
 	return ioctl(fd, request, argument);
 }
 
-const struct vds_system vds_system_real = { system_open, system_control, NULL };
+static ssize_t system_tell(void *context, int fd, const void *message, size_t length)
+{
+	(void)context;
+	return write(fd, message, length);
+}
+
+const struct vds_system vds_system_real = { system_open, system_control, system_tell, NULL };
 
 int vds_error(void)
 {

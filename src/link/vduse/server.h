@@ -4,16 +4,18 @@
 
 #include <linux/vduse.h>
 #include <sys/ioctl.h>
+#include <sys/types.h>
 
 #include <vireo/vduse.h>
 
 #include "link/guard.h"
 #include "link/inflight.h"
 
-/* The two calls that reach the kernel, as open(2) and ioctl(2); tests put theirs here. */
+/* The calls that reach the kernel, as open(2), ioctl(2) and write(2); tests put theirs here. */
 struct vds_system {
 	int (*open)(void *context, const char *path, int flags);
 	int (*control)(void *context, int fd, unsigned long request, void *argument);
+	ssize_t (*tell)(void *context, int fd, const void *message, size_t length);
 	void *context;
 };
 
