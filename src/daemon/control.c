@@ -3,6 +3,7 @@
 #define _GNU_SOURCE
 
 #include <errno.h>
+#include <fcntl.h>
 #include <jansson.h>
 #include <malloc.h>
 #include <stdlib.h>
@@ -114,6 +115,13 @@ static json_t *status_properties(struct vio_daemon *daemon)
 	return object;
 }
 
+static json_t *status_sandbox(const struct vio_sandbox *sandbox)
+{
+	return json_pack("{s:b,s:b,s:i,s:b,s:I}", "on", (int)sandbox->on, "calls", (int)sandbox->calls,
+			 "landlock", sandbox->landlock, "no-new-code", (int)sandbox->no_new_code, "refused",
+			 (json_int_t)vio_calls_refused());
+}
+
 /* In use, not what the allocator keeps; 0 where another one is in its place. */
 static json_int_t heap_bytes(void)
 {
@@ -126,12 +134,13 @@ static char *status_text(struct vio_daemon *daemon)
 {
 	const struct vio_device *device = &daemon->device;
 	json_int_t heap = heap_bytes();
-	json_t *root = json_pack(
-		"{s:s,s:i,s:s,s:b,s:I,s:I,s:i,s:b,s:I,s:o}", "type", daemon->type->class->name, "device-id",
-		(int)device->id, "engine", vio_loop_engine(daemon->loop), "connected", (int)daemon->connected,
-		"connections", (json_int_t)daemon->connections, "faults", (json_int_t)device->fault_count,
-		"device-status", (int)device->status, "running", (int)vio_device_running(device),
-		"heap-bytes", heap, "properties", status_properties(daemon));
+	json_t *root =
+		json_pack("{s:s,s:i,s:s,s:b,s:I,s:I,s:i,s:b,s:I,s:o,s:o}", "type", daemon->type->class->name,
+			  "device-id", (int)device->id, "engine", vio_loop_engine(daemon->loop), "connected",
+			  (int)daemon->connected, "connections", (json_int_t)daemon->connections, "faults",
+			  (json_int_t)device->fault_count, "device-status", (int)device->status, "running",
+			  (int)vio_device_running(device), "heap-bytes", heap, "sandbox",
+			  status_sandbox(&daemon->sandbox), "properties", status_properties(daemon));
 	char *text = root ? json_dumps(root, JSON_COMPACT) : NULL;
 
 	json_decref(root);
@@ -295,13 +304,8 @@ static void control_ready(struct vio_watch *watch)
 		client_close(client);
 }
 
-int vio_control_open(struct vio_control *control, struct vio_daemon *daemon, const char *path,
-		     struct vio_message *message)
+static void control_begin(struct vio_control *control, struct vio_daemon *daemon)
 {
-	int error = vio_socket_listen(&control->socket, path, 0600, message);
-
-	if (error)
-		return error;
 	control->daemon = daemon;
 	for (unsigned i = 0; i < VIO_CONTROL_CLIENTS; i++) {
 		control->clients[i].control = control;
@@ -311,7 +315,24 @@ int vio_control_open(struct vio_control *control, struct vio_daemon *daemon, con
 	control->watch.fd = control->socket.fd;
 	control->watch.ready = control_ready;
 	vio_control_resume(control);
-	return 0;
+}
+
+int vio_control_open(struct vio_control *control, struct vio_daemon *daemon, const char *path,
+		     struct vio_message *message)
+{
+	int error = vio_socket_listen(&control->socket, path, 0600, message);
+
+	if (!error)
+		control_begin(control, daemon);
+	return error;
+}
+
+void vio_control_take(struct vio_control *control, struct vio_daemon *daemon, int fd)
+{
+	fcntl(fd, F_SETFD, FD_CLOEXEC);
+	fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK);
+	control->socket.fd = fd;
+	control_begin(control, daemon);
 }
 
 void vio_control_resume(struct vio_control *control)

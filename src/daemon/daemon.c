@@ -4,10 +4,10 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <jansson.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -322,6 +322,10 @@ static int daemon_open_sockets(struct vio_daemon *daemon, int *connected, struct
 			*connected = fd;
 		}
 	}
+	if (daemon->service_control >= 0 && !settings->control_path) {
+		vio_control_take(&daemon->control, daemon, daemon->service_control);
+		return 0;
+	}
 	if (settings->control_path)
 		return vio_control_open(&daemon->control, daemon, settings->control_path, message);
 	if (!settings->socket_path)
@@ -355,15 +359,20 @@ static int daemon_start(struct vio_daemon *daemon, struct vio_message *message)
 		daemon->signal_watch.fd = -1;
 		return vio_fail(message, error, "can't watch for signals: %s", vio_strerror(error));
 	}
+	/* The library would read it from a file when it makes the first object. */
+	json_object_seed(0);
 	error = daemon_realize(daemon, message);
+	if (!error)
+		error = daemon_open_sockets(daemon, &connected, message);
+	if (!error)
+		error = vio_daemon_confine(daemon, message);
 	if (!error)
 		error = vio_daemon_spread(daemon, message);
 	if (!error)
-		error = daemon_open_sockets(daemon, &connected, message);
+		error = vio_daemon_confine_calls(daemon, message);
 	if (error)
 		return error;
-	/* All files are open: nothing that happens from here on needs more rights. */
-	prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+	vio_service_tell("READY=1");
 	vio_log_line(&daemon->log, "serves %s with %s on %s", daemon->type->class->name,
 		     vio_loop_engine(daemon->loop),
 		     daemon->settings.vduse_name    ? daemon->settings.vduse_name
@@ -494,9 +503,19 @@ static int daemon_choose_vduse(const struct vio_daemon_settings *settings, struc
 	return 0;
 }
 
-/* There is one place where peers come from. */
-static int daemon_choose_socket(struct vio_daemon_settings *settings, struct vio_message *message)
+static int daemon_choose_sandbox(const struct vio_daemon_settings *settings, struct vio_message *message)
 {
+	if (!settings->sandbox || !strcmp(settings->sandbox, "on") || !strcmp(settings->sandbox, "off"))
+		return 0;
+	return vio_fail(message, -VIO_EINVAL, "option '--sandbox': '%.64s' is neither on nor off",
+			settings->sandbox);
+}
+
+/* There is one place where peers come from. */
+static int daemon_choose_socket(struct vio_daemon *daemon, struct vio_message *message)
+{
+	struct vio_daemon_settings *settings = &daemon->settings;
+
 	if (settings->vduse_name)
 		return daemon_choose_vduse(settings, message);
 	if (settings->vduse_account)
@@ -506,6 +525,8 @@ static int daemon_choose_socket(struct vio_daemon_settings *settings, struct vio
 				settings->socket_path ? "--socket-path" : "--fd");
 	if (settings->vfio_user_path)
 		settings->socket_path = settings->vfio_user_path;
+	if (!settings->socket_path && settings->fd == NO_FD && daemon->service_socket >= 0)
+		settings->fd = (uint64_t)daemon->service_socket;
 	if (!settings->socket_path && settings->fd == NO_FD)
 		return vio_fail(message, -VIO_EINVAL,
 				"where do front ends come from? Give --socket-path PATH or --fd N, or, for a "
@@ -530,12 +551,15 @@ static int daemon_read_arguments(struct vio_daemon *daemon, int argc, char **arg
 	int first = vio_options_parse(&table, &daemon->settings, argc, argv, message);
 	int error;
 
+	vio_service_sockets(&daemon->service_socket, &daemon->service_control);
 	if (first < 0)
 		return first;
 	if (daemon->settings.help || daemon->settings.version || daemon->settings.print_capabilities ||
 	    daemon->settings.print_manual)
 		return 0;
-	error = daemon_choose_socket(&daemon->settings, message);
+	error = daemon_choose_sandbox(&daemon->settings, message);
+	if (!error)
+		error = daemon_choose_socket(daemon, message);
 	if (!error)
 		error = daemon_make_device(daemon, message);
 	if (!error)

@@ -9,6 +9,8 @@
 #include <vireo/daemon.h>
 #include <vireo/watch.h>
 
+#include "daemon/sandbox.h"
+
 /*
  * The parts of a daemon and what they share. options.c reads the command line,
  * properties.c gives the device its settings, socket.c owns the sockets, link.c what is
@@ -44,6 +46,10 @@ struct vio_daemon_settings {
 	uint64_t fd; /* UINT64_MAX: not given */
 	const char *control_path;
 	const char *log_path;
+	const char *sandbox; /* NULL: on */
+	const char *user;    /* NULL: stays who it is */
+	uint64_t max_memory; /* bytes; 0: no limit */
+	uint64_t patience_s;
 	bool once;
 	bool client;
 	bool no_uring;
@@ -112,6 +118,8 @@ struct vio_daemon {
 	struct vio_timer dial;  /* while the front end doesn't listen yet; --client */
 	bool dialled_in_vain;
 	bool listening; /* listen_watch is added */
+	struct vio_sandbox sandbox;
+	int service_socket, service_control; /* of a service manager; -1: none */
 	bool connected;
 	bool stopping;
 	uint64_t connections;
@@ -166,6 +174,8 @@ void vio_socket_close(struct vio_socket *sock);
 
 int vio_control_open(struct vio_control *control, struct vio_daemon *daemon, const char *path,
 		     struct vio_message *message);
+/* The same with a socket that listens already. */
+void vio_control_take(struct vio_control *control, struct vio_daemon *daemon, int fd);
 void vio_control_close(struct vio_control *control);
 /* Starts or stops taking clients, those that there are aside. */
 void vio_control_resume(struct vio_control *control);
@@ -219,7 +229,7 @@ extern const struct vio_daemon_type vio_daemon_vssd_type;
 /* document.c */
 
 /* The options of a daemon of this type; `options` has VIO_DAEMON_OPTIONS_MAX places. */
-#define VIO_DAEMON_OPTIONS_MAX 24u
+#define VIO_DAEMON_OPTIONS_MAX 28u
 struct vio_option_table vio_daemon_type_options(const struct vio_daemon_type *type,
 						struct vio_option *options);
 void vio_daemon_print_help(const struct vio_daemon_type *type, const char *program, FILE *out);

@@ -150,7 +150,7 @@ struct vio_loop *vio_crew_loop(struct vio_crew *crew, unsigned thread)
  */
 static int member_start(struct member *member)
 {
-	static const int own[] = { SIGBUS, SIGSEGV, SIGFPE, SIGILL, SIGTRAP };
+	static const int own[] = { SIGBUS, SIGSEGV, SIGFPE, SIGILL, SIGTRAP, SIGSYS };
 	sigset_t others, before;
 	int error;
 

@@ -80,7 +80,9 @@ class Daemon:
 
     def holds(self):
         """What it has now: descriptors, mappings, bytes of heap in use, KiB of data and of memory."""
-        heap = self.idle().get("heap-bytes", 0)
+        status = self.idle()
+        heap = status["heap-bytes"]
+        assert status["sandbox"]["refused"] == 0, f"{self.name}: {self.said()}"
         process = f"/proc/{self.process.pid}"
         with open(f"{process}/status", encoding="ascii") as file:
             lines = dict(line.split(":", 1) for line in file)
