@@ -177,10 +177,8 @@ static void configure(struct world *w)
 static void start(struct world *w)
 {
 	uint8_t what = fuzz_u8(w->input);
-	uint64_t without = what & 1 ? UINT64_C(1) << VIRTIO_F_RING_PACKED : 0;
+	uint64_t without = fuzz_device_ring_bits(what);
 
-	if (what & 2)
-		without |= UINT64_C(1) << VIRTIO_F_IN_ORDER;
 	if ((what & 12) == 12)
 		without |= UINT64_C(1) << VIRTIO_CONSOLE_F_MULTIPORT;
 	if (what & 16)
@@ -188,20 +186,10 @@ static void start(struct world *w)
 	fuzz_device_start(&w->device, without);
 }
 
-static void step(struct world *w)
+void fuzz_run(struct fuzz_input *input)
 {
 	static void (*const steps[])(struct world * w) = { transmit, lend, say,  type,     change,
 							   collect,  say,  lend, transmit, configure };
-	uint8_t choice = fuzz_u8(w->input);
-
-	if (choice == 255)
-		start(w);
-	else
-		steps[choice % VIO_ARRAY_SIZE(steps)](w);
-}
-
-void fuzz_run(struct fuzz_input *input)
-{
 	static const char *const names[PORTS] = {
 		"", "second", "a name that is as long as a name of a port may be, or nearly"
 	};
@@ -220,7 +208,6 @@ void fuzz_run(struct fuzz_input *input)
 	}
 	fuzz_device_realize(&w.device);
 	start(&w);
-	for (unsigned steps = 0; input->left && steps < 300; steps++)
-		step(&w);
+	fuzz_walk(input, &w, steps, VIO_ARRAY_SIZE(steps), start, 300);
 	fuzz_device_close(&w.device);
 }

@@ -58,6 +58,13 @@ void fuzz_device_make(struct fuzz_device *device, const struct vio_device_class 
 		      struct fuzz_input *input);
 void fuzz_device_set(struct fuzz_device *device, const char *name, const char *value);
 void fuzz_device_realize(struct fuzz_device *device);
+/* What of the rings' formats a driver goes without that chose this. */
+static inline uint64_t fuzz_device_ring_bits(uint8_t choice)
+{
+	return (choice & 1 ? UINT64_C(1) << VIRTIO_F_RING_PACKED : 0) |
+	       (choice & 2 ? UINT64_C(1) << VIRTIO_F_IN_ORDER : 0);
+}
+
 /* Negotiates what is offered but for the bits `without`, from a reset on; not running if that is refused. */
 void fuzz_device_start(struct fuzz_device *device, uint64_t without);
 void fuzz_device_reset(struct fuzz_device *device);

@@ -147,28 +147,13 @@ static void configure(struct world *w)
 
 static void start(struct world *w)
 {
-	uint8_t what = fuzz_u8(w->input);
-	uint64_t without = what & 1 ? UINT64_C(1) << VIRTIO_F_RING_PACKED : 0;
-
-	if (what & 2)
-		without |= UINT64_C(1) << VIRTIO_F_IN_ORDER;
-	fuzz_device_start(&w->device, without);
-}
-
-static void step(struct world *w)
-{
-	static void (*const steps[])(struct world * w) = { lend, happen, tell,    lend, happen,
-							   lend, flood,  collect, lend, configure };
-	uint8_t choice = fuzz_u8(w->input);
-
-	if (choice == 255)
-		start(w);
-	else
-		steps[choice % VIO_ARRAY_SIZE(steps)](w);
+	fuzz_device_start(&w->device, fuzz_device_ring_bits(fuzz_u8(w->input)));
 }
 
 void fuzz_run(struct fuzz_input *input)
 {
+	static void (*const steps[])(struct world * w) = { lend, happen, tell,    lend, happen,
+							   lend, flood,  collect, lend, configure };
 	static const char *const kinds[] = { "keyboard", "mouse", "tablet", "multitouch", "gamepad" };
 	struct world w = { .input = input };
 	uint8_t what = fuzz_u8(input);
@@ -181,7 +166,6 @@ void fuzz_run(struct fuzz_input *input)
 	FUZZ_CHECK(vio_input_attach(&w.device.dev, &w.source) == 0);
 	fuzz_device_realize(&w.device);
 	start(&w);
-	for (unsigned steps = 0; input->left && steps < 300; steps++)
-		step(&w);
+	fuzz_walk(input, &w, steps, VIO_ARRAY_SIZE(steps), start, 300);
 	fuzz_device_close(&w.device);
 }

@@ -293,10 +293,8 @@ static void happen(struct world *w)
 static void start(struct world *w)
 {
 	uint8_t what = fuzz_u8(w->input);
-	uint64_t without = what & 1 ? UINT64_C(1) << VIRTIO_F_RING_PACKED : 0;
+	uint64_t without = fuzz_device_ring_bits(what);
 
-	if (what & 2)
-		without |= UINT64_C(1) << VIRTIO_F_IN_ORDER;
 	if (what & 4)
 		without |= UINT64_C(1) << VIRTIO_NET_F_MRG_RXBUF;
 	if (what & 8)
@@ -308,20 +306,10 @@ static void start(struct world *w)
 	fuzz_device_start(&w->device, without);
 }
 
-static void step(struct world *w)
+void fuzz_run(struct fuzz_input *input)
 {
 	static void (*const steps[])(struct world * w) = { transmit, lend,    deliver, command, complete,
 							   collect,  deliver, lend,    command, happen };
-	uint8_t choice = fuzz_u8(w->input);
-
-	if (choice == 255)
-		start(w);
-	else
-		steps[choice % VIO_ARRAY_SIZE(steps)](w);
-}
-
-void fuzz_run(struct fuzz_input *input)
-{
 	struct world w = { .input = input };
 
 	w.network = (struct vio_network){ .ops = &network_ops,
@@ -335,8 +323,7 @@ void fuzz_run(struct fuzz_input *input)
 	FUZZ_CHECK(vio_net_attach(&w.device.dev, &w.network) == 0);
 	fuzz_device_realize(&w.device);
 	start(&w);
-	for (unsigned steps = 0; input->left && steps < 300; steps++)
-		step(&w);
+	fuzz_walk(input, &w, steps, VIO_ARRAY_SIZE(steps), start, 300);
 	net_drain(&w.network);
 	fuzz_device_close(&w.device);
 	FUZZ_CHECK(w.pending_count == 0);

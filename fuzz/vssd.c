@@ -242,27 +242,13 @@ static void configure(struct world *w)
 static void start(struct world *w)
 {
 	uint8_t what = fuzz_u8(w->input);
-	uint64_t without = what & 1 ? UINT64_C(1) << VIRTIO_F_RING_PACKED : 0;
+	uint64_t without = fuzz_device_ring_bits(what);
 
-	if (what & 2)
-		without |= UINT64_C(1) << VIRTIO_F_IN_ORDER;
 	if ((what & 12) == 12)
 		without |= UINT64_C(1) << VIRTIO_VSSD_F_RESIZE;
 	if (what & 16)
 		without |= UINT64_C(1) << VIRTIO_BLK_F_MQ;
 	fuzz_device_start(&w->device, without);
-}
-
-static void step(struct world *w)
-{
-	static void (*const steps[])(struct world * w) = { request,  list,    complete, own,      collect,
-							   complete, request, list,     complete, configure };
-	uint8_t choice = fuzz_u8(w->input);
-
-	if (choice == 255)
-		start(w);
-	else
-		steps[choice % VIO_ARRAY_SIZE(steps)](w);
 }
 
 static void open_storage(struct storage *storage, struct world *w, uint64_t bytes)
@@ -280,6 +266,8 @@ static void open_storage(struct storage *storage, struct world *w, uint64_t byte
 
 void fuzz_run(struct fuzz_input *input)
 {
+	static void (*const steps[])(struct world * w) = { request,  list,    complete, own,      collect,
+							   complete, request, list,     complete, configure };
 	struct world *w = calloc(1, sizeof(*w));
 	struct vio_vssd_storage storage;
 
@@ -298,8 +286,7 @@ void fuzz_run(struct fuzz_input *input)
 	FUZZ_CHECK(storage.memory && vio_vssd_attach(&w->device.dev, &storage) == 0);
 	fuzz_device_realize(&w->device);
 	start(w);
-	for (unsigned steps = 0; input->left && steps < 300; steps++)
-		step(w);
+	fuzz_walk(input, w, steps, VIO_ARRAY_SIZE(steps), start, 300);
 	fuzz_device_reset(&w->device);
 	check_config(w);
 	fuzz_device_close(&w->device);
