@@ -262,15 +262,20 @@ static bool drain(int fd)
 static unsigned take_interrupts(struct vio_dev *dev)
 {
 	struct vu_front *front = vu_front_of(dev);
+	const bool waited = front->waited;
 	unsigned causes = 0, queue;
 
+	front->waited = false;
 	for (queue = 0; queue < front->queue_limit; queue++)
-		if (front->queues[queue].started && drain(front->queues[queue].call))
+		if (front->queues[queue].started && (!waited || front->queues[queue].ready) &&
+		    drain(front->queues[queue].call))
 			causes |= VIO_INTERRUPT_QUEUE;
-	vu_front_listen(front);
-	if (drain(front->error_fd)) {
-		front->ring_broken = true;
-		causes |= VIO_INTERRUPT_CONFIG;
+	if (!waited || !front->queues_only) {
+		vu_front_listen(front);
+		if (drain(front->error_fd)) {
+			front->ring_broken = true;
+			causes |= VIO_INTERRUPT_CONFIG;
+		}
 	}
 	if (front->config_changed)
 		causes |= VIO_INTERRUPT_CONFIG;

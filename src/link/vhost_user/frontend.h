@@ -25,6 +25,7 @@ struct vu_front_queue {
 	bool started;
 	bool starting;                /* it is being told; whoever does so begins anew for another back end */
 	struct vio_queue_place place; /* of one that started */
+	bool ready;                   /* when the last wait ended */
 };
 
 /* What of the channel's current message is here. */
@@ -67,6 +68,9 @@ struct vu_front {
 	struct vu_front_channel channel;
 	uint32_t config_changes; /* counted */
 	bool config_changed;     /* and not taken yet */
+	/* A wait has seen which descriptors are ready, so the others needn't be asked. */
+	bool waited;
+	bool queues_only; /* no more than queues' interrupts */
 	struct vu_front_queue queues[VU_FRONT_QUEUES_MAX];
 };
 

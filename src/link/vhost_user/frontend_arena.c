@@ -40,21 +40,27 @@ static uint64_t now_ns(void *context)
 	return vu_front_now_ns();
 }
 
-static void sleep_on(struct vu_front *front, struct pollfd *pollfds, nfds_t count, uint64_t timeout_ns)
+/* Whether it is known which are ready. */
+static bool sleep_on(struct vu_front *front, struct pollfd *pollfds, nfds_t count, uint64_t timeout_ns)
 {
 	struct timespec timeout;
 
 	if (front->failed && timeout_ns > NAP_NS)
 		timeout_ns = NAP_NS;
 	timeout = (struct timespec){ (time_t)(timeout_ns / NS_PER_S), (long)(timeout_ns % NS_PER_S) };
-	ppoll(pollfds, count, &timeout, NULL);
+	return ppoll(pollfds, count, &timeout, NULL) >= 0;
 }
 
 static void wait_for_device(void *context, uint64_t timeout_ns)
 {
 	struct vu_front *front = context;
-	struct pollfd pollfds[VU_FRONT_QUEUES_MAX + 3];
-	nfds_t count = 0;
+	/* First what isn't a queue's; poll() passes over -1. */
+	struct pollfd pollfds[VU_FRONT_QUEUES_MAX + 3] = {
+		{ front->channel.fd, POLLIN, 0 },
+		{ front->error_fd, POLLIN, 0 },
+		{ front->failed ? -1 : front->socket, POLLRDHUP, 0 },
+	};
+	nfds_t count = 3;
 	unsigned queue;
 
 	if (front->options.waiting) {
@@ -64,13 +70,17 @@ static void wait_for_device(void *context, uint64_t timeout_ns)
 	for (queue = 0; queue < front->queue_limit; queue++)
 		if (front->queues[queue].started)
 			pollfds[count++] = (struct pollfd){ front->queues[queue].call, POLLIN, 0 };
-	if (front->channel.fd >= 0)
-		pollfds[count++] = (struct pollfd){ front->channel.fd, POLLIN, 0 };
-	if (!front->failed)
-		pollfds[count++] = (struct pollfd){ front->socket, POLLRDHUP, 0 };
-	sleep_on(front, pollfds, count, timeout_ns);
-	vu_front_look(front);
+	front->waited = sleep_on(front, pollfds, count, timeout_ns);
+	front->queues_only = !pollfds[0].revents && !pollfds[1].revents;
+	for (queue = 0, count = 3; queue < front->queue_limit; queue++)
+		if (front->queues[queue].started)
+			front->queues[queue].ready = pollfds[count++].revents;
+	if (!front->waited || pollfds[2].revents || front->failed) {
+		vu_front_look(front);
+		front->waited = false; /* there may be another back end by now */
+	}
 	(void)vio_dev_interrupt(front->dev);
+	front->waited = false;
 }
 
 int vu_front_arena_make(struct vu_front *front)
