@@ -118,7 +118,7 @@ static void clear(struct disk *disk)
 	CHECK(!vio_blk_flush(&disk->dev));
 }
 
-/* The queue's place moves with the requests so far (packed: to 0 after each second lap), and a device that is suspended stays there. */
+/* The queue's place moves with each request (packed: to 0 after two laps); suspended, it stays there. */
 static void suspend(struct disk *disk, bool can)
 {
 	const struct vio_blk *blk = disk->dev.driver_state;

@@ -246,7 +246,7 @@ void bed_offer(struct bed *bed, uint16_t queue, uint32_t number)
 	uint8_t *ring = bed->memory + BED_RING_OFFSET + queue * BED_RING_BYTES;
 	struct virtq_desc *desc = (void *)ring;
 	struct virtq_avail *avail = (void *)(ring + 0x1000);
-	/* Each request has a pair of descriptors and 8 bytes of its own, for the four that may be in flight. */
+	/* A pair of descriptors and 8 bytes for each of the four that may be in flight. */
 	const uint16_t head = (uint16_t)(2 * (bed->offered[queue] % (TOY_SIZE / 2)));
 	const uint64_t at = BED_DATA + 0x100 * queue + 8 * head;
 	const vio_le32 request[2] = { vio_le32_make(number), vio_le32_make(0) };

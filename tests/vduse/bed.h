@@ -37,7 +37,7 @@ struct bed {
 	struct fake_kernel kernel;
 	struct vio_vduse_options options;
 	struct vio_vduse_mistake mistake;
-	char folder[32], account[64];
+	char folder[32], account[80];
 	int memory_fd;
 	uint8_t *memory;
 	uint16_t offered[TOY_QUEUES];

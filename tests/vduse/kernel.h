@@ -5,8 +5,8 @@
 #include "link/vduse/server.h"
 
 /*
- * A kernel's VDUSE: the calls that Linux answers, and whoever is behind it, the device's driver, by the hand of
- * the test. It fails and lies as it is told to.
+ * A kernel's VDUSE: the calls that Linux answers, and whoever is behind it, the device's driver, by the hand
+ * of the test. It fails and lies as it is told to.
  */
 #define FAKE_QUEUES 300u
 #define FAKE_PIECES 8u
