@@ -61,16 +61,16 @@ static int become(const char *name, struct vio_message *message)
 
 /* Limits. */
 
-static int limit_memory(uint64_t bytes, struct vio_message *message)
+/* `sizes` is read late, when there are all threads, and was opened when that was still allowed. */
+static int limit_memory(FILE *sizes, uint64_t bytes, struct vio_message *message)
 {
-	FILE *file = fopen("/proc/self/statm", "re");
 	unsigned long long pages = 0;
 	struct rlimit limit;
 
-	if (file && fscanf(file, "%llu", &pages) != 1)
+	if (sizes && fscanf(sizes, "%llu", &pages) != 1)
 		pages = 0;
-	if (file)
-		fclose(file);
+	if (sizes)
+		fclose(sizes);
 	limit.rlim_cur = limit.rlim_max =
 		(rlim_t)pages * (rlim_t)sysconf(_SC_PAGESIZE) + OWN_BYTES + (rlim_t)bytes;
 	if (!pages || setrlimit(RLIMIT_AS, &limit))
@@ -131,6 +131,8 @@ int vio_daemon_confine(struct vio_daemon *daemon, struct vio_message *message)
 
 	if (error)
 		return error;
+	if (daemon->settings.max_memory)
+		sandbox->sizes = fopen("/proc/self/statm", "re");
 	/* All files are open: nothing that happens from here on needs more rights. */
 	prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
 	sandbox->on = !wanted || !strcmp(wanted, "on");
@@ -145,8 +147,10 @@ int vio_daemon_confine(struct vio_daemon *daemon, struct vio_message *message)
 int vio_daemon_confine_calls(struct vio_daemon *daemon, struct vio_message *message)
 {
 	struct vio_sandbox *sandbox = &daemon->sandbox;
-	int error = daemon->settings.max_memory ? limit_memory(daemon->settings.max_memory, message) : 0;
+	int error = 0;
 
+	if (daemon->settings.max_memory)
+		error = limit_memory(sandbox->sizes, daemon->settings.max_memory, message);
 	if (error || !sandbox->on)
 		return error;
 	error = vio_calls_limit(daemon->program, fileno(daemon->log.out));

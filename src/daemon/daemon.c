@@ -391,6 +391,8 @@ static void daemon_end(struct vio_daemon *daemon)
 {
 	int error = 0;
 
+	if (daemon->loop)
+		vio_service_tell("STOPPING=1");
 	daemon->stopping = true;
 	if (daemon->loop) {
 		vio_loop_disarm(daemon->loop, &daemon->retry);

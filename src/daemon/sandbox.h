@@ -3,6 +3,7 @@
 #define DAEMON_SANDBOX_H
 
 #include <stdbool.h>
+#include <stdio.h>
 
 #include <vireo/host.h>
 
@@ -24,6 +25,7 @@ struct vio_sandbox {
 	bool calls;       /* only those of a list are allowed */
 	bool no_new_code; /* memory that was written never becomes executable */
 	int landlock;     /* which version of it; 0: the kernel has none */
+	FILE *sizes;      /* while it is being set up: how large the process is */
 };
 
 /* confine.c */
