@@ -433,7 +433,7 @@ static void names_are_judged(void **state)
 	bed_stop(bed);
 }
 
-/* hostile: F10 F8, the name is taken: by a process, by another's device, or by one of ours of another kind. */
+/* hostile: F10 F8, the name is taken: by a process, by another's device, by one of ours of another kind. */
 static void names_may_be_taken(void **state)
 {
 	struct bed *bed = *state;
