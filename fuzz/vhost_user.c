@@ -15,10 +15,10 @@
 #include "link.h"
 
 /*
- * A front end that sends whatever it likes, with whatever descriptors, writes what it
- * likes into the file of requests in flight, and cuts its memory short. Whatever it
- * does: the back end neither blocks nor leaks a file descriptor, and leaves the device
- * in reset.
+ * A front end that sends whatever it likes, with whatever descriptors, writes what it likes into the
+ * file of requests in flight, has written pages logged and the device's state sent, and cuts its memory
+ * short. Whatever it does: the back end neither blocks nor leaks a file descriptor, and leaves the
+ * device in reset.
  */
 #define FDS_SENT_MAX 10u
 #define MEMORY_BYTES 0x4000u
@@ -128,6 +128,22 @@ static uint32_t make_payload(struct world *w, uint32_t request, uint8_t *payload
 		memcpy(payload, &inflight, sizeof(inflight));
 		return fuzz_u8(input) & 1 ? sizeof(inflight) : offsetof(struct vhost_user_inflight, padding);
 	}
+	case VHOST_USER_SET_LOG_BASE: {
+		struct vhost_user_log log = {
+			.mmap_size = choose_bytes(input),
+			.mmap_offset = fuzz_u8(input) & 3 ? 0 : choose_bytes(input),
+		};
+
+		memcpy(payload, &log, sizeof(log));
+		return sizeof(log);
+	}
+	case VHOST_USER_SET_DEVICE_STATE_FD: {
+		struct vhost_user_device_state transfer = { .direction = fuzz_u8(input) % 3,
+							    .phase = fuzz_u8(input) % 16 == 15 };
+
+		memcpy(payload, &transfer, sizeof(transfer));
+		return sizeof(transfer);
+	}
 	case VHOST_USER_GET_CONFIG:
 	case VHOST_USER_SET_CONFIG: {
 		struct vhost_user_config config = { .offset = fuzz_u8(input), .size = fuzz_u8(input) };
@@ -184,9 +200,10 @@ static void send_message(struct world *w)
 }
 
 /* The start that every front end makes, so that the rest finds something going on. */
-static void begin(struct world *w, bool packed, bool tracked)
+static void begin(struct world *w, bool packed, bool tracked, bool logged)
 {
 	const uint64_t features = UINT64_C(1) << 32 | 1u << 30 | 1u << 29 | 1u << 28 |
+				  (logged ? 1u << VHOST_F_LOG_ALL : 0) |
 				  (packed ? UINT64_C(1) << VIRTIO_F_RING_PACKED : 0);
 	static const struct vhost_user_vring_addr areas = {
 		0, 0, USER_BASE, USER_BASE + 0x2000, USER_BASE + 0x1000, 0
@@ -201,11 +218,13 @@ static void begin(struct world *w, bool packed, bool tracked)
 		{ VHOST_USER_GET_FEATURES, { 0 }, 0, NULL },
 		{ VHOST_USER_SET_FEATURES, { features }, 8, NULL },
 		{ VHOST_USER_SET_PROTOCOL_FEATURES,
-		  { 1u << 3 | 1u << 9 | 1u << 12 | 1u << 13 | 1u << 15 | 1u << 16 },
+		  { 1u << 1 | 1u << 3 | 1u << 9 | 1u << 12 | 1u << 13 | 1u << 15 | 1u << 16 | 1u << 19 |
+		    1u << 20 },
 		  8,
 		  NULL },
 		{ VHOST_USER_SET_MEM_TABLE, { 1, DRIVER_BASE, MEMORY_BYTES, USER_BASE, 0 }, 40, &w->memory },
 		{ VHOST_USER_SET_INFLIGHT_FD, { FILE_BYTES, 0, 1 | QUEUE_SIZE << 16 }, 24, &w->file },
+		{ VHOST_USER_SET_LOG_BASE, { FILE_BYTES }, 16, &w->file },
 		{ VHOST_USER_SET_VRING_NUM, { (uint64_t)QUEUE_SIZE << 32 }, 8, NULL },
 		{ VHOST_USER_SET_VRING_BASE, { 0 }, 8, NULL },
 		{ VHOST_USER_SET_VRING_ADDR, { 0 }, sizeof(areas), NULL },
@@ -224,7 +243,8 @@ static void begin(struct world *w, bool packed, bool tracked)
 					{ (void *)(uintptr_t)payload, header.size } };
 		struct msghdr message = { .msg_iov = iov, .msg_iovlen = 2 };
 
-		if (header.request == VHOST_USER_SET_INFLIGHT_FD && !tracked)
+		if ((header.request == VHOST_USER_SET_INFLIGHT_FD && !tracked) ||
+		    (header.request == VHOST_USER_SET_LOG_BASE && !logged))
 			continue;
 		if (messages[i].fd) {
 			struct cmsghdr *cmsg = (void *)control;
@@ -375,7 +395,7 @@ static void execute(struct world *w)
 	if (how & 8)
 		write_file(w, how & 2);
 	if (how & 1)
-		begin(w, how & 2, how & 4);
+		begin(w, how & 2, how & 4, how & 16);
 	while (w->input->left && !w->closed && steps++ < 100) {
 		uint8_t what = fuzz_u8(w->input);
 
