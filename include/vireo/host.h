@@ -41,16 +41,17 @@ struct vio_host_block_options {
 	uint64_t size;     /* of MEMORY and NULL, in bytes */
 	bool read_only;
 	bool direct;       /* O_DIRECT */
+	bool shared;       /* the image isn't locked */
 	uint32_t block_size; /* 512 or 4096; 0: as the storage asks */
 };
 
-/* "backend", "path", "size", "readonly", "direct", "block-size" over struct vio_host_block_options. */
+/* "backend", "path", "size", "readonly", "direct", "shared", "block-size", over these options. */
 VIO_API const struct vio_property_table *vio_host_block_properties(void);
 
 /*
  * Opens storage driven by `loop`, which must outlive it; free it with
  * block->ops->close(). Refuses directories, sizes that aren't whole blocks,
- * missing files, files locked by another writer.
+ * missing files, files locked by another writer unless they are said to be shared.
  */
 VIO_API int vio_host_block_open(struct vio_loop *loop, const struct vio_host_block_options *options,
 				struct vio_block **block, struct vio_message *message);

@@ -115,6 +115,8 @@ static int image_lock(const struct vio_host_block_options *options, struct vio_i
 	struct flock lock = { .l_type = options->read_only ? F_RDLCK : F_WRLCK, .l_whence = SEEK_SET };
 	const struct timespec pause = { .tv_nsec = LOCK_PAUSE_MS * 1000000 };
 
+	if (options->shared)
+		return 0;
 	/* A process that was killed while io_uring worked on the image keeps it for a moment longer. */
 	for (unsigned i = 0; i < LOCK_TRIES; i++) {
 		if (!fcntl(image->fd, F_OFD_SETLK, &lock) || (errno != EAGAIN && errno != EACCES))

@@ -352,6 +352,11 @@ static void images_are_locked(void **state)
 	drive_open(&drive);
 	drive_refuses(&other, -VIO_EBUSY, "is locked");
 	assert_non_null(strstr(other.message.text, other.options.path));
+	/* Who says that it knows what it does is believed. */
+	drive_set(&other, "shared", "on");
+	drive_open(&other);
+	drive_close(&other);
+	drive_set(&other, "shared", "off");
 	drive_set(&other, "readonly", "on");
 	drive_refuses(&other, -VIO_EBUSY, "open for writing elsewhere");
 	drive_close(&drive);

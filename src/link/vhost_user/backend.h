@@ -24,6 +24,7 @@ struct vu_vring {
 	uint16_t index;
 	uint16_t num;
 	struct vio_devq_position base; /* where it stands, while it doesn't run */
+	uint32_t ended; /* where it stood when the status became 0, as GET_VRING_BASE says it */
 	bool watched;
 	bool has_addr;
 	bool enabled;

@@ -166,6 +166,33 @@ static int reset_device(struct vio_vhost_user *backend, struct vu_message *messa
 	return 0;
 }
 
+/* As GET_VRING_BASE says it. */
+static uint32_t position_of(const struct vu_vring *vring)
+{
+	const bool packed = vio_device_has_feature(vring->backend->dev, VIRTIO_F_RING_PACKED);
+
+	return vring->base.avail | (packed ? (uint32_t)vring->base.used << 16 : 0);
+}
+
+/*
+ * QEMU 7.2 says this also when the guest only stands still, to be moved for instance, and asks for the
+ * positions afterwards. A driver that begins anew gets its own by SET_VRING_BASE.
+ */
+static int reset_status(struct vio_vhost_user *backend, struct vu_message *message)
+{
+	const uint16_t count = backend->dev->queue_count;
+	uint32_t ended[VIO_VHOST_USER_QUEUES_MAX];
+	uint16_t queue;
+
+	vu_pause_all(backend);
+	for (queue = 0; queue < count; queue++)
+		ended[queue] = position_of(&backend->vrings[queue]);
+	reset_device(backend, message);
+	for (queue = 0; queue < count; queue++)
+		backend->vrings[queue].ended = ended[queue];
+	return 0;
+}
+
 /* hostile: C30, a bit that can't be set stays clear, and the front end sees it in GET_STATUS. */
 static int set_status(struct vio_vhost_user *backend, struct vu_message *message)
 {
@@ -175,7 +202,7 @@ static int set_status(struct vio_vhost_user *backend, struct vu_message *message
 	if (message->payload.u64 > UINT8_MAX)
 		return -VIO_EPROTO;
 	if (!message->payload.u64)
-		return reset_device(backend, message);
+		return reset_status(backend, message);
 	/* What was sent of its state it has before the driver is served. */
 	if (backend->state.pending && !(before & VIRTIO_CONFIG_S_FEATURES_OK)) {
 		vio_device_write_status(backend->dev,
@@ -378,6 +405,7 @@ static int set_vring_base(struct vio_vhost_user *backend, struct vu_message *mes
 		vu_forget_all(backend);
 	}
 	vring->base = (struct vio_devq_position){ (uint16_t)base, (uint16_t)(base >> 16) };
+	vring->ended = 0;
 	return error ? error : vu_vring_update(vring);
 }
 
@@ -388,9 +416,7 @@ static int get_vring_base(struct vio_vhost_user *backend, struct vu_message *mes
 
 	vu_vring_pause(vring);
 	vring->held = true;
-	state.num = vring->base.avail;
-	if (vio_device_has_feature(backend->dev, VIRTIO_F_RING_PACKED))
-		state.num |= (uint32_t)vring->base.used << 16;
+	state.num = vring->ended ? vring->ended : position_of(vring);
 	return reply(backend, message, &state, sizeof(state));
 }
 

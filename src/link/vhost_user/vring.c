@@ -151,6 +151,7 @@ void vu_vring_reset(struct vu_vring *vring)
 		crew->cancel(crew->context, &vring->settle);
 	vring->num = 0;
 	vring->base = (struct vio_devq_position){ 0, 0 };
+	vring->ended = 0;
 	vring->has_addr = false;
 	vring->enabled = false;
 	vring->held = false;
@@ -315,6 +316,7 @@ static int start(struct vu_vring *vring)
 	if (!error && goes_on && !vring->had_run)
 		vu_vring_interrupt(vring);
 	vring->had_run |= !error;
+	vring->ended = 0;
 	return error;
 }
 
