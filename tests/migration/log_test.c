@@ -412,7 +412,7 @@ static void a_log_that_is_cut_short(void **state)
 	log_free(&log);
 }
 
-/* QEMU 7.2 takes the status back before it asks where the queues stood: of a guest that moves or just pauses. */
+/* QEMU 7.2 takes the status back before it asks where the queues of a guest that moves or pauses stood. */
 static void positions_after_the_status(void **state)
 {
 	struct fixture *f = *state;

@@ -10,7 +10,7 @@ and no processor has touched since, which are wrong on arrival if anybody forgot
 the network has to come to the neighbour once, in order; of the answers those may be lost that reach a place
 from which the guest has just gone.
 
-PROPERTIES are QEMU's, of both devices (",packed=on"). Exits 0, 1, or 77 with a line that names what is absent.
+PROPERTIES are QEMU's, of both devices (",packed=on"). Exits 0, 1, or 77 with a line that says what is absent.
 """
 
 import contextlib
@@ -205,8 +205,8 @@ class Place:
         directory = self.box.directory
         control = self.path(f"control-{self.lives}")
         words = [*self.box.qemu, "-M", "q35,memory-backend=m0", "-object",
-                 "memory-backend-memfd,id=m0,size=256M,share=on", "-m", "256M", "-accel", "tcg", "-nodefaults",
-                 "-no-user-config", "-display", "none", "-no-reboot", "-kernel", self.box.kernel, "-initrd",
+                 "memory-backend-memfd,id=m0,size=256M,share=on", "-m", "256M", "-accel", "tcg",
+                 "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot", "-kernel", self.box.kernel, "-initrd",
                  initial, "-append",
                  "console=ttyS0 quiet panic=-1 mitigations=off nokaslr random.trust_cpu=on "
                  "8250.nr_uarts=4 ",
@@ -216,7 +216,8 @@ class Place:
                  "-qmp", f"unix:{control}.qmp,server=on,wait=off",
                  "-chardev", f"socket,id=c0,path={self.path('blk')}",
                  "-device", f"vhost-user-blk-pci,chardev=c0,num-queues=1{PROPERTIES}",
-                 "-chardev", f"socket,id=c1,path={self.path('net')}", "-netdev", "vhost-user,id=n0,chardev=c1",
+                 "-chardev", f"socket,id=c1,path={self.path('net')}",
+                 "-netdev", "vhost-user,id=n0,chardev=c1",
                  # Without KVM QEMU 7.2 doesn't survive such a network device with MSI-X.
                  "-device", f"virtio-net-pci,netdev=n0,mac={GUEST_MAC},vectors=0,romfile={PROPERTIES}", *more]
         with open(os.path.join(directory, "qemu"), "ab") as out:
@@ -228,7 +229,7 @@ class Place:
         with socket.socket(socket.AF_UNIX) as line:
             line.connect(self.control)
             line.sendall(word.encode() + b"\n")
-            g.until(lambda: re.search(rf"^{word} (\d+) (\d+)", self.box.text("said"), re.M) or self.is_over(),
+            g.until(lambda: re.search(rf"^{word} \d+ \d+", self.box.text("said"), re.M) or self.is_over(),
                     f"{word} from the guest", 120)
         found = re.search(rf"^{word} (\d+) (\d+)", self.box.text("said"), re.M)
         assert found, self.box.text("said")
@@ -262,7 +263,8 @@ def migrate_all(box, places, initial):
     g.until(lambda: "ready" in box.text("said") or here.is_over(), "the guest to begin", 200)
     for turn in range(2 * ROUNDS):
         assert not here.is_over(), \
-            f"{here.process.poll()}\n" + "".join(box.text(name)[-3000:] for name in ("said", "kernel", "qemu"))
+            f"{here.process.poll()}\n" + \
+            "".join(box.text(name)[-3000:] for name in ("said", "kernel", "qemu"))
         loads_go_on(here, turn)
         there.start(initial, "-incoming", f"unix:{box.directory}/way-{turn}")
         said = here.qmp.migrate(f"{box.directory}/way-{turn}")
@@ -306,7 +308,8 @@ def main():
         neighbour = Neighbour([f"{directory}/cable-{name}" for name in "ab"])
         neighbour.start()
         places = [Place(box, name, stack) for name in "ab"]
-        initial = box.initial(f"mkdir -p /tmp\necho '{kept}  -' >/tmp/kept\ntouch /tmp/rounds /tmp/looks\n" + GUEST)
+        initial = box.initial(f"mkdir -p /tmp\necho '{kept}  -' >/tmp/kept\n"
+                              f"touch /tmp/rounds /tmp/looks\n{GUEST}")
         try:
             judge(box, neighbour, kept, migrate_all(box, places, initial))
         finally:

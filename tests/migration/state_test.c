@@ -110,7 +110,7 @@ static void hang_up(struct frontend *fe)
 	set_config(fe, 0);
 }
 
-/* Before features are negotiated, as QEMU does, and after. Small ones, and such as fill a pipe more than once. */
+/* Before features are negotiated, as QEMU does, and after. Small ones, and such as fill a pipe twice. */
 static void goes_from_one_to_the_other(void **state)
 {
 	static const uint32_t ballasts[] = { 0, 1, 70000, 200000 };

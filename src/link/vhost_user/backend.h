@@ -104,7 +104,7 @@ int vu_set_log_base(struct vio_vhost_user *backend, struct vu_message *message);
 int vu_set_log_fd(struct vio_vhost_user *backend, struct vu_message *message);
 int vu_set_device_state_fd(struct vio_vhost_user *backend, struct vu_message *message);
 int vu_check_device_state(struct vio_vhost_user *backend, struct vu_message *message);
-/* Which queues mark what has changed: those that run are stopped and started. A log that is too short: -VIO_ERANGE. */
+/* Queues that mark something else now are stopped and started. A log that is too short: -VIO_ERANGE. */
 int vu_log_update(struct vio_vhost_user *backend);
 /* Whether the log has bits for that memory, if it is to be marked. */
 bool vu_log_admits(const struct vio_vhost_user *backend, const struct vhost_user_mem_region *wire);

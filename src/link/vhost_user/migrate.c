@@ -3,7 +3,7 @@
 
 #include "link/vhost_user/backend.h"
 
-/* What a front end wants for moving the driver to another machine: a log of dirty pages, and the device's state. */
+/* What a front end wants for moving the driver elsewhere: a log of dirty pages, and the device's state. */
 
 static int reply_u64(struct vio_vhost_user *backend, const struct vu_message *message, uint64_t value)
 {

@@ -8,8 +8,9 @@
 #include "link/signal.h"
 
 /*
- * The type's own state on its way to or from the front end, which keeps all other state itself. It goes through
- * a pipe or socket that nobody here waits for: the loop tells when there is room, or something to read.
+ * The type's own state on its way to or from the front end, which keeps all other state itself. It goes
+ * through a pipe or socket that nobody here waits for: the loop tells when there is room, or something to
+ * read.
  *
  * A state that comes before features are negotiated is judged at once, and kept until they are.
  */
