@@ -37,7 +37,7 @@ void link_signal_set(struct link_signal *to, enum link_signal_kind kind, int fd)
  */
 bool link_signal_write(const struct link_signal *to, const void *from, size_t length);
 
-/* Writes what there is room for, up to PIPE_BUF. -VIO_EAGAIN: no room; -VIO_EHANGUP: the other end is gone. */
+/* Writes what there is room for, up to PIPE_BUF. -VIO_EAGAIN: none; -VIO_EHANGUP: the other end is gone. */
 ssize_t link_signal_put(const struct link_signal *to, const void *from, size_t length);
 
 /* Adds one to an eventfd; for a pipe the same eight bytes. */
