@@ -235,6 +235,32 @@ static void flows_come_back_to_their_queue(void **state)
 	net_test_free(test);
 }
 
+/* QEMU answers commands itself, and passes on MQ without the control queue: queues that run are used. */
+static void pairs_without_commands(void **state)
+{
+	struct net_test *test = net_test_make(four);
+	struct virtio_net_hdr_hash header;
+	unsigned seen = 0;
+
+	net_test_start(test, (CTRL & ~BIT(VIRTIO_NET_F_CTRL_VQ)) | BIT(VIRTIO_NET_F_MQ));
+	post_all(test);
+	assert_int_equal(test->fake.pairs, 4);
+	for (uint16_t port = 100; port < 108; port++) {
+		send_from(test, port % 4u, port, 80);
+		assert_int_equal(queue_of(test, 80, port, &header), port % 4u);
+	}
+	for (uint16_t port = 200; port < 220; port++)
+		seen |= 1u << queue_of(test, 80, port, &header);
+	assert_int_equal(seen, 15);
+	/* Two pairs aren't enabled. */
+	for (uint16_t queue = 4; queue < 8; queue++)
+		vio_device_queue_stop(&test->h.dev, queue);
+	for (uint16_t port = 100; port < 130; port++)
+		assert_in_range(queue_of(test, 80, port, &header), 0, 2);
+	assert_int_equal(test->h.faults, 0);
+	net_test_free(test);
+}
+
 static const uint8_t key[40] = {
 	0x6d, 0x5a, 0x56, 0xda, 0x25, 0x5b, 0x0e, 0xc2, 0x41, 0x67, 0x25, 0x3d, 0x43, 0xa3,
 	0x8f, 0xb0, 0xd0, 0xca, 0x2b, 0xcb, 0xae, 0x7b, 0x30, 0xb4, 0x77, 0xcb, 0x2d, 0xa3,
@@ -608,6 +634,7 @@ int main(void)
 		cmocka_unit_test(addresses_filter),
 		cmocka_unit_test(vlans_filter),
 		cmocka_unit_test(flows_come_back_to_their_queue),
+		cmocka_unit_test(pairs_without_commands),
 		cmocka_unit_test(rss_steers),
 		cmocka_unit_test(filters_come_before_steering),
 		cmocka_unit_test(rss_is_judged),

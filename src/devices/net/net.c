@@ -182,7 +182,6 @@ static const struct {
 	{ VIRTIO_NET_F_CTRL_RX, { VIRTIO_NET_F_CTRL_VQ } },
 	{ VIRTIO_NET_F_CTRL_VLAN, { VIRTIO_NET_F_CTRL_VQ } },
 	{ VIRTIO_NET_F_GUEST_ANNOUNCE, { VIRTIO_NET_F_CTRL_VQ } },
-	{ VIRTIO_NET_F_MQ, { VIRTIO_NET_F_CTRL_VQ } },
 	{ VIRTIO_NET_F_CTRL_MAC_ADDR, { VIRTIO_NET_F_CTRL_VQ } },
 	{ VIRTIO_NET_F_NOTF_COAL, { VIRTIO_NET_F_CTRL_VQ } },
 	{ VIRTIO_NET_F_VQ_NOTF_COAL, { VIRTIO_NET_F_CTRL_VQ } },
@@ -216,6 +215,10 @@ static void net_set_features(struct vio_device *dev)
 	struct net *net = vio_device_state(dev);
 
 	net->driver.offloads = dev->features_accepted.word[0];
+	/* Who keeps the control queue says by enabling queues how many pairs there are. */
+	if (vio_device_has_feature(dev, VIRTIO_NET_F_MQ) &&
+	    !vio_device_has_feature(dev, VIRTIO_NET_F_CTRL_VQ))
+		net->driver.pairs = net->pairs_max;
 	if (vio_device_has_feature(dev, VIRTIO_NET_F_HASH_REPORT))
 		net->header_bytes = sizeof(struct virtio_net_hdr_hash);
 	else if (vio_device_has_feature(dev, VIRTIO_F_VERSION_1) ||
