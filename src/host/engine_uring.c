@@ -27,15 +27,17 @@
 #define CQ_ENTRIES 4096u
 
 /* Completions carry the address of their vio_io or, with this bit, of their uring_poll; 0 tells nothing. */
-#define TAG_POLL  UINT64_C(1)
-#define TAG_AGAIN UINT64_C(2) /* of the uring_poll, too: an edge that was seen at the wrong time */
-#define TAG_ALL   (TAG_POLL | TAG_AGAIN)
+#define TAG_POLL   UINT64_C(1)
+#define TAG_AGAIN  UINT64_C(2) /* of the uring_poll, too: an edge that was seen at the wrong time */
+#define TAG_CANCEL UINT64_C(4) /* and this, that it isn't wanted any more */
+#define TAG_ALL    (TAG_POLL | TAG_AGAIN | TAG_CANCEL)
 
 struct uring_poll {
 	struct vio_watch *watch; /* NULL: not wanted any more, goes when the kernel is done with it */
 	bool armed;              /* the kernel has the request */
 	bool waiting;            /* in uring.waiting */
 	bool missed;             /* edge-triggered: it was ready while nobody could be told */
+	unsigned asked;          /* requests about it that the kernel hasn't answered */
 	struct uring_poll *next_waiting;
 	struct uring_poll *next, *previous; /* of all */
 };
@@ -110,6 +112,13 @@ static void poll_free(struct uring *uring, struct uring_poll *poll)
 	free(poll);
 }
 
+/* Once neither its owner, nor the kernel, nor the list of those that wait knows of it. */
+static void poll_release(struct uring *uring, struct uring_poll *poll)
+{
+	if (!poll->watch && !poll->armed && !poll->waiting && !poll->asked)
+		poll_free(uring, poll);
+}
+
 static bool poll_cancel(struct uring *uring, struct uring_poll *poll)
 {
 	struct io_uring_sqe *sqe = sqe_get(uring);
@@ -117,7 +126,8 @@ static bool poll_cancel(struct uring *uring, struct uring_poll *poll)
 	if (!sqe)
 		return false;
 	io_uring_prep_poll_remove(sqe, (uint64_t)(uintptr_t)poll | TAG_POLL);
-	io_uring_sqe_set_data64(sqe, 0);
+	io_uring_sqe_set_data64(sqe, (uint64_t)(uintptr_t)poll | TAG_CANCEL);
+	poll->asked++;
 	return true;
 }
 
@@ -145,6 +155,7 @@ static bool poll_repeat(struct uring *uring, struct uring_poll *poll)
 		return false;
 	io_uring_prep_nop(sqe);
 	io_uring_sqe_set_data64(sqe, (uint64_t)(uintptr_t)poll | TAG_AGAIN);
+	poll->asked++;
 	poll->missed = false;
 	return true;
 }
@@ -173,8 +184,7 @@ static void uring_unwatch(struct vio_engine *engine, struct vio_watch *watch)
 
 	poll->watch = NULL;
 	if (!poll->armed) {
-		if (!poll->waiting)
-			poll_free(uring, poll);
+		poll_release(uring, poll);
 		return;
 	}
 	/* Now, not with the next round: a poll holds the file open, and the owner is about to close it. */
@@ -196,8 +206,7 @@ static void poll_complete(struct uring *uring, struct uring_poll *poll, int resu
 {
 	poll->armed = more;
 	if (!poll->watch) {
-		if (!poll->waiting && !more)
-			poll_free(uring, poll);
+		poll_release(uring, poll);
 		return;
 	}
 	if (!more && !poll_goes_on(result))
@@ -214,13 +223,28 @@ static void poll_complete(struct uring *uring, struct uring_poll *poll, int resu
 
 static void poll_repeated(struct uring *uring, struct uring_poll *poll, bool report)
 {
-	if (!poll->watch)
+	poll->asked--;
+	if (!poll->watch) {
+		poll_release(uring, poll);
 		return;
+	}
 	poll->missed = !report;
 	if (report)
 		vio_engine_ready(&uring->engine, poll->watch);
 	else
 		poll_enqueue(uring, poll);
+}
+
+/*
+ * One that has just been triggered isn't cancelled, and one that goes on telling edges wouldn't end by
+ * itself.
+ */
+static void poll_cancelled(struct uring *uring, struct uring_poll *poll, int result)
+{
+	poll->asked--;
+	if (result == -EALREADY && poll->armed)
+		poll_enqueue(uring, poll);
+	poll_release(uring, poll);
 }
 
 /* Submission. */
@@ -287,8 +311,7 @@ static void fill_polls(struct uring *uring)
 			return;
 		uring->waiting = poll->next_waiting;
 		poll->waiting = false;
-		if (!poll->watch && !poll->armed)
-			poll_free(uring, poll);
+		poll_release(uring, poll);
 	}
 }
 
@@ -315,6 +338,8 @@ static bool reap_one(struct uring *uring, bool io_only)
 		poll_complete(uring, poll, result, more, !io_only);
 	else if (data & TAG_AGAIN)
 		poll_repeated(uring, poll, !io_only);
+	else if (data & TAG_CANCEL)
+		poll_cancelled(uring, poll, result);
 	else if (data)
 		vio_engine_done(&uring->engine, (struct vio_io *)(uintptr_t)data, result);
 	/* NOLINTEND(performance-no-int-to-ptr) */

@@ -177,6 +177,35 @@ static void unwatch_lets_go(void **state)
 	assert_int_equal(bell.rung, 0);
 }
 
+/* Nor when it was triggered at the very moment, and whether or not it still is then. */
+static void unwatch_lets_go_of_edges(void **state)
+{
+	struct vio_loop *loop = engine_loop(state);
+
+	for (unsigned turn = 0; turn < 20; turn++) {
+		struct bell bell = { .watch = { .ready = bell_ready, .edge = true } };
+		int ends[2];
+		char c;
+
+		assert_int_equal(socketpair(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0, ends), 0);
+		bell.watch.fd = ends[0];
+		assert_int_equal(vio_loop_watch(loop, &bell.watch), 0);
+		settle(loop);
+		assert_int_equal(write(ends[1], "x", 1), 1);
+		if (turn & 1)
+			assert_int_equal(read(ends[0], &c, 1), 1);
+		vio_loop_unwatch(loop, &bell.watch);
+		close(ends[0]);
+		settle(loop);
+		settle(loop);
+		assert_int_equal(send(ends[1], "x", 1, MSG_NOSIGNAL | MSG_DONTWAIT), -1);
+		assert_true(errno == ECONNREFUSED || errno == ECONNRESET || errno == EPIPE ||
+			    errno == ENOTCONN);
+		close(ends[1]);
+		assert_int_equal(bell.rung, 0);
+	}
+}
+
 /* More than fit into one batch, a submission queue and a round. */
 static void watch_many(void **state)
 {
@@ -680,6 +709,7 @@ int main(void)
 		ON_BOTH_ENGINES(watch_removes_itself),
 		ON_BOTH_ENGINES(watch_removes_another),
 		ON_BOTH_ENGINES(unwatch_lets_go),
+		ON_BOTH_ENGINES(unwatch_lets_go_of_edges),
 		ON_BOTH_ENGINES(watch_many),
 		ON_BOTH_ENGINES(watch_at_random),
 		ON_BOTH_ENGINES(task_runs_once),
