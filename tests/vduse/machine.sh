@@ -106,13 +106,14 @@ truncate -s 32M /tmp/image
 serve disk blk path=/tmp/image num-queues=2
 appear disk
 ready /dev/vda
-fio="fio --filename=/dev/vda --direct=1 --verify=crc32c --do_verify=1 --verify_fatal=1 --iodepth=16 --eta=never"
+fio="fio --filename=/dev/vda --direct=1 --verify=crc32c --do_verify=1 --verify_fatal=1 --iodepth=16"
+fio="$fio --eta=never"
 try $fio --size=8M --offset_increment=16M --name=w --numjobs=2 --ioengine=libaio --rw=randwrite --bs=4k
 (
 	rounds=0
 	until [ -e /tmp/enough ]; do
-		$fio --name=k --size=8M --ioengine=libaio --rw=randwrite --bssplit=4k/60:16k/30:64k/10 --thread \
-			--randseed=$rounds >/tmp/fio.log 2>&1 || exit 1
+		$fio --name=k --size=8M --ioengine=libaio --rw=randwrite --bssplit=4k/60:16k/30:64k/10 \
+			--thread --randseed=$rounds >/tmp/fio.log 2>&1 || exit 1
 		rounds=$((rounds + 1))
 	done
 	echo "blk: $rounds rounds"
