@@ -23,7 +23,9 @@
 static struct {
 	atomic_uint short_bytes; /* the most a transfer transfers; 0: all */
 	atomic_int read_error, write_error, sync_error, punch_error, zero_error, stable_error;
-	atomic_int times; /* how often something fails; -1: always */
+	atomic_int times;        /* how often something fails; -1: always */
+	atomic_int glance_error; /* of reads that don't wait */
+	atomic_uint glances;
 	atomic_uint reads, writes, syncs, punches, zeros, stables;
 	atomic_bool no_threads;
 } faults;
@@ -66,6 +68,13 @@ static ssize_t transfer(long call, int fd, const struct iovec *iov, int count, o
 
 ssize_t preadv2(int fd, const struct iovec *iov, int count, off_t offset, int flags)
 {
+	if (flags & RWF_NOWAIT) {
+		atomic_fetch_add(&faults.glances, 1);
+		errno = atomic_load(&faults.glance_error);
+		if (errno)
+			return -1;
+		flags &= ~RWF_NOWAIT; /* which not all file systems know */
+	}
 	atomic_fetch_add(&faults.reads, 1);
 	return fails(&faults.read_error) ? -1 : transfer(SYS_preadv2, fd, iov, count, offset, flags);
 }
@@ -119,6 +128,7 @@ static int setup(void **state)
 {
 	memset(&faults, 0, sizeof(faults));
 	faults.times = -1;
+	faults.glance_error = EAGAIN;
 	engine_setup_epoll(state);
 	drive_make_file(&drive, engine_loop(state), "/var/tmp", 4 * MIB);
 	drive_open(&drive);
@@ -332,6 +342,57 @@ static void stable_discards_are_synced(void **state)
 	assert_int_equal(faults.syncs, 2);
 }
 
+/* Reads a sector so many times; how many of them were answered inside submit. */
+static unsigned read_often(unsigned count)
+{
+	uint8_t bytes[512];
+	struct vio_span span;
+	unsigned at_once = 0;
+
+	while (count--) {
+		struct drive_request request = { .request = { .op = VIO_BLOCK_READ,
+							      .offset = 512,
+							      .length = 512,
+							      .spans = &span,
+							      .span_count = 1 } };
+
+		span = (struct vio_span){ bytes, 512 };
+		memset(bytes, 0, sizeof(bytes));
+		drive_submit(&drive, &request);
+		at_once += request.done;
+		drive_wait(&drive, &request);
+		assert_int_equal(request.result, 0);
+		assert_int_equal(bytes[0] | bytes[511], 0x5a);
+	}
+	return at_once;
+}
+
+/* What the page cache has is answered at once; what it hasn't is seldom looked for there. */
+static void glances_are_spared(void **state)
+{
+	uint8_t bytes[512];
+
+	memset(bytes, 0x5a, sizeof(bytes));
+	assert_int_equal(drive_write(&drive, 512, bytes, 512, 0), 0);
+	assert_int_equal(read_often(1000), 0);
+	assert_in_range(faults.glances, 1000 / 64, 30);
+	/* Cached by now: after the reads that it is passed over for, all of them. */
+	faults.glance_error = 0;
+	assert_in_range(read_often(100), 100 - 64, 100);
+	assert_int_equal(read_often(100), 100);
+	/* Half of it is as good as nothing, and nothing of it is lost. */
+	faults.short_bytes = 200;
+	assert_int_equal(read_often(1), 0);
+	faults.short_bytes = 0;
+	assert_in_range(read_often(3), 1, 3);
+	/* A file system that can't isn't asked again. */
+	faults.glance_error = EOPNOTSUPP;
+	assert_int_equal(read_often(1), 0);
+	faults.glances = 0;
+	assert_int_equal(read_often(200), 0);
+	assert_int_equal(faults.glances, 0);
+}
+
 static void works_without_threads(void **state)
 {
 #ifdef __SANITIZE_THREAD__
@@ -354,7 +415,7 @@ int main(void)
 		FAULTY(errors_are_told),          FAULTY(failed_flush_is_remembered),
 		FAULTY(stable_writes_are_stable), FAULTY(zeroes_fall_back),
 		FAULTY(discards_are_refused),     FAULTY(stable_discards_are_synced),
-		FAULTY(works_without_threads),
+		FAULTY(works_without_threads),    FAULTY(glances_are_spared),
 	};
 
 	return cmocka_run_group_tests_name("block-faults", tests, NULL, NULL);
