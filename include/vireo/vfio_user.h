@@ -67,5 +67,7 @@ VIO_API void vio_vfio_user_destroy(struct vio_vfio_user *server);
 VIO_API int vio_vfio_user_start(struct vio_vfio_user *server, int socket_fd);
 /* Ends the connection without calling closed; the device is drained and reset. */
 VIO_API void vio_vfio_user_stop(struct vio_vfio_user *server);
+/* How many whole messages have come by this connection. */
+VIO_API uint64_t vio_vfio_user_heard(const struct vio_vfio_user *server);
 
 #endif

@@ -72,6 +72,8 @@ VIO_API void vio_vhost_user_spread(struct vio_vhost_user *backend, const struct 
 VIO_API int vio_vhost_user_start(struct vio_vhost_user *backend, int socket_fd);
 /* Ends the connection without calling closed; the device is drained and reset. */
 VIO_API void vio_vhost_user_stop(struct vio_vhost_user *backend);
+/* How many whole messages have come by this connection. */
+VIO_API uint64_t vio_vhost_user_heard(const struct vio_vhost_user *backend);
 
 /* Protocol feature bits that this back end offers for its device (VHOST_USER_PROTOCOL_F_...). */
 VIO_API uint64_t vio_vhost_user_protocol_features(const struct vio_vhost_user *backend);

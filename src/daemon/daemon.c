@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <jansson.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -24,6 +25,7 @@
 #define NO_FD           UINT64_MAX
 #define ACCEPT_RETRY_MS 1000u
 #define DIAL_RETRY_MS   100u
+#define PATIENCE_S      10u
 #define QUEUE_SIZE_ANY  1024u /* entries that a front end may choose whatever queue-size says */
 
 const char *vio_version(void)
@@ -61,6 +63,49 @@ static void daemon_await_next(struct vio_daemon *daemon, int exit_status)
 	} else {
 		daemon_listen_resume(daemon);
 	}
+}
+
+/*
+ * Front ends that come while one is served. They wait; but not for one that connects and says nothing
+ * (hostile: C3).
+ */
+
+static void daemon_watch_next(struct vio_daemon *daemon)
+{
+	if (daemon->socket.fd < 0 || !daemon->watcher.knows_edges || daemon->watches_next)
+		return;
+	daemon->watches_next = daemon->watcher.add(daemon->watcher.context, &daemon->next_watch) == 0;
+}
+
+static void daemon_unwatch_next(struct vio_daemon *daemon)
+{
+	if (daemon->watches_next)
+		daemon->watcher.remove(daemon->watcher.context, &daemon->next_watch);
+	daemon->watches_next = false;
+	vio_loop_disarm(daemon->loop, &daemon->patience);
+}
+
+static void daemon_next_came(struct vio_watch *watch)
+{
+	struct vio_daemon *daemon = VIO_CONTAINER_OF(watch, struct vio_daemon, next_watch);
+
+	vio_log_detail(&daemon->log, "connection %llu: another front end waits until it ends",
+		       (unsigned long long)daemon->connections);
+	if (!vio_daemon_link_heard(daemon) && daemon->patience_s && !daemon->patience.armed)
+		vio_loop_arm(daemon->loop, &daemon->patience, daemon->patience_s * UINT64_C(1000));
+}
+
+static void daemon_lost_patience(struct vio_timer *timer)
+{
+	struct vio_daemon *daemon = VIO_CONTAINER_OF(timer, struct vio_daemon, patience);
+	struct pollfd next = { .fd = daemon->socket.fd, .events = POLLIN };
+
+	if (vio_daemon_link_heard(daemon) || poll(&next, 1, 0) <= 0)
+		return;
+	vio_log_line(&daemon->log, "connection %llu: not a word for %llu s, and another front end waits",
+		     (unsigned long long)daemon->connections, (unsigned long long)daemon->patience_s);
+	vio_daemon_link_hang_up(daemon);
+	vio_daemon_link_closed(daemon, -VIO_EAGAIN);
 }
 
 static void daemon_retry(struct vio_timer *timer)
@@ -129,6 +174,16 @@ static void daemon_accept(struct vio_watch *watch)
 	/* One front end at a time: the next ones wait in the socket's queue. */
 	daemon_listen_pause(daemon);
 	daemon_connect(daemon, fd);
+	if (daemon->connected)
+		daemon_watch_next(daemon);
+}
+
+static void daemon_prepare_listening(struct vio_daemon *daemon)
+{
+	daemon->listen_watch = (struct vio_watch){ .fd = daemon->socket.fd, .ready = daemon_accept };
+	daemon->next_watch =
+		(struct vio_watch){ .fd = daemon->socket.fd, .edge = true, .ready = daemon_next_came };
+	daemon->patience.expired = daemon_lost_patience;
 }
 
 void vio_daemon_link_closed(struct vio_daemon *daemon, int reason)
@@ -140,6 +195,7 @@ void vio_daemon_link_closed(struct vio_daemon *daemon, int reason)
 		     reason == -VIO_EHANGUP ? "closed by the front end" : vio_strerror(reason),
 		     (unsigned long long)faults);
 	daemon->connected = false;
+	daemon_unwatch_next(daemon);
 	daemon_await_next(daemon, reason == -VIO_EHANGUP ? 0 : EXIT_WORLD);
 }
 
@@ -378,8 +434,8 @@ static int daemon_start(struct vio_daemon *daemon, struct vio_message *message)
 		     daemon->settings.vduse_name    ? daemon->settings.vduse_name
 		     : daemon->settings.socket_path ? daemon->settings.socket_path
 						    : "the given descriptor");
-	daemon->listen_watch.fd = daemon->socket.fd;
-	daemon->listen_watch.ready = daemon_accept;
+	daemon->patience_s = daemon->settings.patience_s;
+	daemon_prepare_listening(daemon);
 	daemon_listen_resume(daemon);
 	if (connected >= 0)
 		daemon_connect(daemon, connected);
@@ -397,6 +453,7 @@ static void daemon_end(struct vio_daemon *daemon)
 	if (daemon->loop) {
 		vio_loop_disarm(daemon->loop, &daemon->retry);
 		vio_loop_disarm(daemon->loop, &daemon->dial);
+		daemon_unwatch_next(daemon);
 		daemon_listen_pause(daemon);
 		vio_control_close(&daemon->control);
 		vio_socket_close(&daemon->socket);
@@ -446,8 +503,8 @@ int vio_daemon_open_port(struct vio_daemon *port, const struct vio_daemon *first
 	error = vio_control_open(&port->control, port, control, message);
 	if (error)
 		return error;
-	port->listen_watch.fd = port->socket.fd;
-	port->listen_watch.ready = daemon_accept;
+	port->patience_s = first->settings.patience_s;
+	daemon_prepare_listening(port);
 	daemon_listen_resume(port);
 	return 0;
 }
@@ -456,6 +513,7 @@ void vio_daemon_close_port(struct vio_daemon *port)
 {
 	port->stopping = true;
 	vio_loop_disarm(port->loop, &port->retry);
+	daemon_unwatch_next(port);
 	daemon_listen_pause(port);
 	vio_control_close(&port->control);
 	vio_socket_close(&port->socket);
@@ -575,6 +633,7 @@ int vio_daemon_main(const struct vio_daemon_type *type, int argc, char **argv)
 		.type = type,
 		.program = argv[0],
 		.settings.fd = NO_FD,
+		.settings.patience_s = PATIENCE_S,
 		.socket.fd = -1,
 		.control.socket.fd = -1,
 		.signal_watch.fd = -1,

@@ -112,6 +112,10 @@ struct vio_daemon {
 	struct vio_vduse *vduse;
 	struct vio_socket socket;
 	struct vio_watch listen_watch;
+	struct vio_watch next_watch; /* of the same, while somebody is served: others who come */
+	struct vio_timer patience;   /* with who has said nothing yet while others wait */
+	bool watches_next;           /* next_watch is added */
+	uint64_t patience_s;
 	struct vio_watch signal_watch;
 	struct vio_control control;
 	struct vio_timer retry; /* while there are no descriptors to accept with */
@@ -133,6 +137,10 @@ struct vio_daemon {
 int vio_daemon_link_make(struct vio_daemon *daemon);
 /* Takes over a connected socket (also on failure). */
 int vio_daemon_link_start(struct vio_daemon *daemon, int fd);
+/* Ends the connection, without a word to the daemon. */
+void vio_daemon_link_hang_up(struct vio_daemon *daemon);
+/* How many whole messages have come by the connection. */
+uint64_t vio_daemon_link_heard(const struct vio_daemon *daemon);
 /* Also when there is none. */
 void vio_daemon_link_end(struct vio_daemon *daemon);
 

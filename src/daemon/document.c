@@ -85,6 +85,13 @@ static const struct vio_option daemon_options[] = {
 	  .argument = "SIZE",
 	  SETTING(max_memory),
 	  .help = "refuse memory of front ends beyond SIZE; no limit by default" },
+	{ .name = "patience",
+	  .kind = VIO_OPTION_NUMBER,
+	  .argument = "SECONDS",
+	  .max = 86400,
+	  SETTING(patience_s),
+	  .help = "hang up on who says nothing for so long while another front end waits; 10 by default, "
+		  "0 never" },
 	{ .name = "log",
 	  .kind = VIO_OPTION_TEXT,
 	  .argument = "FILE",

@@ -42,6 +42,21 @@ int vio_daemon_link_start(struct vio_daemon *daemon, int fd)
 	return vio_vhost_user_start(daemon->vhost_user, fd);
 }
 
+void vio_daemon_link_hang_up(struct vio_daemon *daemon)
+{
+	if (daemon->vfio_user)
+		vio_vfio_user_stop(daemon->vfio_user);
+	else if (daemon->vhost_user)
+		vio_vhost_user_stop(daemon->vhost_user);
+}
+
+uint64_t vio_daemon_link_heard(const struct vio_daemon *daemon)
+{
+	if (daemon->vfio_user)
+		return vio_vfio_user_heard(daemon->vfio_user);
+	return daemon->vhost_user ? vio_vhost_user_heard(daemon->vhost_user) : 0;
+}
+
 void vio_daemon_link_end(struct vio_daemon *daemon)
 {
 	vio_daemon_vduse_end(daemon);

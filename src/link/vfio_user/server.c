@@ -154,6 +154,7 @@ static int one_message(struct vio_vfio_user *server)
 
 	if (result <= 0)
 		return result;
+	server->heard++;
 	result = vfu_handle_message(server);
 	vfu_receiver_next(&server->receiver);
 	if (result < 0)
@@ -193,12 +194,18 @@ static int attach(struct vio_vfio_user *server)
 	return vio_pci_device_init(&server->model, &config);
 }
 
+uint64_t vio_vfio_user_heard(const struct vio_vfio_user *server)
+{
+	return server->heard;
+}
+
 int vio_vfio_user_start(struct vio_vfio_user *server, int socket_fd)
 {
 	int error = -VIO_EBUSY;
 
 	if (server->socket.fd < 0) {
 		server->log_lines = 0;
+		server->heard = 0;
 		error = attach(server);
 		if (!error) {
 			server->socket.fd = socket_fd;

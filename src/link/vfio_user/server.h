@@ -38,6 +38,7 @@ struct vio_vfio_user {
 	const struct vio_vfio_user_events *events;
 	void *context;
 	unsigned log_lines; /* of this connection */
+	uint64_t heard;     /* likewise, messages */
 
 	struct vio_watch socket; /* fd -1: no connection */
 	/*

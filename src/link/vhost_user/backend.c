@@ -213,6 +213,7 @@ static int one_message(struct vio_vhost_user *backend)
 
 	if (result <= 0)
 		return result;
+	backend->heard++;
 	halt(backend);
 	result = vu_handle_message(backend);
 	resume(backend);
@@ -267,6 +268,11 @@ void vio_vhost_user_destroy(struct vio_vhost_user *backend)
 	free(backend);
 }
 
+uint64_t vio_vhost_user_heard(const struct vio_vhost_user *backend)
+{
+	return backend->heard;
+}
+
 /*
  * What takes more than rings and configuration can't be carried: translated
  * addresses, what a driver writes into a notification register. Nor can the reset of
@@ -302,6 +308,7 @@ int vio_vhost_user_start(struct vio_vhost_user *backend, int socket_fd)
 		return -VIO_EBUSY;
 	}
 	backend->log_lines = 0;
+	backend->heard = 0;
 	backend->socket.fd = socket_fd;
 	error = listen_to(backend, &backend->socket);
 	if (error) {

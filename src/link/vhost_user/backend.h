@@ -47,6 +47,7 @@ struct vio_vhost_user {
 	const struct vio_vhost_user_events *events;
 	void *context;
 	unsigned log_lines;              /* of this connection */
+	uint64_t heard;                  /* likewise, messages */
 	struct vio_vhost_user_crew crew; /* halt is NULL: one thread serves all */
 
 	struct vio_watch socket; /* fd -1: no connection */
