@@ -144,8 +144,9 @@ static void submit(struct rig *rig, struct traffic *traffic, struct vio_blk_io *
 		traffic->refused++;
 		vio_blk_kick(&rig->dev, io->queue);
 		rig_run(rig);
-		assert_int_not_equal(fake->pending_count, 0);
-		fake_block_complete(fake, roll(traffic, fake->pending_count));
+		assert_true(fake->pending_count || rig->transport->moves);
+		if (fake->pending_count)
+			fake_block_complete(fake, roll(traffic, fake->pending_count));
 		rig_run(rig);
 	}
 	assert_int_equal(error, 0);

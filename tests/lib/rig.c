@@ -44,6 +44,9 @@ static void set_properties(struct vio_device *device, const char *const *propert
 
 void rig_make(struct rig *rig, const struct rig_options *options, const struct rig_transport *transport)
 {
+	/* scripts/matrix reads it. */
+	print_message("# %s over %s%s\n", options->class->name, transport->name,
+		      options->withhold >> VIRTIO_F_RING_PACKED & 1 ? ", split rings" : "");
 	memset(rig, 0, sizeof(*rig));
 	rig->transport = transport;
 	rig->options = options;
@@ -101,14 +104,12 @@ void rig_each(const struct rig_options *options, void (*body)(struct rig *rig))
 			continue;
 		if ((*transport)->remote && !options->remote)
 			continue;
-		print_message("# over %s\n", (*transport)->name);
 		rig_make(rig, options, *transport);
 		packed = vio_features_has(&rig->device.features_offered, VIRTIO_F_RING_PACKED);
 		body(rig);
 		rig_free(rig);
 		if (!packed || (*transport)->legacy)
 			continue;
-		print_message("# over %s, split rings\n", (*transport)->name);
 		rig_make(rig, &split, *transport);
 		body(rig);
 		rig_free(rig);

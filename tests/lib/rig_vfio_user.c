@@ -3,6 +3,7 @@
 
 #ifndef RIG_CORE_ONLY
 
+#include <stdlib.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -33,6 +34,7 @@ struct vfio_user_state {
 	unsigned vectors; /* 0: the line */
 	int events[VECTORS_MAX];
 	bool gone;
+	unsigned turns; /* of one that moves */
 };
 
 static bool work(struct vfio_user_state *state)
@@ -116,17 +118,38 @@ static int vector(void *context, unsigned which, uint64_t *address, uint32_t *da
 	return 0;
 }
 
+static void connect_to(struct rig *rig, struct vfio_user_state *state)
+{
+	int ends[2];
+
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends), 0);
+	assert_int_equal(vio_vfio_user_start(state->server, ends[0]), 0);
+	state->client = (struct vfio_client){ .socket = ends[1], .waiting = waiting, .context = state };
+	assert_int_equal(vfio_client_version(&state->client, "{\"capabilities\":{\"max_msg_fds\":16}}"), 0);
+	assert_int_equal(
+		vfio_client_map(&state->client, TEST_PLATFORM_BASE, TEST_PLATFORM_BYTES, 0, rig->platform.fd),
+		0);
+}
+
+static void assign_interrupts(struct vfio_user_state *state)
+{
+	unsigned count = state->vectors ? state->vectors : 1;
+
+	assert_int_equal(vfio_client_irqs(&state->client,
+					  VFIO_USER_IRQ_SET_EVENTFD | VFIO_USER_IRQ_SET_TRIGGER,
+					  state->vectors ? VFIO_USER_IRQ_MSIX : VFIO_USER_IRQ_INTX, 0, count,
+					  state->events, count),
+			 0);
+}
+
 /* What a monitor does before its guest begins. */
-static void prepare(struct rig *rig, struct vfio_user_state *state)
+static void prepare(struct vfio_user_state *state)
 {
 	struct vfio_user_region_info region = { .argsz = sizeof(region), .index = VIO_PCI_MEMORY_BAR };
 	struct vfio_user_irq_info irq = { .argsz = sizeof(irq), .index = VFIO_USER_IRQ_MSIX };
 	struct vfio_client *client = &state->client;
 	unsigned count = state->vectors ? state->vectors : 1, i;
 
-	assert_int_equal(vfio_client_version(client, "{\"capabilities\":{\"max_msg_fds\":16}}"), 0);
-	assert_int_equal(
-		vfio_client_map(client, TEST_PLATFORM_BASE, TEST_PLATFORM_BYTES, 0, rig->platform.fd), 0);
 	assert_int_equal(vfio_client_call(client, VFIO_USER_DEVICE_GET_REGION_INFO, &region, sizeof(region)),
 			 0);
 	state->bar_bytes = ((struct vfio_user_region_info *)(void *)client->reply)->size;
@@ -136,10 +159,7 @@ static void prepare(struct rig *rig, struct vfio_user_state *state)
 		state->events[i] = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 		assert_true(state->events[i] >= 0);
 	}
-	assert_int_equal(vfio_client_irqs(client, VFIO_USER_IRQ_SET_EVENTFD | VFIO_USER_IRQ_SET_TRIGGER,
-					  state->vectors ? VFIO_USER_IRQ_MSIX : VFIO_USER_IRQ_INTX, 0, count,
-					  state->events, count),
-			 0);
+	assign_interrupts(state);
 }
 
 static void find_table(struct vfio_user_state *state)
@@ -168,18 +188,16 @@ static void join_with(struct rig *rig, unsigned vectors)
 	};
 	const struct vio_pci_messages messages = { state, vectors, vector };
 	struct vio_pci_windows windows = { MEMORY_START, MEMORY_END, 0, 0 };
-	int ends[2], error;
+	int error;
 
 	state->loop = vio_loop_create(VIO_LOOP_NO_URING, &error);
 	assert_non_null(state->loop);
 	state->watcher = vio_loop_watcher(state->loop);
 	state->server = vio_vfio_user_create(&rig->device, &state->watcher, &events, state);
 	assert_non_null(state->server);
-	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends), 0);
-	assert_int_equal(vio_vfio_user_start(state->server, ends[0]), 0);
-	state->client = (struct vfio_client){ .socket = ends[1], .waiting = waiting, .context = state };
 	state->vectors = vectors;
-	prepare(rig, state);
+	connect_to(rig, state);
+	prepare(state);
 	find_table(state);
 	assert_int_equal(
 		vio_pci_driver_probe(&state->driver, &access, ADDRESS, &windows, &messages, &rig->dev), 0);
@@ -224,6 +242,49 @@ static bool run(struct rig *rig)
 	return interrupts(rig, state) || done;
 }
 
+#define STATE_MAX  65536u
+#define STATE_TURN 1000u /* bytes of it in a message */
+#define MOVE_TURNS 5u
+
+/*
+ * Takes the device away and brings it back: between the two it is reset, and knows what was written to it.
+ * The driver has the same memory and the same eventfds all along.
+ */
+static void move(struct rig *rig, struct vfio_user_state *state)
+{
+	uint8_t *bytes = malloc(STATE_MAX);
+	uint32_t length = 0, got, at;
+
+	assert_non_null(bytes);
+	assert_int_equal(vfio_client_go(&state->client, VFIO_USER_STATE_STOP_COPY), 0);
+	do {
+		assert_true(length <= STATE_MAX - STATE_TURN);
+		assert_int_equal(vfio_client_take_state(&state->client, bytes + length, STATE_TURN, &got), 0);
+		length += got;
+	} while (got == STATE_TURN);
+	vio_vfio_user_stop(state->server);
+	vfio_client_close(&state->client);
+	assert_int_equal(rig->device.status, 0);
+	connect_to(rig, state);
+	assert_int_equal(vfio_client_go(&state->client, VFIO_USER_STATE_RESUMING), 0);
+	for (at = 0; at < length; at += got) {
+		got = length - at < STATE_TURN ? length - at : STATE_TURN;
+		assert_int_equal(vfio_client_give_state(&state->client, bytes + at, got), 0);
+	}
+	assign_interrupts(state);
+	assert_int_equal(vfio_client_go(&state->client, VFIO_USER_STATE_RUNNING), 0);
+	free(bytes);
+}
+
+static bool move_and_run(struct rig *rig)
+{
+	struct vfio_user_state *state = rig->transport_state;
+
+	if (!state->gone && ++state->turns % MOVE_TURNS == 0)
+		move(rig, state);
+	return run(rig);
+}
+
 static void pull_out(struct rig *rig)
 {
 	struct vfio_user_state *state = rig->transport_state;
@@ -261,6 +322,19 @@ const struct rig_transport rig_vfio_user_line = {
 	.state_bytes = sizeof(struct vfio_user_state),
 	.join = line_join,
 	.run = run,
+	.pull_out = pull_out,
+	.part = part,
+};
+
+/* The same, and the device is taken elsewhere all the time. */
+const struct rig_transport rig_vfio_user_moving = {
+	.name = "vfio-user-moving",
+	.remote = true,
+	.moves = true,
+	.platform_flags = TEST_PLATFORM_WHOLE,
+	.state_bytes = sizeof(struct vfio_user_state),
+	.join = join,
+	.run = move_and_run,
 	.pull_out = pull_out,
 	.part = part,
 };

@@ -197,4 +197,56 @@ int vfio_client_irqs(struct vfio_client *client, uint32_t flags, uint32_t index,
 								   .fd_count = fd_count });
 }
 
+int vfio_client_feature(struct vfio_client *client, uint32_t flags, const void *data, uint32_t bytes)
+{
+	struct {
+		struct vfio_user_feature head;
+		uint8_t data[64];
+	} message = { .head = { sizeof(message), flags } };
+
+	assert_true(bytes <= sizeof(message.data));
+	if (bytes)
+		memcpy(message.data, data, bytes);
+	return vfio_client_call(client, VFIO_USER_DEVICE_FEATURE, &message,
+				(uint32_t)sizeof(message.head) + bytes);
+}
+
+int vfio_client_go(struct vfio_client *client, uint32_t migration_state)
+{
+	const struct vfio_user_mig_state state = { migration_state, 0 };
+
+	return vfio_client_feature(client, VFIO_USER_FEATURE_SET | VFIO_USER_FEATURE_MIG_DEVICE_STATE, &state,
+				   sizeof(state));
+}
+
+int vfio_client_take_state(struct vfio_client *client, uint8_t *to, uint32_t size, uint32_t *got)
+{
+	struct vfio_user_mig_data data = { (uint32_t)sizeof(data) + size, size };
+	int result = vfio_client_call(client, VFIO_USER_MIG_DATA_READ, &data, sizeof(data));
+
+	*got = 0;
+	if (result)
+		return result;
+	memcpy(&data, client->reply, sizeof(data));
+	assert_int_equal(client->reply_bytes, sizeof(data) + data.size);
+	assert_int_equal(data.argsz, sizeof(data) + data.size);
+	assert_true(data.size <= size);
+	memcpy(to, client->reply + sizeof(data), data.size);
+	*got = data.size;
+	return 0;
+}
+
+int vfio_client_give_state(struct vfio_client *client, const uint8_t *from, uint32_t size)
+{
+	struct {
+		struct vfio_user_mig_data head;
+		uint8_t data[VIO_VFIO_USER_DATA_MAX];
+	} message = { .head = { (uint32_t)sizeof(message.head) + size, size } };
+
+	assert_true(size <= sizeof(message.data));
+	memcpy(message.data, from, size);
+	return vfio_client_call(client, VFIO_USER_MIG_DATA_WRITE, &message,
+				(uint32_t)sizeof(message.head) + size);
+}
+
 #endif

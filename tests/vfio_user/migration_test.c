@@ -24,24 +24,12 @@ struct sight {
 
 static int feature(struct bed *bed, uint32_t flags, const void *data, uint32_t bytes)
 {
-	struct {
-		struct vfio_user_feature head;
-		uint8_t data[64];
-	} message = { .head = { sizeof(message), flags } };
-
-	assert_true(bytes <= sizeof(message.data));
-	if (bytes)
-		memcpy(message.data, data, bytes);
-	return vfio_client_call(&bed->client, VFIO_USER_DEVICE_FEATURE, &message,
-				(uint32_t)sizeof(message.head) + bytes);
+	return vfio_client_feature(&bed->client, flags, data, bytes);
 }
 
 static int go_to(struct bed *bed, uint32_t to)
 {
-	const struct vfio_user_mig_state state = { to, 0 };
-
-	return feature(bed, VFIO_USER_FEATURE_SET | VFIO_USER_FEATURE_MIG_DEVICE_STATE, &state,
-		       sizeof(state));
+	return vfio_client_go(&bed->client, to);
 }
 
 static uint32_t state_of(struct bed *bed)
@@ -57,29 +45,19 @@ static uint32_t state_of(struct bed *bed)
 
 static int read_piece(struct bed *bed, struct state *state, uint32_t size)
 {
-	struct vfio_user_mig_data data = { (uint32_t)sizeof(data) + size, size };
-	int error = vfio_client_call(&bed->client, VFIO_USER_MIG_DATA_READ, &data, sizeof(data));
+	uint32_t got;
+	int error;
 
-	if (error)
-		return error;
-	memcpy(&data, bed->client.reply, sizeof(data));
-	assert_int_equal(bed->client.reply_bytes, sizeof(data) + data.size);
-	assert_int_equal(data.argsz, sizeof(data) + data.size);
-	assert_true(data.size <= size && state->length + data.size <= STATE_MAX);
-	memcpy(state->bytes + state->length, bed->client.reply + sizeof(data), data.size);
-	state->length += data.size;
-	return 0;
+	if (size > STATE_MAX - state->length)
+		size = STATE_MAX - state->length;
+	error = vfio_client_take_state(&bed->client, state->bytes + state->length, size, &got);
+	state->length += got;
+	return error;
 }
 
 static int write_piece(struct bed *bed, const uint8_t *bytes, uint32_t length)
 {
-	static uint8_t message[sizeof(struct vfio_user_mig_data) + VIO_VFIO_USER_DATA_MAX];
-	const struct vfio_user_mig_data data = { (uint32_t)sizeof(data) + length, length };
-
-	memcpy(message, &data, sizeof(data));
-	memcpy(message + sizeof(data), bytes, length);
-	return vfio_client_call(&bed->client, VFIO_USER_MIG_DATA_WRITE, message,
-				(uint32_t)sizeof(data) + length);
+	return vfio_client_give_state(&bed->client, bytes, length);
 }
 
 /* In pieces, until there are less than were asked for. */
