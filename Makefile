@@ -60,6 +60,10 @@ clauses:  ## bring docs/conformance.tsv up to date and print the coverage of the
 	@scripts/clauses update
 	@scripts/clauses report
 
+matrix:  ## run the tests that show which device works over what and with whom, and write docs/matrix.md
+	@scripts/setup build check slow
+	@scripts/matrix run
+
 format:  ## lay out the sources you changed as .clang-format says
 	@git ls-files -m -o --exclude-standard '*.c' '*.h' | xargs -r clang-format -i
 
@@ -69,5 +73,5 @@ clean:  ## remove build/
 help:  ## list these targets
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 12
 
-.PHONY: all demo check check-all install fuzz proofs bench bench-ring bench-blk coverage clauses format clean
+.PHONY: all demo check check-all install fuzz proofs bench bench-ring bench-blk coverage clauses matrix format clean
 .PHONY: help

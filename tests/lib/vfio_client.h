@@ -61,7 +61,7 @@ int vfio_client_irqs(struct vfio_client *client, uint32_t flags, uint32_t index,
 /* Asks something of a feature, with `bytes` of it behind; and into a state of migration. */
 int vfio_client_feature(struct vfio_client *client, uint32_t flags, const void *data, uint32_t bytes);
 int vfio_client_go(struct vfio_client *client, uint32_t migration_state);
-/* One piece of a state: appends at most `size` bytes to `to`, and returns how many in *got; writes so many. */
+/* One piece of a state: at most `size` bytes to `to`, and how many in *got; or so many from `from`. */
 int vfio_client_take_state(struct vfio_client *client, uint8_t *to, uint32_t size, uint32_t *got);
 int vfio_client_give_state(struct vfio_client *client, const uint8_t *from, uint32_t size);
 
