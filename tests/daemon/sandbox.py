@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """What daemons give up, that it is gone, and that they serve all the same.
 
-  tests/daemon/sandbox.py VIREO TEMPTED INSTRUMENTED
+  tests/daemon/sandbox.py VIREO TEMPTED INSTRUMENTED UNIT...
 
 INSTRUMENTED is 1 for a build with sanitizers, which do more than serve. Prints TAP.
 """
@@ -14,6 +14,7 @@ import json
 import os
 import pwd
 import re
+import shutil
 import signal
 import socket
 import stat
@@ -27,6 +28,7 @@ import traceback
 VIREO = os.path.abspath(sys.argv[1])
 TEMPTED = os.path.abspath(sys.argv[2])
 INSTRUMENTED = sys.argv[3] == "1"
+UNITS = [os.path.abspath(path) for path in sys.argv[4:]]
 WAIT_S = 60
 NOBODY = "nobody"
 
@@ -322,6 +324,26 @@ def test_service():
             assert process.wait(WAIT_S) == 0
         assert told.recv(100) == b"STOPPING=1"
         assert stat.S_ISSOCK(os.stat("given").st_mode), "the socket is the service manager's"
+
+
+def test_units():
+    """What is installed for systemd is what it knows, and keeps nearly everything from the daemon."""
+    if not shutil.which("systemd-analyze"):
+        raise Absent("systemd")
+    for unit in UNITS:
+        with open(unit, encoding="utf-8") as file:
+            text = re.sub(r"^ExecStart=\S+", f"ExecStart={VIREO}", file.read(), flags=re.M)
+        with open(os.path.basename(unit).replace("@.", "@disk."), "w", encoding="utf-8") as file:
+            file.write(text)
+    units = sorted(os.path.abspath(unit) for unit in os.listdir(".") if unit.startswith("vireo-"))
+    assert len(units) == 3, units
+    done = subprocess.run(["systemd-analyze", "verify", "--man=no", *units], capture_output=True, text=True,
+                          timeout=WAIT_S, check=False)
+    assert done.returncode == 0 and not done.stderr, done.stderr
+    service = [unit for unit in units if unit.endswith(".service")]
+    done = subprocess.run(["systemd-analyze", "security", "--offline=yes", "--no-pager", "--threshold=10",
+                           *service], capture_output=True, text=True, timeout=WAIT_S, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 def main():
