@@ -14,6 +14,7 @@ enum vio_host_network_kind {
 	VIO_HOST_NETWORK_HUB,    /* a hub of its own, see vio_host_hub_create() */
 	VIO_HOST_NETWORK_ECHO,   /* what is sent comes back with its addresses swapped */
 	VIO_HOST_NETWORK_NULL,   /* what is sent is gone, and nothing comes */
+	VIO_HOST_NETWORK_SOURCE, /* what is sent is gone, and frames come as fast as the driver takes them */
 };
 
 struct vio_host_network_options {
@@ -24,9 +25,10 @@ struct vio_host_network_options {
 	char capture[VIO_HOST_PATH_BYTES]; /* a file for all frames of both directions */
 	char ports[VIO_HOST_PATH_BYTES];   /* of a daemon with a HUB: sockets of further devices */
 	bool learn;                        /* of a HUB: send to where an address was seen */
+	uint16_t frame_bytes;              /* of SOURCE; at least VIO_FRAME_BYTES_LEAST */
 };
 
-/* "backend", "interface", "path", "listen", "capture", "ports", "learn" over the options. */
+/* "backend", "interface", "path", "listen", "capture", "ports", "frame-bytes", "learn" over the options. */
 VIO_API const struct vio_property_table *vio_host_network_properties(void);
 
 /*

@@ -12,6 +12,9 @@
  * the network, possibly from inside send. Frames for the driver are delivered by
  * the network when it likes, through the table that the device sets.
  *
+ * Both ways there is a call for many frames at once, which costs a part of it by the
+ * frame. It is for those that go at once; who has to wait takes the other call.
+ *
  * Offloads: a network says what it takes unfinished from a driver, and is told
  * what the driver takes. It may deliver anything that vio_frame_judge() finds
  * sound; what the driver doesn't take, the device finishes.
@@ -37,6 +40,12 @@ struct vio_network_send {
 
 struct vio_network_ops {
 	void (*send)(struct vio_network *network, struct vio_network_send *send);
+	/*
+	 * Sends some of the frames, from the first on, and returns how many. They have gone, or are lost,
+	 * when it returns, without `done`; those behind them are for send(), one by one. Their spans are
+	 * good until then. May be NULL.
+	 */
+	unsigned (*send_many)(struct vio_network *network, const struct vio_frame *frames, unsigned count);
 	/* The device has sent all that there was. May be NULL. */
 	void (*send_end)(struct vio_network *network);
 	/* There may be room in this pair's queue after deliver() said -VIO_EAGAIN. May be NULL. */
@@ -65,6 +74,11 @@ struct vio_network_events {
 	void (*link_changed)(void *context);
 	/* The time asked for by arm() is over. */
 	void (*expired)(void *context);
+	/*
+	 * deliver() for many, from the first on: how many were taken or lost. Fewer than `count`: deliver()
+	 * said -VIO_EAGAIN of the next.
+	 */
+	unsigned (*deliver_many)(void *context, const struct vio_frame *frames, unsigned count);
 };
 
 /* Filled by the network; read by the device. */

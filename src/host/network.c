@@ -14,13 +14,14 @@
 static const struct vio_network_kind *const kinds[] = {
 	[VIO_HOST_NETWORK_TAP] = &vio_network_tap,   [VIO_HOST_NETWORK_SOCKET] = &vio_network_socket,
 	[VIO_HOST_NETWORK_HUB] = &vio_network_hub,   [VIO_HOST_NETWORK_ECHO] = &vio_network_echo,
-	[VIO_HOST_NETWORK_NULL] = &vio_network_null,
+	[VIO_HOST_NETWORK_NULL] = &vio_network_null, [VIO_HOST_NETWORK_SOURCE] = &vio_network_source,
 };
 
 static const char *const names[] = {
 	[VIO_HOST_NETWORK_TAP] = "tap",   [VIO_HOST_NETWORK_SOCKET] = "socket",
 	[VIO_HOST_NETWORK_HUB] = "hub",   [VIO_HOST_NETWORK_ECHO] = "echo",
-	[VIO_HOST_NETWORK_NULL] = "null", [VIO_ARRAY_SIZE(kinds)] = NULL,
+	[VIO_HOST_NETWORK_NULL] = "null", [VIO_HOST_NETWORK_SOURCE] = "source",
+	[VIO_ARRAY_SIZE(kinds)] = NULL,
 };
 
 #define OPTION(property, member, kind) \
@@ -35,6 +36,8 @@ static const struct vio_property properties[] = {
 	{ OPTION("capture", capture, VIO_PROPERTY_STRING), .help = "pcapng file for all frames" },
 	{ OPTION("ports", ports, VIO_PROPERTY_STRING),
 	  .help = "sockets of further devices at the hub, separated by commas" },
+	{ OPTION("frame-bytes", frame_bytes, VIO_PROPERTY_U16), .min = VIO_FRAME_BYTES_LEAST, .initial = "64",
+	  .help = "length of the frames of backend=source" },
 	{ OPTION("learn", learn, VIO_PROPERTY_BOOL), .initial = "on",
 	  .help = "let the hub learn where addresses are" },
 };
@@ -61,6 +64,9 @@ static int judge(const struct vio_host_network_options *options, struct vio_mess
 		return vio_fail(message, -VIO_EINVAL,
 				"backend '%s' takes neither path nor listen; did you mean backend=socket?",
 				name);
+	if (options->backend == VIO_HOST_NETWORK_SOURCE && options->frame_bytes < VIO_FRAME_BYTES_LEAST)
+		return vio_fail(message, -VIO_ERANGE, "frame-bytes %u is below %u", options->frame_bytes,
+				VIO_FRAME_BYTES_LEAST);
 	if (options->backend != VIO_HOST_NETWORK_TAP && options->interface[0])
 		return vio_fail(message, -VIO_EINVAL,
 				"backend '%s' takes no interface, but it is '%s'; did you mean backend=tap?",
@@ -142,6 +148,21 @@ void vio_network_drain_nothing(struct vio_network *network)
 int vio_network_deliver(struct vio_network *network, const struct vio_frame *frame)
 {
 	return network->events ? network->events->deliver(network->events_context, frame) : -VIO_EPHASE;
+}
+
+unsigned vio_network_deliver_many(struct vio_network *network, const struct vio_frame *frames, unsigned count)
+{
+	unsigned i;
+
+	if (!network->events)
+		return count;
+	if (network->events->deliver_many)
+		return network->events->deliver_many(network->events_context, frames, count);
+	for (i = 0; i < count; i++) {
+		if (vio_network_deliver(network, &frames[i]) == -VIO_EAGAIN)
+			break;
+	}
+	return i;
 }
 
 void vio_network_deliver_end(struct vio_network *network)

@@ -18,6 +18,7 @@ extern const struct vio_network_kind vio_network_socket;
 extern const struct vio_network_kind vio_network_hub;
 extern const struct vio_network_kind vio_network_echo;
 extern const struct vio_network_kind vio_network_null;
+extern const struct vio_network_kind vio_network_source;
 
 /* The clock behind ops->arm(): the loop's own timers count milliseconds. */
 struct vio_network_clock {
@@ -37,6 +38,8 @@ void vio_network_drain_nothing(struct vio_network *network);
 
 /* Gives a frame to the device, if there is one; results as deliver(). */
 int vio_network_deliver(struct vio_network *network, const struct vio_frame *frame);
+unsigned vio_network_deliver_many(struct vio_network *network, const struct vio_frame *frames,
+				  unsigned count);
 void vio_network_deliver_end(struct vio_network *network);
 
 #endif

@@ -136,6 +136,40 @@ static struct hub_port *target_of(struct hub_port *from, const uint8_t *mac, boo
 	return only;
 }
 
+/* Target and source. They may have changed when the frame is delivered, which then judges for itself. */
+static inline void read_macs(const struct vio_frame *frame, uint8_t *macs)
+{
+	if (frame->spans->length >= 2 * MAC_BYTES)
+		memcpy(macs, frame->spans->host, 2 * MAC_BYTES);
+	else
+		vio_frame_copy(frame, 0, macs, 2 * MAC_BYTES);
+}
+
+/* How many of the first frames are from and to the same addresses. */
+static unsigned run_of(const struct vio_frame *frames, unsigned count, uint8_t *macs)
+{
+	uint8_t next[2 * MAC_BYTES];
+	unsigned i;
+
+	read_macs(&frames[0], macs);
+	for (i = 1; i < count; i++) {
+		read_macs(&frames[i], next);
+		if (memcmp(next, macs, sizeof(next)))
+			break;
+	}
+	return i;
+}
+
+static void send_to_all(struct hub_port *from, const struct vio_frame *frames, unsigned count)
+{
+	for (struct hub_port *port = from->hub->ports; port; port = port->next) {
+		if (port == from)
+			continue;
+		vio_network_deliver_many(&port->network, frames, count);
+		port->touched = true;
+	}
+}
+
 static void hub_send(struct vio_network *network, struct vio_network_send *send)
 {
 	struct hub_port *from = VIO_CONTAINER_OF(network, struct hub_port, network);
@@ -143,7 +177,7 @@ static void hub_send(struct vio_network *network, struct vio_network_send *send)
 	uint8_t macs[2 * MAC_BYTES];
 	bool all;
 
-	vio_frame_copy(&send->frame, 0, macs, sizeof(macs));
+	read_macs(&send->frame, macs);
 	learn(from, macs + MAC_BYTES);
 	target = target_of(from, macs, &all);
 	if (target && (target->held || vio_network_deliver(&target->network, &send->frame) == -VIO_EAGAIN)) {
@@ -152,13 +186,37 @@ static void hub_send(struct vio_network *network, struct vio_network_send *send)
 	}
 	if (target)
 		target->touched = true;
-	for (struct hub_port *port = all ? from->hub->ports : NULL; port; port = port->next) {
-		if (port == from)
-			continue;
-		vio_network_deliver(&port->network, &send->frame);
-		port->touched = true;
-	}
+	if (all)
+		send_to_all(from, &send->frame, 1);
 	send->done(send, 0);
+}
+
+static unsigned hub_send_many(struct vio_network *network, const struct vio_frame *frames, unsigned count)
+{
+	struct hub_port *from = VIO_CONTAINER_OF(network, struct hub_port, network);
+	unsigned done = 0;
+
+	while (done < count) {
+		uint8_t macs[2 * MAC_BYTES];
+		unsigned run = run_of(frames + done, count - done, macs);
+		unsigned taken = run;
+		struct hub_port *target;
+		bool all;
+
+		learn(from, macs + MAC_BYTES);
+		target = target_of(from, macs, &all);
+		if (all)
+			send_to_all(from, frames + done, run);
+		if (target) {
+			taken = target->held ? 0
+					     : vio_network_deliver_many(&target->network, frames + done, run);
+			target->touched = true;
+		}
+		done += taken;
+		if (taken < run)
+			break;
+	}
+	return done;
 }
 
 static void hub_send_end(struct vio_network *network)
@@ -177,13 +235,16 @@ static void hub_ready(struct vio_network *network, uint16_t pair)
 {
 	struct hub_port *port = VIO_CONTAINER_OF(network, struct hub_port, network);
 
+	const unsigned before = port->held_count;
+
 	(void)pair;
 	while (port->held && vio_network_deliver(network, &port->held->frame) != -VIO_EAGAIN) {
 		struct vio_network_send *send = held_take(port);
 
 		send->done(send, 0);
-		vio_loop_arm(port->hub->loop, &port->patience, HELD_MS);
 	}
+	if (port->held && port->held_count != before)
+		vio_loop_arm(port->hub->loop, &port->patience, HELD_MS);
 	vio_network_deliver_end(network);
 }
 
@@ -257,6 +318,7 @@ static void hub_close(struct vio_network *network)
 
 static const struct vio_network_ops hub_ops = {
 	.send = hub_send,
+	.send_many = hub_send_many,
 	.send_end = hub_send_end,
 	.ready = hub_ready,
 	.configure = hub_configure,

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "devices/fake_network.h"
 
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -12,19 +13,35 @@ static struct fake_network *fake_of(struct vio_network *network)
 	return VIO_CONTAINER_OF(network, struct fake_network, network);
 }
 
-static void fake_send(struct vio_network *network, struct vio_network_send *send)
+static void record(struct fake_network *fake, const struct vio_frame *frame)
 {
-	struct fake_network *fake = fake_of(network);
 	struct fake_sent *sent = &fake->sent[fake->sent_count++];
 
 	assert_true(fake->sent_count <= FAKE_SENT_MAX);
-	sent->frame = send->frame;
-	sent->bytes = malloc(send->frame.length + 1);
+	sent->frame = *frame;
+	sent->bytes = malloc(frame->length + 1);
 	assert_non_null(sent->bytes);
-	vio_frame_copy(&send->frame, 0, sent->bytes, send->frame.length);
-	sent->span = (struct vio_span){ sent->bytes, send->frame.length };
+	vio_frame_copy(frame, 0, sent->bytes, frame->length);
+	sent->span = (struct vio_span){ sent->bytes, frame->length };
 	sent->frame.spans = &sent->span;
 	sent->frame.span_count = 1;
+}
+
+static unsigned fake_send_many(struct vio_network *network, const struct vio_frame *frames, unsigned count)
+{
+	struct fake_network *fake = fake_of(network);
+	unsigned i;
+
+	for (i = 0; i < count && i < fake->many && !fake->hold && !fake->result; i++)
+		record(fake, &frames[i]);
+	return i;
+}
+
+static void fake_send(struct vio_network *network, struct vio_network_send *send)
+{
+	struct fake_network *fake = fake_of(network);
+
+	record(fake, &send->frame);
 	if (fake->hold)
 		fake->held[fake->held_count++] = send;
 	else
@@ -69,6 +86,7 @@ static void fake_close(struct vio_network *network)
 
 static const struct vio_network_ops fake_ops = {
 	.send = fake_send,
+	.send_many = fake_send_many,
 	.ready = fake_ready,
 	.configure = fake_configure,
 	.arm = fake_arm,
@@ -82,6 +100,7 @@ void fake_network_init(struct fake_network *fake)
 	fake->network.ops = &fake_ops;
 	fake->network.offloads = VIO_NETWORK_OFFLOADS;
 	fake->network.link_up = true;
+	fake->many = UINT_MAX;
 }
 
 void fake_network_clear(struct fake_network *fake)

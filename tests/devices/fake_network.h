@@ -22,6 +22,7 @@ struct fake_network {
 	struct vio_network network;
 	bool hold; /* what is sent waits for fake_finish() */
 	int result;
+	unsigned many; /* taken together at most, when neither of these is set */
 	struct fake_sent sent[FAKE_SENT_MAX];
 	unsigned sent_count;
 	struct vio_network_send *held[FAKE_SENT_MAX];

@@ -21,7 +21,8 @@
 
 struct end {
 	struct vio_network *network;
-	int result; /* of deliver */
+	int result;    /* of deliver */
+	unsigned room; /* for frames that come together */
 	unsigned delivered, ends, links, expired, done;
 	int last; /* result of the last send */
 	uint32_t length;
@@ -56,7 +57,20 @@ static void expired(void *context)
 	((struct end *)context)->expired++;
 }
 
-static const struct vio_network_events events = { deliver, deliver_end, link_changed, expired };
+static const struct vio_network_events events = { deliver, deliver_end, link_changed, expired, NULL };
+
+static unsigned deliver_many(void *context, const struct vio_frame *frames, unsigned count)
+{
+	struct end *end = context;
+	unsigned i;
+
+	for (i = 0; i < count && end->room; i++, end->room--)
+		deliver(context, &frames[i]);
+	return i;
+}
+
+static const struct vio_network_events events_of_many = { deliver, deliver_end, link_changed, expired,
+							  deliver_many };
 
 struct message {
 	struct vio_network_send send;
@@ -430,6 +444,143 @@ static void null_swallows(void **state)
 	network->ops->close(network);
 }
 
+/* Frames from :2 to those whose last byte is in `to`, as many as it has. */
+static unsigned send_together(struct vio_network *network, const char *to)
+{
+	static uint8_t bytes[16][1000];
+	struct vio_span spans[16];
+	struct vio_frame frames[16];
+	unsigned count = (unsigned)strlen(to);
+
+	for (unsigned i = 0; i < count; i++) {
+		memset(bytes[i], to[i] == '*' ? 255 : to[i] - '0', 6);
+		memset(bytes[i] + 6, 2, 6);
+		for (unsigned j = 12; j < sizeof(bytes[i]); j++)
+			bytes[i][j] = (uint8_t)(i + j);
+		spans[i] = (struct vio_span){ bytes[i], sizeof(bytes[i]) };
+		frames[i] = (struct vio_frame){ .spans = &spans[i], .span_count = 1, .length = 60 + i };
+	}
+	return network->ops->send_many(network, frames, count);
+}
+
+/* Several at once go where they would go alone, and stop where there is no room. */
+static void hub_takes_many(void **state)
+{
+	struct vio_host_hub *hub = vio_host_hub_create(loop, VIO_HOST_HUB_LEARN);
+	static struct end ends[3];
+	static struct message message;
+
+	assert_non_null(hub);
+	for (unsigned i = 0; i < 3; i++) {
+		take(&ends[i], vio_host_hub_port(hub));
+		ends[i].room = 100;
+	}
+	ends[1].network->events = ends[2].network->events = &events_of_many;
+	/* :4 is at the second port, :6 at the third. */
+	send_frame(&ends[1], &message, 4, 255, 60);
+	send_frame(&ends[2], &message, 6, 255, 60);
+	ends[0].delivered = ends[1].delivered = ends[2].delivered = 0;
+	assert_int_equal(send_together(ends[0].network, "446*4"), 5);
+	ends[0].network->ops->send_end(ends[0].network);
+	assert_int_equal(ends[1].delivered, 4);
+	assert_int_equal(ends[1].length, 64);
+	assert_int_equal(ends[2].delivered, 2);
+	assert_int_equal(ends[2].length, 63);
+	assert_int_equal(ends[0].delivered, 0);
+	ends[1].room = 1;
+	assert_int_equal(send_together(ends[0].network, "6446"), 2);
+	assert_int_equal(ends[1].delivered, 5);
+	assert_int_equal(ends[2].delivered, 3);
+	/* One that waits keeps back those behind it. */
+	ends[1].result = -VIO_EAGAIN;
+	send_frame(&ends[0], &message, 2, 4, 60);
+	ends[1].result = 0;
+	ends[1].room = 10;
+	assert_int_equal(send_together(ends[0].network, "64"), 1);
+	ends[1].network->ops->ready(ends[1].network, 0);
+	assert_int_equal(send_together(ends[0].network, "4"), 1);
+	assert_int_equal(ends[1].delivered, 7);
+	/* For all: who has no room goes without. */
+	ends[1].room = 0;
+	assert_int_equal(send_together(ends[0].network, "**"), 2);
+	assert_int_equal(ends[1].delivered, 7);
+	assert_int_equal(ends[2].delivered, 6);
+	for (unsigned i = 0; i < 3; i++)
+		ends[i].network->ops->close(ends[i].network);
+	vio_host_hub_destroy(hub);
+}
+
+static void echo_takes_many(void **state)
+{
+	const struct vio_host_network_options options = { .backend = VIO_HOST_NETWORK_ECHO };
+	struct vio_network *network;
+	struct vio_message text;
+	static struct end end;
+	static struct message message;
+
+	assert_int_equal(vio_host_network_open(loop, &options, 1, &network, &text), 0);
+	take(&end, network);
+	for (unsigned together = 0; together < 2; together++) {
+		network->events = together ? &events_of_many : &events;
+		end.room = 3;
+		end.delivered = 0;
+		assert_int_equal(send_together(network, "446444"), 6);
+		assert_int_equal(end.delivered, together ? 3 : 6);
+		assert_int_equal(end.length, together ? 62 : 65);
+		assert_memory_equal(end.bytes, "\2\2\2\2\2\2", 6);
+		for (unsigned i = 12; i < end.length; i++)
+			assert_int_equal(end.bytes[i], (uint8_t)(end.length - 60 + i));
+	}
+	for (uint32_t length = 14; length < 200; length++) {
+		send_frame(&end, &message, 2, 4, length);
+		assert_int_equal(end.length, length);
+		assert_memory_equal(end.bytes, "\2\2\2\2\2\2\4\4\4\4\4\4", 12);
+		for (uint32_t i = 12; i < length; i++)
+			assert_int_equal(end.bytes[i], (uint8_t)(i + length));
+	}
+	network->ops->close(network);
+}
+
+/* It pours until there is no room, and goes on when there is; others have their turn meanwhile. */
+static void source_pours(void **state)
+{
+	struct vio_host_network_options options = { .backend = VIO_HOST_NETWORK_SOURCE, .frame_bytes = 13 };
+	struct vio_network *network;
+	struct vio_message text;
+	static struct end end;
+	static struct message message;
+
+	assert_int_equal(vio_host_network_open(loop, &options, 1, &network, &text), -VIO_ERANGE);
+	options.frame_bytes = 100;
+	assert_int_equal(vio_host_network_open(loop, &options, 1, &network, &text), 0);
+	memset(&end, 0, sizeof(end));
+	end.network = network;
+	end.room = 70;
+	network->events = &events_of_many;
+	network->events_context = &end;
+	network->ops->configure(network, 0, 1);
+	assert_int_equal(end.delivered, 0);
+	settle();
+	assert_int_equal(end.delivered, 70);
+	assert_int_equal(end.length, 100);
+	assert_true(end.ends > 0);
+	end.room = 5000;
+	network->ops->ready(network, 0);
+	assert_true(end.delivered > 70 && end.delivered < 2000);
+	settle();
+	assert_int_equal(end.delivered, 5070);
+	send_frame(&end, &message, 2, 4, 99);
+	assert_int_equal(end.done, 1);
+	assert_int_equal(send_together(network, "444"), 3);
+	/* Nobody is there any more. */
+	end.room = 5000;
+	network->ops->ready(network, 0);
+	network->ops->configure(network, 0, 0);
+	settle();
+	assert_true(end.delivered < 5070 + 2000);
+	network->ops->close(network);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -441,6 +592,9 @@ int main(void)
 		cmocka_unit_test(options_are_judged),
 		cmocka_unit_test(captures),
 		cmocka_unit_test(null_swallows),
+		cmocka_unit_test(hub_takes_many),
+		cmocka_unit_test(echo_takes_many),
+		cmocka_unit_test(source_pours),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);

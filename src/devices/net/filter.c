@@ -14,9 +14,15 @@ static bool net_table_has(const struct net_table *table, const uint8_t *mac)
 	return false;
 }
 
+bool vio_netdev_filters(const struct vio_device *dev)
+{
+	uint16_t control = vio_netdev_control_queue(dev);
+
+	return control < dev->queue_count && dev->queues[control].running;
+}
+
 /* What the modes say of a frame to this address. */
-static bool net_address_passes(const struct vio_device *dev, const struct net_driver *driver,
-			       const uint8_t *mac)
+static bool net_modes_pass(const struct vio_device *dev, const struct net_driver *driver, const uint8_t *mac)
 {
 	if (driver->promisc) /* spec: DEV-NET-075 DEV-NET-076 */
 		return true;
@@ -38,20 +44,25 @@ static bool net_address_passes(const struct vio_device *dev, const struct net_dr
 	return !memcmp(driver->mac, mac, NET_MAC_BYTES);
 }
 
+bool vio_netdev_address_passes(const struct vio_device *dev, const uint8_t *mac)
+{
+	const struct net *net = vio_device_state(dev);
+
+	return !vio_device_has_feature(dev, VIRTIO_NET_F_CTRL_RX) || net_modes_pass(dev, &net->driver, mac);
+}
+
 bool vio_netdev_filter_passes(const struct vio_device *dev, const uint8_t *head,
 			      const struct vio_frame_layout *layout)
 {
 	const struct net *net = vio_device_state(dev);
-	uint16_t control = vio_netdev_control_queue(dev);
 
-	if (control >= dev->queue_count || !dev->queues[control].running)
+	if (!vio_netdev_filters(dev))
 		return true;
 	/* spec: DEV-NET-091 DEV-NET-092 DEV-NET-093 */
 	if (layout->tagged && vio_device_has_feature(dev, VIRTIO_NET_F_CTRL_VLAN) &&
 	    !(net->driver.vlans[layout->vlan / 8] >> (layout->vlan % 8) & 1))
 		return false;
-	return !vio_device_has_feature(dev, VIRTIO_NET_F_CTRL_RX) ||
-	       net_address_passes(dev, &net->driver, head);
+	return vio_netdev_address_passes(dev, head);
 }
 
 static bool net_pair_runs(const struct vio_device *dev, unsigned pair)

@@ -346,6 +346,7 @@ static int net_read_mac(const char *text, uint8_t *mac)
 
 static const struct vio_network_events net_events = {
 	.deliver = vio_netdev_deliver,
+	.deliver_many = vio_netdev_deliver_many,
 	.deliver_end = vio_netdev_deliver_end,
 	.link_changed = net_link_changed,
 	.expired = vio_netdev_expired,
@@ -366,6 +367,7 @@ static int net_realize(struct vio_device *dev)
 	network->events = &net_events;
 	network->events_context = dev;
 	net->delivering = false;
+	net->many = NULL;
 	net->clock_armed = false;
 	net->batched = NULL;
 	net_reset(dev);
@@ -391,6 +393,8 @@ static void net_kick(struct vio_device *dev, struct vio_devq *q)
 		return;
 	} else if (q->index & 1) {
 		vio_netdev_transmit(dev, q);
+	} else if (net->many) {
+		vio_netdev_receive_many(dev, q);
 	} else if (net->delivering) {
 		vio_netdev_receive(dev, q);
 	} else if (net->starved && net->network->ops->ready) {

@@ -7,13 +7,15 @@
 /*
  * The parts of the network device: net.c is its life, features and configuration,
  * transmit.c takes frames from the driver, receive.c brings frames to it through
- * the filters of filter.c, control.c obeys the control queue, notify.c holds
- * notifications back, saved.c saves and loads.
+ * the filters of filter.c, many.c brings those that need nothing but a copy,
+ * control.c obeys the control queue, notify.c holds notifications back, saved.c
+ * saves and loads.
  */
 
 #define NET_PAIRS_MAX    64u
 #define NET_QUEUES_MAX   (2 * NET_PAIRS_MAX + 1)
 #define NET_MERGE_MAX    256u /* buffers of one frame */
+#define NET_BATCH        32u  /* buffers that are popped, and shown, together */
 #define NET_RSS_TABLE    128u
 #define NET_FLOWS        1024u
 #define NET_MACS_MAX     64u
@@ -92,6 +94,11 @@ struct net {
 	const struct vio_devq *batched; /* a notification for this queue will follow anyway */
 	bool starved;                   /* `ready` was promised */
 
+	/* Frames that are being delivered, as far as they haven't been yet. */
+	const struct vio_frame *many; /* or NULL */
+	unsigned many_count;
+	bool many_starved; /* there are no buffers for the next */
+
 	/* The frame that is being delivered. */
 	bool delivering;
 	int delivered; /* with what result */
@@ -133,8 +140,18 @@ void vio_netdev_deliver_end(void *context);
 /* The queue was kicked: puts the frame that is being delivered into it. */
 void vio_netdev_receive(struct vio_device *dev, struct vio_devq *q);
 
+/* many.c */
+
+unsigned vio_netdev_deliver_many(void *context, const struct vio_frame *frames, unsigned count);
+/* The queue was kicked: puts net->many into it, up to one that has to go by itself. */
+void vio_netdev_receive_many(struct vio_device *dev, struct vio_devq *q);
+
 /* filter.c */
 
+/* Is there a filter at all? */
+bool vio_netdev_filters(const struct vio_device *dev);
+/* Does the driver want frames to this address? */
+bool vio_netdev_address_passes(const struct vio_device *dev, const uint8_t *mac);
 /* Does the driver want this frame? */
 bool vio_netdev_filter_passes(const struct vio_device *dev, const uint8_t *head,
 			      const struct vio_frame_layout *layout);
@@ -152,8 +169,8 @@ void vio_netdev_control(struct vio_device *dev, struct vio_devq *q);
 
 /* What is known of a queue since it was started. */
 struct net_queue *vio_netdev_queue_of(struct vio_device *dev, const struct vio_devq *q);
-/* A buffer was pushed on q. */
-void vio_netdev_count(struct vio_device *dev, const struct vio_devq *q);
+/* `buffers` were pushed on q. */
+void vio_netdev_count(struct vio_device *dev, const struct vio_devq *q, unsigned buffers);
 /* vio_devq_notify(), unless the driver wants to hear later. */
 void vio_netdev_notify(struct vio_device *dev, struct vio_devq *q);
 void vio_netdev_expired(void *context);

@@ -21,9 +21,9 @@ struct net_queue *vio_netdev_queue_of(struct vio_device *dev, const struct vio_d
 	return queue;
 }
 
-void vio_netdev_count(struct vio_device *dev, const struct vio_devq *q)
+void vio_netdev_count(struct vio_device *dev, const struct vio_devq *q, unsigned buffers)
 {
-	vio_netdev_queue_of(dev, q)->pending++;
+	vio_netdev_queue_of(dev, q)->pending += buffers;
 }
 
 static bool net_holds_back(struct net *net, const struct net_queue *queue)

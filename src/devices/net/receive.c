@@ -70,7 +70,7 @@ static int net_gather(struct vio_device *dev, struct vio_devq *q, uint64_t bytes
 				return -VIO_ERANGE;
 			}
 			vio_devq_push(q, buf, 0);
-			vio_netdev_count(dev, q);
+			vio_netdev_count(dev, q, 1);
 			continue;
 		}
 		room += buf->writable_bytes;
@@ -101,7 +101,7 @@ static void net_emit(struct vio_device *dev, struct vio_devq *q, unsigned first,
 	/* spec: DEV-NET-030 DEV-NET-031: all are full but the last; the notification shows them together */
 	for (unsigned i = first; i < end; i++)
 		vio_devq_push(q, &net->chain[i], i + 1 == end ? (uint32_t)last : UINT32_MAX);
-	vio_netdev_count(dev, q);
+	vio_netdev_count(dev, q, 1);
 }
 
 static int net_put(struct vio_device *dev, struct vio_devq *q, const uint8_t *head, uint32_t head_bytes,
