@@ -104,6 +104,13 @@ struct vio_io {
 	int result;          /* for the loop */
 };
 
+/*
+ * Much I/O will be made of this file: the kernel may keep it at hand, which also keeps it open, until it is
+ * forgotten, with none of its I/O in flight, or the loop is destroyed. No more than a hint.
+ */
+VIO_API void vio_loop_keep_file(struct vio_loop *loop, int fd);
+VIO_API void vio_loop_forget_file(struct vio_loop *loop, int fd);
+
 /* Begins file I/O; it is handed to the kernel when the loop comes round, with what else was submitted. */
 VIO_API void vio_loop_submit(struct vio_loop *loop, struct vio_io *io);
 

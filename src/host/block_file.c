@@ -501,7 +501,8 @@ static int answer_at_once(const struct file_block *file, const struct vio_block_
 /*
  * Reads what the page cache has by a call that doesn't wait for anything: a request that is answered inside
  * submit costs half of one that goes through the engine, and the driver hears of the first while the last is
- * served. Where that fails it isn't tried for a while, so that storage that is never cached pays next to nothing.
+ * served. Where that fails it isn't tried for a while, so that storage that is never cached pays next to
+ * nothing.
  */
 static bool glance(struct file_block *file, const struct vio_block_request *request)
 {
@@ -565,6 +566,7 @@ static void file_close(struct vio_block *block)
 	assert(!file->in_flight);
 	end_batch(file);
 	vio_loop_disarm(file->loop, &file->look);
+	vio_loop_forget_file(file->loop, file->image.fd);
 	while (file->bounces_idle)
 		free(file->bounces[--file->bounces_idle]);
 	if (file->origin == file) {
@@ -622,6 +624,7 @@ static int file_open(struct vio_loop *loop, const struct vio_host_block_options 
 	describe(file, options);
 	file->loop = loop;
 	file->origin = file;
+	vio_loop_keep_file(loop, file->image.fd);
 	file->look.expired = file_look_expired;
 	vio_loop_arm(loop, &file->look, FILE_LOOK_MS);
 	*opened = &file->block;
@@ -639,6 +642,7 @@ static int file_share(struct vio_block *block, struct vio_loop *loop, struct vio
 	file->block.changed = NULL;
 	file->loop = loop;
 	file->image = origin->image;
+	vio_loop_keep_file(loop, file->image.fd);
 	file->direct = origin->direct;
 	file->cant_glance = origin->direct;
 	file->cant_punch = origin->cant_punch;

@@ -39,6 +39,10 @@ struct vio_engine_ops {
 	/* Begins the I/O in `queue` and makes fd() tell of all that is watched. */
 	int (*flush)(struct vio_engine *engine, struct vio_io_queue *queue);
 
+	/* See vio_loop_keep_file(). NULL: it makes no difference. */
+	void (*keep_file)(struct vio_engine *engine, int fd);
+	void (*forget_file)(struct vio_engine *engine, int fd);
+
 	/* Readable when wait() would have something to report. */
 	int (*fd)(struct vio_engine *engine);
 	void (*destroy)(struct vio_engine *engine);

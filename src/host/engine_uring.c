@@ -25,6 +25,7 @@
  */
 #define SQ_ENTRIES 256u
 #define CQ_ENTRIES 4096u
+#define FILES_MAX  4u
 
 /* Completions carry the address of their vio_io or, with this bit, of their uring_poll; 0 tells nothing. */
 #define TAG_POLL   UINT64_C(1)
@@ -45,7 +46,9 @@ struct uring_poll {
 struct uring {
 	struct vio_engine engine;
 	struct io_uring ring;
-	bool asleep; /* the ring waits for the thread that will use it */
+	bool asleep;          /* the ring waits for the thread that will use it */
+	int files[FILES_MAX]; /* registered with the kernel under their place here; -1: none */
+	unsigned files_count; /* places that there are */
 	struct uring_poll *polls;
 	/* To be armed, or if they aren't wanted any more cancelled or freed, before the next wait. */
 	struct uring_poll *waiting, *waiting_last;
@@ -270,7 +273,18 @@ static void sqe_fill_transfer(struct io_uring_sqe *sqe, const struct vio_io *io)
 	sqe->rw_flags = io->mode;
 }
 
-static void sqe_fill(struct io_uring_sqe *sqe, struct vio_io *io)
+/* A registered file has a name of its own, by which the kernel needn't look it up and count its users. */
+static void sqe_fill_file(const struct uring *uring, struct io_uring_sqe *sqe)
+{
+	for (unsigned i = 0; i < uring->files_count; i++)
+		if (uring->files[i] == sqe->fd) {
+			sqe->fd = (int)i;
+			sqe->flags |= IOSQE_FIXED_FILE;
+			return;
+		}
+}
+
+static void sqe_fill(const struct uring *uring, struct io_uring_sqe *sqe, struct vio_io *io)
 {
 	switch (io->op) {
 	case VIO_IO_READ:
@@ -284,6 +298,7 @@ static void sqe_fill(struct io_uring_sqe *sqe, struct vio_io *io)
 		io_uring_prep_fallocate(sqe, io->fd, io->mode, (off_t)io->offset, (off_t)io->length);
 		break;
 	}
+	sqe_fill_file(uring, sqe);
 	io_uring_sqe_set_data64(sqe, (uint64_t)(uintptr_t)io);
 }
 
@@ -294,7 +309,7 @@ static void fill_io(struct uring *uring, struct vio_io_queue *queue)
 
 		if (!sqe)
 			return;
-		sqe_fill(sqe, vio_io_queue_take(queue));
+		sqe_fill(uring, sqe, vio_io_queue_take(queue));
 	}
 }
 
@@ -408,6 +423,29 @@ static int uring_flush(struct vio_engine *engine, struct vio_io_queue *queue)
 	return io_uring_sq_ready(&uring->ring) ? enter_result(io_uring_submit(&uring->ring)) : 0;
 }
 
+/* Files. */
+
+static void file_replace(struct uring *uring, int old, int fd)
+{
+	for (unsigned i = 0; i < uring->files_count; i++) {
+		if (uring->files[i] != old)
+			continue;
+		if (io_uring_register_files_update(&uring->ring, i, &fd, 1) == 1)
+			uring->files[i] = fd;
+		return;
+	}
+}
+
+static void uring_keep_file(struct vio_engine *engine, int fd)
+{
+	file_replace(uring_of(engine), -1, fd);
+}
+
+static void uring_forget_file(struct vio_engine *engine, int fd)
+{
+	file_replace(uring_of(engine), fd, -1);
+}
+
 static int uring_fd(struct vio_engine *engine)
 {
 	return uring_of(engine)->ring.ring_fd;
@@ -432,6 +470,8 @@ static const struct vio_engine_ops uring_ops = {
 	.wait = uring_wait,
 	.wait_io = uring_wait_io,
 	.flush = uring_flush,
+	.keep_file = uring_keep_file,
+	.forget_file = uring_forget_file,
 	.fd = uring_fd,
 	.destroy = uring_destroy,
 };
@@ -449,6 +489,16 @@ static int ring_create(struct io_uring *ring, unsigned flags)
 		return 0;
 	io_uring_queue_exit(ring);
 	return -VIO_ENOTSUP;
+}
+
+/* Older kernels have no places without a file; there is nothing to be had then. */
+static void make_places(struct uring *uring)
+{
+	if (io_uring_register_files_sparse(&uring->ring, FILES_MAX))
+		return;
+	for (unsigned i = 0; i < FILES_MAX; i++)
+		uring->files[i] = -1;
+	uring->files_count = FILES_MAX;
 }
 
 /* What newer kernels do better, best first, of which the first is for a single thread. */
@@ -475,8 +525,10 @@ struct vio_engine *vio_engine_uring_create(struct vio_loop *loop, unsigned flags
 		*error = ring_create(&uring->ring, IORING_SETUP_CQSIZE | IORING_SETUP_CLAMP | wanted[i]);
 		uring->asleep = wanted[i] & IORING_SETUP_R_DISABLED;
 	}
-	if (!*error)
+	if (!*error) {
+		make_places(uring);
 		return &uring->engine;
+	}
 	free(uring);
 	return NULL;
 }

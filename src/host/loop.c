@@ -390,6 +390,18 @@ void vio_engine_done(struct vio_engine *engine, struct vio_io *io, int result)
 
 /* File I/O. */
 
+void vio_loop_keep_file(struct vio_loop *loop, int fd)
+{
+	if (loop->engine->ops->keep_file)
+		loop->engine->ops->keep_file(loop->engine, fd);
+}
+
+void vio_loop_forget_file(struct vio_loop *loop, int fd)
+{
+	if (loop->engine->ops->forget_file)
+		loop->engine->ops->forget_file(loop->engine, fd);
+}
+
 void vio_loop_submit(struct vio_loop *loop, struct vio_io *io)
 {
 	loop->io_in_flight++;
