@@ -145,6 +145,7 @@ struct vio_device {
 	uint8_t status;
 	uint8_t phase;    /* enum vio_device_phase */
 	bool config_read; /* since the generation was raised */
+	bool config_owed; /* it changed while the device was suspended */
 	uint32_t config_generation;
 	uint64_t fault_count;
 	struct vio_fault fault;           /* the last one */
@@ -175,6 +176,12 @@ static inline bool vio_device_has_feature(const struct vio_device *dev, unsigned
 static inline bool vio_device_can_size(const struct vio_device *dev, uint32_t entries)
 {
 	return entries && (vio_is_power_of_two(entries) || vio_device_has_feature(dev, VIRTIO_F_RING_PACKED));
+}
+
+/* The driver has it stand still (VIRTIO_F_SUSPEND): it keeps all that was negotiated, and serves nothing. */
+static inline bool vio_device_suspended(const struct vio_device *dev)
+{
+	return dev->status & VIRTIO_CONFIG_S_SUSPEND;
 }
 
 static inline bool vio_device_running(const struct vio_device *dev)

@@ -37,14 +37,15 @@ struct vio_driver;
 
 /* Where a device is in its life with a driver; what is legal stands behind it. vio_dev_reset() always is. */
 enum vio_dev_phase {
-	VIO_DEV_FOUND,    /* begin */
-	VIO_DEV_BEGUN,    /* accept, read_config, end */
-	VIO_DEV_ACCEPTED, /* add_queue, read_config, write_config, ready, end */
-	VIO_DEV_READY,    /* everything on queues, config, reset_queue, end */
-	VIO_DEV_RESET,    /* vio_drvq_detach_unused(), begin, end */
-	VIO_DEV_FAILED,   /* set-up failed and the device was told: begin, end */
-	VIO_DEV_STUCK,    /* a reset didn't end in time, the device may still write to memory: begin, end */
-	VIO_DEV_GONE,     /* pulled out: vio_drvq_detach_unused(), end */
+	VIO_DEV_FOUND,     /* begin */
+	VIO_DEV_BEGUN,     /* accept, read_config, end */
+	VIO_DEV_ACCEPTED,  /* add_queue, read_config, write_config, ready, end */
+	VIO_DEV_READY,     /* everything on queues, config, reset_queue, suspend, end */
+	VIO_DEV_SUSPENDED, /* stands still with all that it has: read_config, resume, end */
+	VIO_DEV_RESET,     /* vio_drvq_detach_unused(), begin, end */
+	VIO_DEV_FAILED,    /* set-up failed and the device was told: begin, end */
+	VIO_DEV_STUCK,     /* a reset didn't end in time, the device may still write to memory: begin, end */
+	VIO_DEV_GONE,      /* pulled out: vio_drvq_detach_unused(), end */
 };
 
 /* How the ring of a queue is told to the device. */
@@ -119,6 +120,7 @@ struct vio_dev_queue {
 	bool enabled;   /* the device has it */
 	bool kicked;    /* before the device was ready; made up for then */
 	bool was_reset; /* by vio_dev_reset_queue(), to be re-enabled */
+	bool held;      /* while the device is suspended */
 };
 
 struct vio_dev {
@@ -208,8 +210,8 @@ VIO_API void vio_dev_interrupt_config(struct vio_dev *dev);
 VIO_API int vio_dev_begin(struct vio_dev *dev, struct vio_dev_queue *queues, uint16_t queue_max);
 
 /*
- * What a driver asks for that has no wishes about rings: RING_PACKED (unless it was left out, see
- * vireo/config.h), INDIRECT_DESC, EVENT_IDX, IN_ORDER, ORDER_PLATFORM, NOTIFICATION_DATA, RING_RESET.
+ * What a driver asks for that has no wishes: RING_PACKED (unless left out, see vireo/config.h), SUSPEND,
+ * INDIRECT_DESC, EVENT_IDX, IN_ORDER, ORDER_PLATFORM, NOTIFICATION_DATA, RING_RESET.
  * One that can't do with some of it takes it out of the set.
  */
 VIO_API struct vio_features vio_dev_ring_features(void);
@@ -256,6 +258,15 @@ VIO_API int vio_dev_ready(struct vio_dev *dev);
 VIO_API int vio_dev_reset_queue(struct vio_dev *dev, uint16_t queue);
 /* Starts a queue that was reset, empty. -VIO_EBUSY while it holds buffers that nobody detached. */
 VIO_API int vio_dev_reenable_queue(struct vio_dev *dev, uint16_t queue);
+
+/*
+ * Has the device finish what it was given, and stand still with all that it has (VIRTIO_F_SUSPEND, else
+ * -VIO_ENOTSUP). Until it goes on, its queues refuse as broken ones do, kicks wait, and `used` isn't called:
+ * what it finished is there afterwards. -VIO_EPEER when it shows DEVICE_NEEDS_RESET, -VIO_EAGAIN when it
+ * doesn't get there in time: then it is FAILED.
+ */
+VIO_API int vio_dev_suspend(struct vio_dev *dev);
+VIO_API int vio_dev_resume(struct vio_dev *dev);
 
 /*
  * Resets, in every phase. -VIO_EAGAIN when the device didn't finish in time (then it is STUCK),

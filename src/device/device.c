@@ -117,6 +117,7 @@ int vio_device_realize(struct vio_device *dev)
 	if (dev->in_order)
 		vio_features_set(&dev->features_offered, VIRTIO_F_IN_ORDER);
 	vio_features_set(&dev->features_offered, VIRTIO_F_RING_RESET);
+	vio_features_set(&dev->features_offered, VIRTIO_F_SUSPEND);
 	if (dev->class->get_features)
 		dev->class->get_features(dev, &dev->features_offered);
 	dev->phase = VIO_DEVICE_REALIZED;
@@ -187,6 +188,28 @@ static bool features_acceptable(struct vio_device *dev)
 	return !dev->class->validate_features || !dev->class->validate_features(dev, &features);
 }
 
+static void config_interrupt(struct vio_device *dev)
+{
+	dev->config_owed = vio_device_suspended(dev); /* spec: DEV-BASIC-020 */
+	if (dev->events && dev->status && !dev->config_owed)
+		dev->events->config_interrupt(dev->events_context);
+}
+
+/* spec: DEV-BASIC-019 DEV-BASIC-022 DEV-BASIC-024; what a queue breaks at meanwhile, NEEDS_RESET shows. */
+static void suspend(struct vio_device *dev)
+{
+	uint16_t queue;
+
+	for (queue = 0; queue < dev->queue_count && dev->class->drain; queue++)
+		if (dev->queues[queue].running)
+			dev->class->drain(dev, &dev->queues[queue]);
+	if (dev->status & VIRTIO_CONFIG_S_NEEDS_RESET)
+		return;
+	dev->status = (dev->status | VIRTIO_CONFIG_S_SUSPEND) & (uint8_t)~VIRTIO_CONFIG_S_DRIVER_OK;
+	if (dev->class->set_status)
+		dev->class->set_status(dev, dev->status);
+}
+
 uint8_t vio_device_write_status(struct vio_device *dev, uint8_t status)
 {
 	const uint8_t given_up = VIRTIO_CONFIG_S_NEEDS_RESET | VIRTIO_CONFIG_S_FAILED;
@@ -206,8 +229,15 @@ uint8_t vio_device_write_status(struct vio_device *dev, uint8_t status)
 		gained &= (uint8_t)~VIRTIO_CONFIG_S_FEATURES_OK;
 	if (!((dev->status | gained) & VIRTIO_CONFIG_S_FEATURES_OK)) /* hostile: A88 */
 		gained &= (uint8_t)~VIRTIO_CONFIG_S_DRIVER_OK;
+	/* spec: DEV-BASIC-017; hostile: A99 */
+	if ((status & VIRTIO_CONFIG_S_SUSPEND) && vio_device_running(dev) &&
+	    vio_device_has_feature(dev, VIRTIO_F_SUSPEND))
+		suspend(dev);
 	if (!gained)
 		return dev->status;
+	/* spec: DEV-BASIC-023; all that it stands on is still there. */
+	if (gained & VIRTIO_CONFIG_S_DRIVER_OK)
+		dev->status &= (uint8_t)~VIRTIO_CONFIG_S_SUSPEND;
 	dev->status |= gained;
 	if (gained & VIRTIO_CONFIG_S_FEATURES_OK) {
 		dev->features_accepted = dev->features_driver;
@@ -219,6 +249,8 @@ uint8_t vio_device_write_status(struct vio_device *dev, uint8_t status)
 	if (gained & VIRTIO_CONFIG_S_DRIVER_OK)
 		for (queue = 0; queue < dev->queue_count; queue++)
 			vio_device_kick(dev, queue);
+	if (dev->config_owed && vio_device_running(dev))
+		config_interrupt(dev); /* spec: DEV-BASIC-021 */
 	return dev->status;
 }
 
@@ -230,6 +262,7 @@ void vio_device_reset(struct vio_device *dev)
 	for (queue = 0; queue < dev->queue_count; queue++)
 		vio_device_queue_stop(dev, queue);
 	dev->status = 0;
+	dev->config_owed = false;
 	dev->features_driver = VIO_FEATURES_NONE;
 	dev->features_accepted = VIO_FEATURES_NONE;
 	if (dev->class->reset)
@@ -258,7 +291,7 @@ int vio_device_write_config(struct vio_device *dev, uint32_t offset, const void 
 {
 	if (offset > dev->config_bytes || length > dev->config_bytes - offset)
 		return -VIO_ERANGE;
-	if (!length || !dev->class->set_config)
+	if (!length || !dev->class->set_config || vio_device_suspended(dev)) /* spec: DEV-BASIC-018 */
 		return 0;
 	memset(dev->config, 0, dev->config_bytes);
 	if (dev->class->get_config)
@@ -266,12 +299,6 @@ int vio_device_write_config(struct vio_device *dev, uint32_t offset, const void 
 	memcpy((uint8_t *)dev->config + offset, from, length);
 	dev->class->set_config(dev, dev->config, offset, length);
 	return 0;
-}
-
-static void config_interrupt(struct vio_device *dev)
-{
-	if (dev->events && dev->status)
-		dev->events->config_interrupt(dev->events_context);
 }
 
 void vio_device_config_changed(struct vio_device *dev)

@@ -248,10 +248,14 @@ static bool status_valid(uint8_t status)
 {
 	const uint8_t known = VIRTIO_CONFIG_S_ACKNOWLEDGE | VIRTIO_CONFIG_S_DRIVER |
 			      VIRTIO_CONFIG_S_FEATURES_OK | VIRTIO_CONFIG_S_DRIVER_OK |
-			      VIRTIO_CONFIG_S_NEEDS_RESET | VIRTIO_CONFIG_S_FAILED;
+			      VIRTIO_CONFIG_S_NEEDS_RESET | VIRTIO_CONFIG_S_FAILED | VIRTIO_CONFIG_S_SUSPEND;
 
 	if (status & ~known)
 		return false;
+	/* One that is suspended has negotiated, and doesn't run. */
+	if (status & VIRTIO_CONFIG_S_SUSPEND)
+		return (status & (VIRTIO_CONFIG_S_DRIVER_OK | VIRTIO_CONFIG_S_FEATURES_OK)) ==
+		       VIRTIO_CONFIG_S_FEATURES_OK;
 	return !(status & VIRTIO_CONFIG_S_DRIVER_OK) || (status & VIRTIO_CONFIG_S_FEATURES_OK);
 }
 
@@ -295,6 +299,8 @@ static int parse_body(struct vio_device *dev, struct vio_state_reader *reader, s
 	saved->status = vio_state_get_u8(reader);
 	saved->config_generation = vio_state_get_u32(reader);
 	if (!status_valid(saved->status))
+		return vio_state_refuse(reader, "status", saved->status);
+	if (saved->status & VIRTIO_CONFIG_S_SUSPEND && !vio_features_has(&saved->features, VIRTIO_F_SUSPEND))
 		return vio_state_refuse(reader, "status", saved->status);
 	if (saved_format(&saved->features) != saved->format)
 		return vio_state_refuse(reader, "format for these features", saved->format);
@@ -353,7 +359,7 @@ static int restore_queue(struct vio_device *dev, struct saved *saved, uint16_t q
 
 static int restore(struct vio_device *dev, struct saved *saved)
 {
-	uint8_t status = saved->status & (uint8_t)~VIRTIO_CONFIG_S_NEEDS_RESET;
+	uint8_t status = saved->status & (uint8_t) ~(VIRTIO_CONFIG_S_NEEDS_RESET | VIRTIO_CONFIG_S_SUSPEND);
 	int error = restore_features(dev, saved, status);
 	uint16_t queue;
 
@@ -365,7 +371,7 @@ static int restore(struct vio_device *dev, struct saved *saved)
 	if (error)
 		return error;
 	dev->config_generation = saved->config_generation + 1; /* whoever read halfway before reads again */
-	if (saved->status & VIRTIO_CONFIG_S_NEEDS_RESET) {
+	if (saved->status & (VIRTIO_CONFIG_S_NEEDS_RESET | VIRTIO_CONFIG_S_SUSPEND)) {
 		dev->status = saved->status;
 		return 0;
 	}

@@ -61,7 +61,8 @@ static int read_legacy(struct vio_dev *dev, uint32_t offset, void *to, uint32_t 
 /* spec: DRV-BASIC-MAY-001 */
 static bool may_read(enum vio_dev_phase phase)
 {
-	return phase == VIO_DEV_BEGUN || phase == VIO_DEV_ACCEPTED || phase == VIO_DEV_READY;
+	return phase == VIO_DEV_BEGUN || phase == VIO_DEV_ACCEPTED || phase == VIO_DEV_READY ||
+	       phase == VIO_DEV_SUSPENDED;
 }
 
 int vio_dev_read_config(struct vio_dev *dev, uint32_t offset, void *to, uint32_t length)

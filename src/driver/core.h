@@ -23,6 +23,10 @@ bool vio_dev_nap(struct vio_dev *dev, uint64_t since);
 /* No more use of a queue but vio_drvq_detach_unused(). */
 void vio_dev_stop_queues(struct vio_dev *dev);
 
+/* All queues refuse until they are let go. */
+void vio_dev_hold_queues(struct vio_dev *dev);
+void vio_dev_let_go_queues(struct vio_dev *dev);
+
 /* Tells the device what was kicked before it was ready. */
 void vio_dev_kick_late(struct vio_dev *dev);
 

@@ -15,7 +15,8 @@ struct vio_features vio_dev_ring_features(void)
 			      (uint64_t)VIO_CONFIG_IN_ORDER << VIRTIO_F_IN_ORDER |
 			      (uint64_t)VIO_CONFIG_ORDER_PLATFORM << VIRTIO_F_ORDER_PLATFORM |
 			      (uint64_t)VIO_CONFIG_INDIRECT << VIRTIO_F_INDIRECT_DESC |
-			      (uint64_t)VIO_CONFIG_RING_RESET << VIRTIO_F_RING_RESET;
+			      (uint64_t)VIO_CONFIG_RING_RESET << VIRTIO_F_RING_RESET |
+			      UINT64_C(1) << VIRTIO_F_SUSPEND;
 
 	/* spec: DRV-BASIC-040 DRV-BASIC-041; where a transport carries longer notifications it makes them. */
 	return vio_features_low(some | UINT64_C(1) << VIRTIO_F_EVENT_IDX |
@@ -200,6 +201,65 @@ int vio_dev_ready(struct vio_dev *dev)
 	return 0;
 }
 
+/* Waits until the device shows `set` and not `clear`; what doesn't come to that is given up. */
+static int await_status(struct vio_dev *dev, uint8_t set, uint8_t clear)
+{
+	uint64_t since = dev->platform->now_ns(dev->platform->context);
+	int seen;
+
+	do {
+		seen = look(dev);
+		if (seen < 0)
+			return seen;
+		if (seen & VIRTIO_CONFIG_S_NEEDS_RESET)
+			return vio_dev_fail(dev, -VIO_EPEER);
+		if ((seen & set) == set && !(seen & clear))
+			return 0;
+	} while (vio_dev_nap(dev, since));
+	return vio_dev_fail(dev, -VIO_EAGAIN);
+}
+
+int vio_dev_suspend(struct vio_dev *dev)
+{
+	int error;
+
+	if (dev->phase != VIO_DEV_READY)
+		return -VIO_EPHASE;
+	if (!vio_dev_has_feature(dev, VIRTIO_F_SUSPEND)) /* spec: DRV-BASIC-030 */
+		return -VIO_ENOTSUP;
+	/* spec: DRV-BASIC-033 DRV-BASIC-034, before the device hears of it. */
+	vio_dev_hold_queues(dev);
+	dev->phase = VIO_DEV_SUSPENDED;
+	error = add_status(dev, VIRTIO_CONFIG_S_SUSPEND);
+	if (!error) /* spec: DRV-BASIC-031 */
+		error = await_status(dev, VIRTIO_CONFIG_S_SUSPEND, VIRTIO_CONFIG_S_DRIVER_OK);
+	if (!error) /* it was the device that took it back */
+		dev->status &= (uint8_t)~VIRTIO_CONFIG_S_DRIVER_OK;
+	return error;
+}
+
+int vio_dev_resume(struct vio_dev *dev)
+{
+	uint16_t queue;
+	int error;
+
+	if (dev->phase != VIO_DEV_SUSPENDED)
+		return -VIO_EPHASE;
+	error = add_status(dev, VIRTIO_CONFIG_S_DRIVER_OK);
+	if (!error) /* spec: DRV-BASIC-035 */
+		error = await_status(dev, VIRTIO_CONFIG_S_DRIVER_OK, VIRTIO_CONFIG_S_SUSPEND);
+	if (error)
+		return error;
+	dev->status &= (uint8_t)~VIRTIO_CONFIG_S_SUSPEND;
+	vio_dev_let_go_queues(dev);
+	dev->phase = VIO_DEV_READY;
+	vio_dev_kick_late(dev);
+	/* What it finished before it stood still; `used` may reset the device, which ends the loop's work. */
+	for (queue = 0; queue < dev->queue_max; queue++)
+		vio_dev_interrupt_queue(dev, queue);
+	return 0;
+}
+
 int vio_dev_reset(struct vio_dev *dev)
 {
 	int error;
@@ -225,7 +285,7 @@ int vio_dev_end(struct vio_dev *dev)
 {
 	if (dev->phase == VIO_DEV_BEGUN || dev->phase == VIO_DEV_ACCEPTED)
 		vio_dev_fail(dev, 0);
-	if (dev->phase == VIO_DEV_READY || dev->phase == VIO_DEV_FAILED)
+	if (dev->phase == VIO_DEV_READY || dev->phase == VIO_DEV_SUSPENDED || dev->phase == VIO_DEV_FAILED)
 		(void)reset(dev);
 	if (vio_dev_stuck(dev))
 		return -VIO_EAGAIN;
@@ -247,6 +307,8 @@ bool vio_dev_broken(struct vio_dev *dev)
 	/* spec: DRV-BASIC-004; hostile: B37 B45, in the status of a device that is gone it stands, too. */
 	if (dev->phase >= VIO_DEV_FAILED || (dev->transport->get_status(dev) & VIRTIO_CONFIG_S_NEEDS_RESET))
 		return true;
+	if (dev->phase == VIO_DEV_SUSPENDED)
+		return false;
 	for (left = dev->queue_max; left; left--, queue++)
 		if (queue->enabled && vio_drvq_broken(&queue->q))
 			return true;

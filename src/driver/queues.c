@@ -75,6 +75,31 @@ void vio_dev_stop_queues(struct vio_dev *dev)
 		stop(queue);
 }
 
+/* spec: DRV-BASIC-032; a queue with a fault takes nothing, whoever asks. */
+void vio_dev_hold_queues(struct vio_dev *dev)
+{
+	struct vio_dev_queue *queue = dev->queues;
+	unsigned left;
+
+	for (left = dev->queue_max; left; left--, queue++) {
+		queue->held = queue->enabled && !vio_drvq_broken(&queue->q);
+		if (queue->held)
+			queue->q.fault = (struct vio_fault){ VIO_FAULT_STOPPED, queue->q.index, 0, 0 };
+	}
+}
+
+void vio_dev_let_go_queues(struct vio_dev *dev)
+{
+	struct vio_dev_queue *queue = dev->queues;
+	unsigned left;
+
+	for (left = dev->queue_max; left; left--, queue++) {
+		if (queue->held)
+			queue->q.fault = (struct vio_fault){ VIO_FAULT_NONE, queue->q.index, 0, 0 };
+		queue->held = false;
+	}
+}
+
 static struct vio_dev_queue *queue_of(struct vio_drvq *q)
 {
 	return VIO_CONTAINER_OF(q, struct vio_dev_queue, q);

@@ -206,8 +206,8 @@ class Place:
         control = self.path(f"control-{self.lives}")
         words = [*self.box.qemu, "-M", "q35,memory-backend=m0", "-object",
                  "memory-backend-memfd,id=m0,size=256M,share=on", "-m", "256M", "-accel", "tcg",
-                 "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot", "-kernel", self.box.kernel,
-                 "-initrd", initial, "-append",
+                 "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
+                 "-kernel", self.box.kernel, "-initrd", initial, "-append",
                  "console=ttyS0 quiet panic=-1 mitigations=off nokaslr random.trust_cpu=on "
                  "8250.nr_uarts=4 ",
                  "-chardev", f"file,id=kernel,path={directory}/kernel,append=on", "-serial", "chardev:kernel",

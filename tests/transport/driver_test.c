@@ -9,6 +9,12 @@
 static void put_into(struct fake *fake, enum vio_dev_phase phase)
 {
 	switch (phase) {
+	case VIO_DEV_SUSPENDED:
+		vio_features_set(&fake->offered, VIRTIO_F_SUSPEND);
+		vio_features_set(&fake->offered_later, VIRTIO_F_SUSPEND);
+		assert_int_equal(fake_advance(fake, VIO_DEV_READY), 0);
+		assert_int_equal(vio_dev_suspend(&fake->dev), 0);
+		break;
 	case VIO_DEV_RESET:
 		assert_int_equal(fake_advance(fake, VIO_DEV_READY), 0);
 		assert_int_equal(vio_dev_reset(&fake->dev), 0);
@@ -80,6 +86,16 @@ static int verb_reenable_queue(struct fake *fake)
 	return vio_dev_reenable_queue(&fake->dev, 0);
 }
 
+static int verb_suspend(struct fake *fake)
+{
+	return vio_dev_suspend(&fake->dev);
+}
+
+static int verb_resume(struct fake *fake)
+{
+	return vio_dev_resume(&fake->dev);
+}
+
 static int verb_wait(struct fake *fake)
 {
 	struct vio_drvq q = { .fault = { VIO_FAULT_STOPPED, 0, 0, 0 } };
@@ -97,9 +113,12 @@ static const struct {
 	{ verb_accept, IN(VIO_DEV_BEGUN) },
 	{ verb_add_queue, IN(VIO_DEV_ACCEPTED) },
 	{ verb_ready, IN(VIO_DEV_ACCEPTED) },
-	{ verb_read_config, IN(VIO_DEV_BEGUN) | IN(VIO_DEV_ACCEPTED) | IN(VIO_DEV_READY) },
+	{ verb_read_config,
+	  IN(VIO_DEV_BEGUN) | IN(VIO_DEV_ACCEPTED) | IN(VIO_DEV_READY) | IN(VIO_DEV_SUSPENDED) },
 	{ verb_write_config, IN(VIO_DEV_ACCEPTED) | IN(VIO_DEV_READY) }, /* spec: DRV-BASIC-022 */
 	{ verb_reset_queue, IN(VIO_DEV_READY) },
+	{ verb_suspend, IN(VIO_DEV_READY) }, /* spec: DRV-BASIC-030 */
+	{ verb_resume, IN(VIO_DEV_SUSPENDED) },
 	{ verb_reenable_queue, 0 }, /* only a queue that was reset */
 	{ verb_wait, IN(VIO_DEV_READY) },
 };
@@ -643,6 +662,48 @@ static void removal_has_a_second_chance(void **state)
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, fake_setup, fake_teardown)
 
+/* A device that doesn't stop, breaks, or doesn't go on is given up; it never has to. hostile: B49 */
+static void suspending_takes_its_time_but_not_for_ever(void **state)
+{
+	struct fake *fake = *state;
+
+	vio_features_set(&fake->offered, VIRTIO_F_SUSPEND);
+	fake->offered_later = fake->offered;
+	/* It keeps DRIVER_OK, so that nobody knows what it does. */
+	fake->never_suspends = true;
+	assert_int_equal(fake_advance(fake, VIO_DEV_READY), 0);
+	assert_int_equal(vio_dev_suspend(&fake->dev), -VIO_EAGAIN);
+	assert_int_equal(fake->dev.phase, VIO_DEV_FAILED);
+	assert_int_equal(vio_dev_reset(&fake->dev), 0);
+	fake->never_suspends = false;
+	/* It doesn't go on. */
+	assert_int_equal(fake_advance(fake, VIO_DEV_READY), 0);
+	assert_int_equal(vio_dev_suspend(&fake->dev), 0);
+	fake->never_suspends = true;
+	assert_int_equal(vio_dev_resume(&fake->dev), -VIO_EAGAIN);
+	assert_int_equal(fake->dev.phase, VIO_DEV_FAILED);
+	assert_int_equal(vio_dev_reset(&fake->dev), 0);
+	fake->never_suspends = false;
+	/* It doesn't take the bit. */
+	fake->refused = VIRTIO_CONFIG_S_SUSPEND;
+	assert_int_equal(fake_advance(fake, VIO_DEV_READY), 0);
+	assert_int_equal(vio_dev_suspend(&fake->dev), -VIO_EAGAIN);
+	assert_int_equal(vio_dev_reset(&fake->dev), 0);
+	fake->refused = 0;
+	/* hostile: B37 */
+	assert_int_equal(fake_advance(fake, VIO_DEV_READY), 0);
+	fake->steps_until_needs_reset = 1;
+	assert_int_equal(vio_dev_suspend(&fake->dev), -VIO_EPEER);
+	assert_int_equal(fake->dev.phase, VIO_DEV_FAILED);
+	fake->steps_until_needs_reset = FAKE_NEVER;
+	assert_int_equal(vio_dev_reset(&fake->dev), 0);
+	/* hostile: B45 */
+	assert_int_equal(fake_advance(fake, VIO_DEV_READY), 0);
+	fake->steps_until_gone = 1;
+	assert_int_equal(vio_dev_suspend(&fake->dev), -VIO_EHANGUP);
+	assert_int_equal(vio_dev_resume(&fake->dev), -VIO_EPHASE);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -659,6 +720,7 @@ int main(void)
 		TEST(a_legacy_configuration_is_read_until_two_agree),
 		TEST(may_be_pulled_out_at_every_step),
 		TEST(may_need_a_reset_at_every_step),
+		TEST(suspending_takes_its_time_but_not_for_ever),
 		TEST(waits_end),
 		TEST(interrupts_count_only_while_ready),
 		TEST(drivers_match_and_bind),

@@ -54,6 +54,10 @@ static void set_status(struct vio_dev *dev, uint8_t status)
 		assert_int_equal(seen & ~status & ~fake->refused, 0);
 		fake->status =
 			(uint8_t)((fake->status & VIRTIO_CONFIG_S_NEEDS_RESET) | (status & ~fake->refused));
+		if (fake->status & VIRTIO_CONFIG_S_SUSPEND && !fake->never_suspends)
+			fake->status &=
+				(uint8_t) ~(seen & VIRTIO_CONFIG_S_SUSPEND ? VIRTIO_CONFIG_S_SUSPEND
+									   : VIRTIO_CONFIG_S_DRIVER_OK);
 	}
 }
 

@@ -28,6 +28,7 @@ struct fake {
 	uint32_t queue_reset_looks;
 	struct vio_features offered, offered_later; /* at the first look, and from the second on */
 	uint8_t refused;                            /* status bits that are never kept */
+	bool never_suspends;
 	uint32_t size_max;
 	int enable_error;
 	uint32_t unstable_reads; /* of the configuration during which it changes */

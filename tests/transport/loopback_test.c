@@ -47,7 +47,6 @@ static void add_body(struct rig *rig)
 	assert_int_equal(vio_dev_has_feature(&rig->dev, VIRTIO_F_VERSION_1), !rig->dev.legacy);
 	assert_int_equal(vio_dev_has_feature(&rig->dev, VIRTIO_F_ANY_LAYOUT), rig->dev.legacy);
 	assert_true(vio_dev_has_feature(&rig->dev, VIRTIO_F_EVENT_IDX));
-	assert_false(vio_dev_has_feature(&rig->dev, VIRTIO_F_SUSPEND));
 	/* More than the ring holds, so that everything wraps. */
 	for (uint32_t number = UINT32_MAX - 100; number != 100; number++)
 		assert_adds(rig, number);
@@ -120,6 +119,48 @@ static void cycle_body(struct rig *rig)
 static void lives_again_after_reset(void **state)
 {
 	rig_each(&adder_options, cycle_body);
+}
+
+/* spec: DRV-BASIC-030 DRV-BASIC-031 DRV-BASIC-032 DRV-BASIC-033 DRV-BASIC-034 DRV-BASIC-035 */
+static void suspend_body(struct rig *rig)
+{
+	const uint8_t byte = 1;
+	uint32_t sum;
+
+	assert_int_equal(vio_dev_suspend(&rig->dev), -VIO_EPHASE);
+	assert_int_equal(rig_bind(rig, &adder_driver), 0);
+	assert_int_equal(vio_dev_resume(&rig->dev), -VIO_EPHASE);
+	if (!vio_dev_has_feature(&rig->dev, VIRTIO_F_SUSPEND)) {
+		assert_int_equal(vio_dev_suspend(&rig->dev), -VIO_ENOTSUP);
+		assert_adds(rig, 1);
+		return;
+	}
+	for (unsigned round = 0; round < 10; round++) {
+		assert_adds(rig, round);
+		assert_int_equal(vio_dev_suspend(&rig->dev), 0);
+		assert_int_equal(rig->dev.phase, VIO_DEV_SUSPENDED);
+		assert_true(vio_device_suspended(&rig->device));
+		assert_false(vio_dev_broken(&rig->dev));
+		assert_int_not_equal(adder_driver_add(&rig->dev, 1, &sum), 0);
+		assert_int_equal(vio_dev_write_config(&rig->dev, 0, &byte, 1), -VIO_EPHASE);
+		assert_int_equal(vio_dev_suspend(&rig->dev), -VIO_EPHASE);
+		/* Half of them go on, the others begin anew. */
+		if (round & 1) {
+			assert_int_equal(vio_dev_reset(&rig->dev), 0);
+			assert_int_equal(adder_driver_start(&rig->dev), 0);
+		} else {
+			assert_int_equal(vio_dev_resume(&rig->dev), 0);
+			assert_int_equal(rig->dev.phase, VIO_DEV_READY);
+		}
+		assert_true(vio_device_running(&rig->device));
+	}
+	assert_adds(rig, 99);
+	assert_int_equal(rig->device.fault_count, 0);
+}
+
+static void stands_still_and_goes_on(void **state)
+{
+	rig_each(&adder_options, suspend_body);
 }
 
 /* A request that nobody waits for is announced by an interrupt, once. */
@@ -390,6 +431,7 @@ int main(void)
 		cmocka_unit_test(adds_over_every_transport),
 		cmocka_unit_test(adds_with_every_feature_set),
 		cmocka_unit_test(lives_again_after_reset),
+		cmocka_unit_test(stands_still_and_goes_on),
 		cmocka_unit_test(interrupts_come_once),
 		cmocka_unit_test(kicks_before_ready_are_made_up_for),
 		cmocka_unit_test(a_queue_is_reset_by_itself),

@@ -44,7 +44,7 @@ static void features_come_in_words(void **state)
 	}
 	assert_int_equal(words[0], 1u << FEATURE | 1u << VIRTIO_F_INDIRECT_DESC | 1u << VIRTIO_F_EVENT_IDX);
 	assert_int_equal(words[1], 1u << (VIRTIO_F_VERSION_1 - 32) | 1u << (VIRTIO_F_RING_PACKED - 32) |
-					   1u << (VIRTIO_F_RING_RESET - 32));
+					   1u << (VIRTIO_F_RING_RESET - 32) | 1u << (VIRTIO_F_SUSPEND - 32));
 	assert_int_equal(words[2], 1u << (HIGH_FEATURE - 64));
 	assert_int_equal(words[3] | words[4] | words[5], 0);
 	bench_set(b, VIRTIO_MMIO_DEVICE_FEATURES_SEL, UINT32_MAX);

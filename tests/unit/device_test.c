@@ -119,9 +119,9 @@ static void test_properties(void **state)
 /* spec: DEV-BASIC-004 DEV-BASIC-007 DEV-BASIC-025 DEV-BASIC-030 */
 static void test_offer(void **state)
 {
-	static const unsigned offered[] = { TOY_F_BASE,           TOY_F_MORE,         TOY_F_HIGH,
-					    VIRTIO_F_VERSION_1,   VIRTIO_F_EVENT_IDX, VIRTIO_F_INDIRECT_DESC,
-					    VIRTIO_F_RING_PACKED, VIRTIO_F_RING_RESET };
+	static const unsigned offered[] = { TOY_F_BASE,           TOY_F_MORE,          TOY_F_HIGH,
+					    VIRTIO_F_VERSION_1,   VIRTIO_F_EVENT_IDX,  VIRTIO_F_INDIRECT_DESC,
+					    VIRTIO_F_RING_PACKED, VIRTIO_F_RING_RESET, VIRTIO_F_SUSPEND };
 	struct vio_features expected = VIO_FEATURES_NONE, low = vio_features_low(UINT64_MAX), features;
 	struct toy_world w;
 	unsigned i;
@@ -393,6 +393,87 @@ static void test_needs_reset(void **state)
 	toy_close(&w);
 }
 
+#define SUSPENDED (TOY_NEGOTIATED | VIRTIO_CONFIG_S_SUSPEND)
+
+/* spec: DEV-BASIC-018 DEV-BASIC-019 DEV-BASIC-020 DEV-BASIC-021 DEV-BASIC-022 DEV-BASIC-023 DEV-BASIC-024 */
+static void test_suspend(void **state)
+{
+	const uint8_t byte = 7;
+	struct toy_world w;
+
+	toy_open(&w);
+	toy_run(&w, UINT64_C(1) << VIRTIO_F_SUSPEND);
+	/* What the device has is finished first, and the driver hears of it. */
+	w.toy.hold = true;
+	toy_request(&w, 0, 0, 5);
+	vio_device_kick(&w.dev, 0);
+	assert_int_equal(toy_answer(&w, 0, 0), 0);
+	w.toy.hold = false;
+	assert_int_equal(vio_device_write_status(&w.dev, TOY_RUNNING | VIRTIO_CONFIG_S_SUSPEND), SUSPENDED);
+	assert_int_not_equal(toy_answer(&w, 0, 0), 0);
+	assert_int_equal(w.interrupts[0], 1);
+	/* It stands still. */
+	toy_request(&w, 0, 1, 6);
+	vio_device_kick(&w.dev, 0);
+	assert_int_equal(toy_answer(&w, 0, 1), 0);
+	assert_int_equal(vio_device_write_config(&w.dev, TOY_CONFIG_WRITABLE, &byte, 1), 0);
+	assert_int_equal(w.toy.writable[0], 0);
+	vio_device_config_changed(&w.dev);
+	vio_device_config_changed(&w.dev);
+	assert_int_equal(w.config_interrupts, 0);
+	/* hostile: A99, twice is once. */
+	assert_int_equal(vio_device_write_status(&w.dev, SUSPENDED), SUSPENDED);
+	/* And goes on. */
+	assert_int_equal(vio_device_write_status(&w.dev, TOY_RUNNING | VIRTIO_CONFIG_S_SUSPEND), TOY_RUNNING);
+	assert_int_not_equal(toy_answer(&w, 0, 1), 0);
+	assert_int_equal(w.interrupts[0], 2);
+	assert_int_equal(w.config_interrupts, 1);
+	assert_int_equal(vio_device_write_config(&w.dev, TOY_CONFIG_WRITABLE, &byte, 1), 0);
+	assert_int_equal(w.toy.writable[0], 7);
+	vio_device_write_status(&w.dev, TOY_RUNNING | VIRTIO_CONFIG_S_SUSPEND);
+	vio_device_config_changed(&w.dev);
+	toy_works(&w);
+	assert_int_equal(w.config_interrupts, 1);
+	toy_close(&w);
+}
+
+/* spec: DEV-BASIC-017; hostile: A99, before there is anything to suspend, or where nobody asked for it. */
+static void test_suspend_too_early(void **state)
+{
+	struct toy_world w;
+
+	toy_open(&w);
+	toy_negotiate(&w, UINT64_C(1) << VIRTIO_F_SUSPEND);
+	assert_int_equal(vio_device_write_status(&w.dev, SUSPENDED), TOY_NEGOTIATED);
+	vio_device_write_status(&w.dev, 0);
+	toy_run(&w, 0);
+	assert_int_equal(vio_device_write_status(&w.dev, TOY_RUNNING | VIRTIO_CONFIG_S_SUSPEND), TOY_RUNNING);
+	toy_close(&w);
+}
+
+/* What is suspended is saved and loaded so; a status that can't be is not. hostile: G2 */
+static void test_suspended_is_saved(void **state)
+{
+	struct toy_world w;
+	uint8_t blob[1024];
+	size_t bytes;
+
+	toy_open(&w);
+	toy_run(&w, UINT64_C(1) << VIRTIO_F_SUSPEND);
+	vio_device_write_status(&w.dev, TOY_RUNNING | VIRTIO_CONFIG_S_SUSPEND);
+	toy_request(&w, 0, 0, 5);
+	bytes = vio_device_save(&w.dev, blob, sizeof(blob));
+	assert_in_range(bytes, 1, sizeof(blob));
+	vio_device_reset(&w.dev);
+	assert_int_equal(vio_device_load(&w.dev, blob, bytes), 0);
+	assert_int_equal(w.dev.status, SUSPENDED);
+	vio_device_kick(&w.dev, 0);
+	assert_int_equal(toy_answer(&w, 0, 0), 0);
+	assert_int_equal(vio_device_write_status(&w.dev, TOY_RUNNING), TOY_RUNNING);
+	assert_int_not_equal(toy_answer(&w, 0, 0), 0);
+	toy_close(&w);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -409,6 +490,9 @@ int main(void)
 		cmocka_unit_test(test_config_writes),
 		cmocka_unit_test(test_config_generation),
 		cmocka_unit_test(test_needs_reset),
+		cmocka_unit_test(test_suspend),
+		cmocka_unit_test(test_suspend_too_early),
+		cmocka_unit_test(test_suspended_is_saved),
 	};
 
 	return cmocka_run_group_tests_name("device core", tests, NULL, NULL);

@@ -69,7 +69,7 @@ static struct vio_features carried(const struct vio_vduse *vduse)
 {
 	static const uint8_t not_carried[] = {
 		VIRTIO_F_SR_IOV,     VIRTIO_F_NOTIFICATION_DATA, VIRTIO_F_NOTIF_CONFIG_DATA,
-		VIRTIO_F_RING_RESET, VIRTIO_F_ADMIN_VQ,
+		VIRTIO_F_RING_RESET, VIRTIO_F_ADMIN_VQ,          VIRTIO_F_SUSPEND,
 	};
 	struct vio_features features = vio_features_low(~vduse->withhold);
 	unsigned i;

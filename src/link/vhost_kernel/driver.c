@@ -17,7 +17,7 @@
 #define NOT_OFFERED                                                                                         \
 	(BIT(VHOST_KERNEL_F_LOG_ALL) | BIT(VHOST_KERNEL_F_VIRTIO_NET_HDR) | BIT(VIRTIO_F_NOTIFY_ON_EMPTY) | \
 	 BIT(VIRTIO_F_ACCESS_PLATFORM) | BIT(VIRTIO_F_RING_PACKED) | BIT(VIRTIO_F_RING_RESET) |             \
-	 BIT(VIRTIO_F_NOTIFICATION_DATA))
+	 BIT(VIRTIO_F_NOTIFICATION_DATA) | BIT(VIRTIO_F_SUSPEND))
 
 static uint64_t offered(const struct vhost *vhost)
 {

@@ -289,6 +289,7 @@ static struct vio_features carried(void)
 		VIRTIO_F_NOTIF_CONFIG_DATA,
 		VIRTIO_F_RING_RESET,
 		VIRTIO_F_ADMIN_VQ,
+		VIRTIO_F_SUSPEND, /* GET_VRING_BASE does it here */
 	};
 	struct vio_features features = vio_features_low(UINT64_MAX);
 	unsigned i;

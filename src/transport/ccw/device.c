@@ -145,6 +145,8 @@ static struct vio_features carried(int revision)
 	vio_features_clear(&all, VIRTIO_F_NOTIF_CONFIG_DATA);
 	vio_features_clear(&all, VIRTIO_F_RING_RESET);
 	vio_features_clear(&all, VIRTIO_F_ADMIN_VQ);
+	/* Before revision 2 a driver doesn't see the status, and the bits are the same for all. */
+	vio_features_clear(&all, VIRTIO_F_SUSPEND);
 	return all;
 }
 

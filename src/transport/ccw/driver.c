@@ -355,10 +355,14 @@ static unsigned take_interrupts(struct vio_dev *dev)
 	return causes;
 }
 
-/* Neither what belongs to PCI nor the reset of a queue, for which there is no command. */
+/*
+ * Neither what belongs to PCI nor the reset of a queue, for which there is no command; nor what takes a look
+ * at the status, which there is from revision 2 on.
+ */
 #define CARRIED_LOW                                                                                  \
 	(UINT64_MAX & ~(UINT64_C(1) << VIRTIO_F_SR_IOV | UINT64_C(1) << VIRTIO_F_NOTIF_CONFIG_DATA | \
-			UINT64_C(1) << VIRTIO_F_RING_RESET | UINT64_C(1) << VIRTIO_F_ADMIN_VQ))
+			UINT64_C(1) << VIRTIO_F_RING_RESET | UINT64_C(1) << VIRTIO_F_ADMIN_VQ |      \
+			UINT64_C(1) << VIRTIO_F_SUSPEND))
 
 static const struct vio_transport_ops modern_ops = {
 	.name = "virtio-ccw",
