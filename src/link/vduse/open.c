@@ -114,8 +114,11 @@ static int create(struct vio_vduse *vduse)
 	free(config);
 	if (made >= 0)
 		return 1;
-	if (errno == EEXIST)
+	if (errno == EEXIST) {
+		/* What configuration it has isn't known. */
+		vduse->config[0] ^= 0xff;
 		return 0;
+	}
 	if (errno == EINVAL)
 		return vds_refuse(vduse, -VIO_ENOTSUP,
 				  "this kernel makes no device of id %u by VDUSE (block devices since Linux "

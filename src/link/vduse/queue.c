@@ -178,17 +178,32 @@ void vds_queue_close(struct vds_queue *queue)
 	vds_queue_init(queue, vduse, queue->index);
 }
 
+/* NULL as well where it isn't aligned: the kernel maps pieces that begin anywhere. */
+static void *area(const struct vio_vduse *vduse, struct vio_addr at, uint64_t bytes, uintptr_t align,
+		  unsigned access)
+{
+	void *there = vio_mem_pointer(&vduse->memory.mem, at, bytes, access);
+
+	return (uintptr_t)there % align ? NULL : there;
+}
+
+static void *descriptors(const struct vio_vduse *vduse, uint64_t at, uint64_t size)
+{
+	bool packed = vio_device_has_feature(vduse->dev, VIRTIO_F_RING_PACKED);
+
+	return area(vduse, vio_addr_make(at), 16 * size, 16,
+		    packed ? VIO_MEM_READ | VIO_MEM_WRITE : VIO_MEM_READ);
+}
+
 /* Whether its rings are in memory now. */
 static bool has_rings(const struct vio_vduse *vduse, const struct vio_devq_config *config)
 {
-	const struct vio_mem *mem = &vduse->memory.mem;
 	bool packed = vio_device_has_feature(vduse->dev, VIRTIO_F_RING_PACKED);
-	unsigned descriptors = packed ? VIO_MEM_READ | VIO_MEM_WRITE : VIO_MEM_READ;
 	uint64_t size = config->size;
 
-	return vio_mem_pointer(mem, config->descriptor_area, 16 * size, descriptors) &&
-	       vio_mem_pointer(mem, config->driver_area, packed ? 4 : 4 + 2 * size, VIO_MEM_READ) &&
-	       vio_mem_pointer(mem, config->device_area, packed ? 4 : 4 + 8 * size, VIO_MEM_WRITE);
+	return descriptors(vduse, config->descriptor_area.raw, size) &&
+	       area(vduse, config->driver_area, packed ? 4 : 4 + 2 * size, packed ? 4 : 2, VIO_MEM_READ) &&
+	       area(vduse, config->device_area, packed ? 4 : 4 + 8 * size, 4, VIO_MEM_WRITE);
 }
 
 /*
@@ -212,8 +227,7 @@ static bool position(struct vds_queue *queue, const struct vduse_vq_info *info, 
 	at->used = state->last_used_idx | (state->last_used_counter ? PVIRTQ_WRAP : 0);
 	if (at->avail || at->used)
 		return true;
-	first = vio_mem_pointer(&queue->vduse->memory.mem, vio_addr_make(info->desc_addr), sizeof(*first),
-				VIO_MEM_READ);
+	first = descriptors(queue->vduse, info->desc_addr, 1);
 	if (first && !(vio_load_le16(&first->flags) & VIRTQ_DESC_F_USED))
 		at->avail = at->used = PVIRTQ_WRAP;
 	return true;
@@ -240,16 +254,16 @@ static int open_ledger(struct vds_queue *queue, struct vio_devq_config *config, 
 {
 	struct vio_vduse *vduse = queue->vduse;
 	const bool packed = vio_device_has_feature(vduse->dev, VIRTIO_F_RING_PACKED);
-	const struct vio_mem *mem = &vduse->memory.mem;
 	const uint64_t used_idx = config->device_area.raw + offsetof(struct virtq_used, idx);
 	struct vu_ledger_queue at = { .index = queue->index, .size = config->size, .at = config->at };
 	int error;
 
 	if (packed)
-		at.ring = vio_mem_pointer(mem, config->descriptor_area, 16ull * config->size,
-					  VIO_MEM_READ | VIO_MEM_WRITE);
+		at.ring = descriptors(vduse, config->descriptor_area.raw, config->size);
 	else
-		at.used_idx = vio_mem_pointer(mem, vio_addr_make(used_idx), sizeof(vio_le16), VIO_MEM_READ);
+		at.used_idx = area(vduse, vio_addr_make(used_idx), sizeof(vio_le16), 2, VIO_MEM_READ);
+	if (!at.ring && !at.used_idx)
+		return -VIO_EPEER;
 	error = vu_ledger_open(&queue->ledger, &vduse->account.inflight, &at);
 	if (error)
 		return error;

@@ -172,6 +172,7 @@ static int end(struct vio_vduse *vduse)
 		vduse->watcher.remove(vduse->watcher.context, &vduse->device);
 	vduse->watched = false;
 	vduse->watcher.cancel(vduse->watcher.context, &vduse->ending);
+	vduse->watcher.cancel(vduse->watcher.context, &vduse->serving);
 	/* Drains it; what it has left to do stays in the account. */
 	if (vduse->attached)
 		vio_device_detach(vduse->dev);
@@ -206,6 +207,11 @@ void vds_fail(struct vio_vduse *vduse, int reason)
 		return;
 	vduse->failed = reason;
 	vduse->watcher.defer(vduse->watcher.context, &vduse->ending);
+}
+
+static void serving(struct vio_task *task)
+{
+	vds_serve(VIO_CONTAINER_OF(task, struct vio_vduse, serving));
 }
 
 static void device_ready(struct vio_watch *watch)
@@ -244,8 +250,9 @@ static int take_over(struct vio_vduse *vduse)
 	if (!(dev->status & VIRTIO_CONFIG_S_FEATURES_OK))
 		return vds_refuse(vduse, -VIO_ESTATE, "device '%s' has a driver with features %#llx",
 				  vduse->name, (unsigned long long)features);
+	/* Not before the caller's loop runs: it may have more to do until then. */
 	if (dev->status & VIRTIO_CONFIG_S_DRIVER_OK)
-		vds_serve(vduse);
+		vduse->watcher.defer(vduse->watcher.context, &vduse->serving);
 	return 0;
 }
 
@@ -261,9 +268,6 @@ static int begin(struct vio_vduse *vduse, const struct vio_vduse_options *option
 	error = vds_open(vduse, options);
 	if (error)
 		return error;
-	/* What it was when the last server made the device isn't known. */
-	if (vduse->account.head->status)
-		memset(vduse->config, 0xa5, vduse->dev->config_bytes);
 	error = take_over(vduse);
 	if (!error)
 		error = vduse->watcher.add(vduse->watcher.context, &vduse->device);
@@ -311,6 +315,7 @@ struct vio_vduse *vio_vduse_create(struct vio_device *dev, const struct vio_watc
 	vduse->timer.fd = -1;
 	vduse->account.fd = -1;
 	vduse->ending.run = ending;
+	vduse->serving.run = serving;
 	vds_memory_init(vduse);
 	vduse->queues = calloc(dev->queue_count + 1u, sizeof(*vduse->queues));
 	vduse->config = calloc(1, dev->config_bytes + 1u);

@@ -94,8 +94,9 @@ struct vio_vduse {
 	bool ours;  /* made here, or taken over: to be removed */
 	int failed; /* the kernel won't have more of us; the code */
 	struct vio_task ending;
-	struct vio_watch timer; /* to interrupt once more; fd -1 */
-	unsigned patience;      /* how often yet */
+	struct vio_task serving; /* of what an earlier server left */
+	struct vio_watch timer;  /* to interrupt once more; fd -1 */
+	unsigned patience;       /* how often yet */
 
 	uint64_t withhold;
 	struct vds_account account;
