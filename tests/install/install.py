@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-3-Clause
-"""What `make install` puts there is enough to write a device with.
+"""What `make install` puts there is enough to write a device with, and a program that uses one.
 
   tests/install/install.py BUILD COMPILER SANITIZERS
 """
@@ -10,8 +10,10 @@ import re
 import subprocess
 import sys
 import tempfile
+import time
 
 BUILD, COMPILER, SANITIZERS = sys.argv[1:4]
+TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 FLAGS = ["-std=c11", "-Wall", "-Wextra", "-Werror"]
 
 DEVICE = """
@@ -73,14 +75,11 @@ def check_headers(root):
     return complaints if headers else ["no header was installed"]
 
 
-def check_device(root, folder):
-    """A device in one file, built as the README says, runs."""
+def build(root, source, program):
+    """Complaints, of which there are none when it was built against what is installed."""
     files = find(root, "vireo.pc")
     if not files:
         return ["no vireo.pc was installed"]
-    source, program = os.path.join(folder, "sink.c"), os.path.join(folder, "sink")
-    with open(source, "w", encoding="utf-8") as file:
-        file.write(DEVICE)
     environment = {**os.environ, "PKG_CONFIG_PATH": os.path.dirname(files[0])}
     status, flags = run(["pkg-config", f"--define-variable=prefix={root}", "--cflags", "--libs", "vireo"],
                         env=environment)
@@ -88,11 +87,50 @@ def check_device(root, folder):
         return [flags]
     sanitizers = [] if SANITIZERS == "none" else [f"-fsanitize={SANITIZERS}"]
     status, output = run([COMPILER, *FLAGS, *sanitizers, source, "-o", program, *flags.split()])
-    if status:
-        return [output]
-    library = os.path.dirname(find(root, "libvireo.so")[0])
-    status, output = run([program], env={**os.environ, "LD_LIBRARY_PATH": library})
+    return [output] if status else []
+
+
+def installed(root):
+    """The environment in which its programs find the library."""
+    return {**os.environ, "LD_LIBRARY_PATH": os.path.dirname(find(root, "libvireo.so")[0])}
+
+
+def check_device(root, folder):
+    """A device in one file, built as the README says, runs."""
+    source, program = os.path.join(folder, "sink.c"), os.path.join(folder, "sink")
+    with open(source, "w", encoding="utf-8") as file:
+        file.write(DEVICE)
+    complaints = build(root, source, program)
+    if complaints:
+        return complaints
+    status, output = run([program], env=installed(root))
     return [] if (status, output) == (0, "sink 64\n") else [f"exit {status}: {output}"]
+
+
+def check_client(root, folder):
+    """The example that copies a disk, against the daemon that was installed beside it."""
+    path, image, program = (os.path.join(folder, name) for name in ("s", "image", "copy"))
+    complaints = build(root, os.path.join(TOP, "examples", "copy", "copy.c"), program)
+    if complaints:
+        return complaints
+    with open(image, "wb") as file:
+        file.write(os.urandom(3 << 20) + bytes(512))
+    daemon = subprocess.Popen([os.path.join(root, "bin", "vireo"), "serve", "blk", "--socket-path", path,
+                               f"path={image}"], env=installed(root), stderr=subprocess.DEVNULL)
+    try:
+        for _ in range(3000):
+            if os.path.exists(path) or daemon.poll() is not None:
+                break
+            time.sleep(0.01)
+        time.sleep(0.1)
+        done = subprocess.run([program, path], env=installed(root), capture_output=True, timeout=60,
+                              check=False)
+    finally:
+        daemon.kill()
+        daemon.wait()
+    with open(image, "rb") as file:
+        same = file.read() == done.stdout
+    return [] if same and not done.returncode else [f"exit {done.returncode}: {done.stderr.decode()}"]
 
 
 def check_exports(root):
@@ -120,6 +158,8 @@ def main():
         if not results["installs"]:
             results["every header stands alone"] = check_headers(prefix)
             results["a device builds against it and runs"] = check_device(prefix, folder)
+            results["a program that uses a disk builds against it and copies one"] = check_client(
+                prefix, folder)
             results["nothing but vio_ is exported"] = check_exports(prefix)
             results["the core has no sanitizer in it"] = check_core(prefix)
     print(f"1..{len(results)}")
