@@ -33,6 +33,7 @@ static void each(unsigned count, const char *const *properties, uint64_t withhol
 		 void (*body)(struct rig *rig))
 {
 	const struct rig_options options = { .class = &vio_console_class,
+					     .remote = true,
 					     .properties = properties,
 					     .withhold = withhold,
 					     .furnish = furnish };
@@ -122,6 +123,9 @@ static void bytes_pass(void **state)
 
 static void ports_body(struct rig *rig)
 {
+	/* Their number is part of the configuration. */
+	if (!strcmp(rig->transport->name, "vhost-user-plain"))
+		return;
 	assert_int_equal(rig_bind(rig, &vio_console_driver), 0);
 	talk(rig);
 	assert_string_equal(driver_of(rig)->name, "first");

@@ -84,9 +84,9 @@ static void keys_body(struct rig *rig)
 static void keys_and_lights(void **state)
 {
 	static const char *const properties[] = { "name=a name", NULL };
-	const struct rig_options options = { .class = &vio_input_class,
-					     .properties = properties,
-					     .furnish = furnish };
+	const struct rig_options options = {
+		.class = &vio_input_class, .remote = true, .properties = properties, .furnish = furnish
+	};
 
 	rig_each(&options, keys_body);
 }

@@ -49,13 +49,15 @@ static void each(void (*body)(struct rig *rig, struct disk *disk))
 	struct disk disk;
 	const struct rig_options options = {
 		.class = &vio_vssd_class,
+		.remote = true,
 		.properties = properties,
 		.furnish = furnish,
 		.context = &disk,
 	};
 
 	for (const struct rig_transport *const *transport = rig_transports; *transport; transport++) {
-		if ((*transport)->legacy || (*transport)->remote)
+		if ((*transport)->legacy ||
+		    !strcmp((*transport)->name, "vhost-user-plain")) /* no configuration */
 			continue;
 		memset(&disk, 0, sizeof(disk));
 		print_message("# over %s\n", (*transport)->name);
@@ -338,6 +340,8 @@ static void silence_body(struct rig *rig, struct disk *disk)
 {
 	static const struct vio_vssd_range list = { 5, 1 };
 
+	if (rig->transport->moves) /* where everything is answered before */
+		return;
 	bind_driver(rig);
 	ask_for(rig, BLOCKS - 1);
 	plan(disk, &list, 1, 1);
