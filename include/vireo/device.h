@@ -299,7 +299,8 @@ VIO_API int vio_device_load(struct vio_device *dev, const void *from, size_t siz
  * The same of what no peer knows, the type's own state, for attachments whose peer brings features, status
  * and queues to the next device itself. save_own: no queue runs. load_own: features are negotiated, the same
  * ones, and no queue runs yet; check_own says what it would say, of a device that is attached and in reset,
- * and leaves it so. Codes as above; a device whose own state is refused has none that can be relied on
+ * and leaves it so. What was saved before there were features is that of any device in reset, and changes
+ * nothing. Codes as above; a device whose own state is refused has none that can be relied on
  * before its reset.
  */
 VIO_API size_t vio_device_save_own(struct vio_device *dev, void *to, size_t size);

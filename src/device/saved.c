@@ -449,6 +449,8 @@ int vio_device_load_own(struct vio_device *dev, const void *from, size_t size)
 	error = parse_own_state(dev, from, size, &saved);
 	if (error)
 		return error;
+	if (vio_features_empty(saved.features))
+		return 0;
 	if (!vio_features_equal(saved.features, dev->features_accepted)) {
 		dev->refusal = (struct vio_state_refusal){ "features", saved.features.word[0] };
 		return -VIO_ESTATE;
@@ -466,7 +468,7 @@ int vio_device_check_own(struct vio_device *dev, const void *from, size_t size)
 	if (dev->phase != VIO_DEVICE_ATTACHED || dev->status)
 		return refuse_phase(dev, "device that isn't in reset");
 	error = parse_own_state(dev, from, size, &saved);
-	if (error)
+	if (error || vio_features_empty(saved.features))
 		return error;
 	/* The type knows what it can be with these features only when it has them. */
 	error = restore_features(dev, &saved, VIRTIO_CONFIG_S_FEATURES_OK);

@@ -390,6 +390,32 @@ static void more_than_the_log_covers(void **state)
 	log_free(&log);
 }
 
+/* A move that was called off: what comes later is none of the log's business. */
+static void a_log_that_is_given_up(void **state)
+{
+	static struct page_log log;
+	struct fixture *f = *state;
+	struct frontend *fe = &f->fe;
+	struct vhost_user_mem_reg more = { 0, frontend_region(0, PAGE) };
+
+	log_make(&log, 0);
+	frontend_start(fe, USUAL_FEATURES, LOGGING);
+	start_log(fe, &log, USUAL_FEATURES);
+	logged_roundtrip(fe, &log, 5);
+	assert_int_equal(log_features(fe, USUAL_FEATURES), 0);
+	assert_int_equal(log_rings(fe, 0, false, 0), 0);
+	more.region.guest_phys_addr = LOG_BYTES * 8 * PAGE;
+	more.region.userspace_addr -= 0x1000000;
+	assert_int_equal(frontend_ask_fds(fe, VHOST_USER_ADD_MEM_REG, &more, sizeof(more), &fe->memory_fd, 1),
+			 0);
+	assert_int_equal(log_features(fe, USUAL_FEATURES), 0);
+	assert_int_equal(log_rings(fe, 0, false, 0), 0);
+	frontend_roundtrip(fe, 0, 6);
+	/* Nor can it be taken up again. hostile: C26 */
+	assert_int_not_equal(log_features(fe, USUAL_FEATURES | LOG_ALL), 0);
+	log_free(&log);
+}
+
 /* hostile: C26; the log is cut short under a queue that runs: this connection ends, in order. */
 static void a_log_that_is_cut_short(void **state)
 {
@@ -500,6 +526,7 @@ int main(void)
 		FIXTURE_CASE(a_log_that_comes_late),
 		FIXTURE_CASE(logs_that_cannot_be),
 		FIXTURE_CASE(more_than_the_log_covers),
+		FIXTURE_CASE(a_log_that_is_given_up),
 		FIXTURE_CASE(a_log_that_is_cut_short),
 		FIXTURE_CASE(positions_after_the_status),
 		FIXTURE_CASE(guest_addresses),

@@ -155,6 +155,61 @@ static void goes_on_at_home(void **state)
 	hang_up(fe);
 }
 
+/* No driver has been there yet: there is nothing to say, and nothing comes of it. */
+static void before_there_is_a_driver(void **state)
+{
+	static struct saved saved;
+	struct fixture *f = *state;
+	struct frontend *fe = &f->fe;
+	const uint64_t protocol = STATEFUL;
+
+	for (unsigned negotiated = 0; negotiated < 2; negotiated++) {
+		frontend_connect(fe);
+		frontend_send(fe, VHOST_USER_SET_PROTOCOL_FEATURES, &protocol, sizeof(protocol));
+		save(fe, &saved);
+		hang_up(fe);
+		frontend_connect(fe);
+		if (negotiated)
+			frontend_negotiate(fe, USUAL_FEATURES, STATEFUL);
+		else
+			frontend_send(fe, VHOST_USER_SET_PROTOCOL_FEATURES, &protocol, sizeof(protocol));
+		set_config(fe, 7);
+		assert_int_equal(load(fe, saved.bytes, saved.length), 0);
+		assert_int_equal(f->bed.echo->config[0], 7);
+		hang_up(fe);
+	}
+}
+
+/* QEMU takes the status back when a guest stands still, and asks for the state then. */
+static void after_the_status_was_taken_back(void **state)
+{
+	static struct saved saved;
+	struct fixture *f = *state;
+	struct frontend *fe = &f->fe;
+	const uint64_t protocol = STATEFUL | PROTOCOL(STATUS), features = USUAL_FEATURES;
+	const uint64_t negotiated = 11, zero = 0;
+
+	frontend_connect(fe);
+	frontend_negotiate(fe, features, protocol);
+	assert_int_equal(frontend_ask(fe, VHOST_USER_SET_STATUS, &negotiated, 8), 0);
+	set_config(fe, 42);
+	assert_int_equal(frontend_ask(fe, VHOST_USER_SET_STATUS, &zero, 8), 0);
+	set_config(fe, 0);
+	save(fe, &saved);
+	save(fe, &saved); /* as often as somebody asks */
+	/* Where it came from it is over with the next driver. */
+	assert_int_equal(frontend_ask(fe, VHOST_USER_SET_FEATURES, &features, 8), 0);
+	assert_int_equal(frontend_ask(fe, VHOST_USER_SET_STATUS, &negotiated, 8), 0);
+	assert_int_equal(f->bed.echo->config[0], 0);
+	hang_up(fe);
+	frontend_connect(fe);
+	frontend_negotiate(fe, features, protocol);
+	assert_int_equal(load(fe, saved.bytes, saved.length), 0);
+	assert_int_equal(frontend_ask(fe, VHOST_USER_SET_STATUS, &negotiated, 8), 0);
+	assert_int_equal(f->bed.echo->config[0], 42);
+	hang_up(fe);
+}
+
 /* hostile: G1 G10 G16, and what is wrong is said. Nothing of it reaches the device. */
 static void states_that_are_damaged(void **state)
 {
@@ -315,6 +370,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		FIXTURE_CASE(goes_from_one_to_the_other),   FIXTURE_CASE(goes_on_at_home),
+		FIXTURE_CASE(goes_from_one_to_the_other),   FIXTURE_CASE(before_there_is_a_driver),
+		FIXTURE_CASE(goes_from_one_to_the_other),   FIXTURE_CASE(after_the_status_was_taken_back),
 		FIXTURE_CASE(states_that_are_damaged),      FIXTURE_CASE(states_that_are_refused),
 		FIXTURE_CASE(features_that_come_otherwise), FIXTURE_CASE(channels_that_cannot_be),
 		FIXTURE_CASE(channels_that_end_early),      FIXTURE_CASE(a_stream_without_end),

@@ -187,6 +187,7 @@ static int reset_status(struct vio_vhost_user *backend, struct vu_message *messa
 	vu_pause_all(backend);
 	for (queue = 0; queue < count; queue++)
 		ended[queue] = position_of(&backend->vrings[queue]);
+	vu_state_keep(&backend->state);
 	reset_device(backend, message);
 	for (queue = 0; queue < count; queue++)
 		backend->vrings[queue].ended = ended[queue];
@@ -204,7 +205,7 @@ static int set_status(struct vio_vhost_user *backend, struct vu_message *message
 	if (!message->payload.u64)
 		return reset_status(backend, message);
 	/* What was sent of its state it has before the driver is served. */
-	if (backend->state.pending && !(before & VIRTIO_CONFIG_S_FEATURES_OK)) {
+	if (!(before & VIRTIO_CONFIG_S_FEATURES_OK)) {
 		vio_device_write_status(backend->dev,
 					(uint8_t)message->payload.u64 & (uint8_t)~VIRTIO_CONFIG_S_DRIVER_OK);
 		if (backend->dev->status & VIRTIO_CONFIG_S_FEATURES_OK)

@@ -29,13 +29,13 @@ bool vu_log_admits(const struct vio_vhost_user *backend, const struct vhost_user
 	       vu_dirty_covers(&backend->dirty, wire->guest_phys_addr, wire->memory_size);
 }
 
-/* Has a log of that size bits for all that could be marked? hostile: C26 */
-static bool log_sound(struct vio_vhost_user *backend, uint64_t bytes)
+/* Has a log of that size bits for all memory, if that is what is marked, and for rings? hostile: C26 */
+static bool log_sound(struct vio_vhost_user *backend, uint64_t bytes, bool memory)
 {
 	const struct vu_dirty log = { .bytes = bytes };
 	unsigned i;
 
-	for (i = 0; i < backend->memory.count; i++) {
+	for (i = 0; memory && i < backend->memory.count; i++) {
 		const struct vhost_user_mem_region *wire = &backend->memory.regions[i].wire;
 
 		if (vu_dirty_covers(&log, wire->guest_phys_addr, wire->memory_size))
@@ -76,7 +76,7 @@ int vu_log_update(struct vio_vhost_user *backend)
 
 	if (!backend->dirty.bits)
 		return 0;
-	if (!log_sound(backend, backend->dirty.bytes))
+	if (!log_sound(backend, backend->dirty.bytes, backend->log_all))
 		return -VIO_ERANGE;
 	for (queue = 0; queue < backend->dev->queue_count; queue++) {
 		struct vu_vring *vring = &backend->vrings[queue];
@@ -96,7 +96,7 @@ int vu_set_log_base(struct vio_vhost_user *backend, struct vu_message *message)
 {
 	int error;
 
-	if (!log_sound(backend, message->payload.log.mmap_size))
+	if (!log_sound(backend, message->payload.log.mmap_size, true))
 		return -VIO_ERANGE;
 	/* One takes the place of the other; in between nobody marks. */
 	vu_pause_all(backend);

@@ -46,7 +46,7 @@ void vu_state_init(struct vu_state_transfer *state, struct vio_device *dev, cons
 	*state = (struct vu_state_transfer){ .dev = dev, .watcher = *watcher, .watch = { .fd = -1 } };
 }
 
-void vu_state_end(struct vu_state_transfer *state)
+static void forget_transfer(struct vu_state_transfer *state)
 {
 	finish(state, 0);
 	state->phase = VU_STATE_NONE;
@@ -56,7 +56,56 @@ void vu_state_end(struct vu_state_transfer *state)
 	state->pending = false;
 }
 
+static void forget_ended(struct vu_state_transfer *state)
+{
+	free(state->ended);
+	state->ended = NULL;
+	state->ended_length = 0;
+}
+
+void vu_state_end(struct vu_state_transfer *state)
+{
+	forget_transfer(state);
+	forget_ended(state);
+}
+
 /* Saving. */
+
+/* The device's own state, to be freed; NULL when there is no memory. */
+static uint8_t *snapshot(struct vio_device *dev, size_t *length)
+{
+	uint8_t *bytes;
+
+	*length = vio_device_save_own(dev, NULL, 0);
+	bytes = malloc(*length);
+	if (bytes)
+		vio_device_save_own(dev, bytes, *length);
+	return bytes;
+}
+
+void vu_state_keep(struct vu_state_transfer *state)
+{
+	if (!(state->dev->status & VIRTIO_CONFIG_S_FEATURES_OK))
+		return;
+	forget_ended(state);
+	state->ended = snapshot(state->dev, &state->ended_length);
+}
+
+/* What is sent: that of the device as it is, or was before its reset. */
+static int take_state(struct vu_state_transfer *state)
+{
+	if (state->dev->status & VIRTIO_CONFIG_S_FEATURES_OK || !state->ended) {
+		state->bytes = snapshot(state->dev, &state->length);
+	} else {
+		state->bytes = malloc(state->ended_length);
+		state->length = state->ended_length;
+		if (state->bytes)
+			memcpy(state->bytes, state->ended, state->length);
+	}
+	if (!state->bytes)
+		return -VIO_ENOMEM;
+	return state->length > VU_STATE_BYTES_MAX ? -VIO_ENOSPC : 0;
+}
 
 /* 1: all of it is written; 0: no room; a negative code. */
 static int write_some(struct vu_state_transfer *state)
@@ -101,23 +150,18 @@ int vu_state_save(struct vu_state_transfer *state, enum link_signal_kind kind, i
 {
 	int result;
 
-	vu_state_end(state);
+	forget_transfer(state);
 	link_signal_set(&state->channel, kind, fd);
 	state->phase = VU_STATE_SAVING;
-	state->length = vio_device_save_own(state->dev, NULL, 0);
-	state->bytes = malloc(state->length);
-	if (!state->bytes) {
-		vu_state_end(state);
-		return -VIO_ENOMEM;
-	}
-	vio_device_save_own(state->dev, state->bytes, state->length);
-	result = write_some(state);
+	result = take_state(state);
+	if (!result)
+		result = write_some(state);
 	if (!result)
 		result = watch_room(state);
 	else if (result > 0)
 		finish(state, 0);
 	if (result < 0)
-		vu_state_end(state);
+		forget_transfer(state);
 	return result < 0 ? result : 0;
 }
 
@@ -178,12 +222,12 @@ int vu_state_load(struct vu_state_transfer *state, enum link_signal_kind kind, i
 {
 	int error;
 
-	vu_state_end(state);
+	forget_transfer(state);
 	link_signal_set(&state->channel, kind, fd);
 	state->phase = VU_STATE_LOADING;
 	error = watch(state, fd, bytes_ready);
 	if (error)
-		vu_state_end(state);
+		forget_transfer(state);
 	return error;
 }
 
@@ -212,6 +256,7 @@ int vu_state_check(struct vu_state_transfer *state)
 
 int vu_state_apply(struct vu_state_transfer *state)
 {
+	forget_ended(state);
 	if (!state->pending)
 		return 0;
 	state->pending = false;
