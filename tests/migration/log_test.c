@@ -438,6 +438,73 @@ static void a_log_that_is_cut_short(void **state)
 	log_free(&log);
 }
 
+/* hostile: H16; given up after each of its steps, and begun anew: the device serves on and marks again. */
+static void given_up_at_each_step(void **state)
+{
+	static struct page_log log;
+	struct fixture *f = *state;
+	struct frontend *fe = &f->fe;
+	uint32_t base;
+
+	log_make(&log, 0);
+	frontend_start(fe, USUAL_FEATURES, LOGGING);
+	for (unsigned step = 0; step < 5; step++) {
+		assert_int_equal(log_base(fe, &log, LOG_BYTES), 0);
+		if (step > 0)
+			assert_int_equal(log_features(fe, USUAL_FEATURES | LOG_ALL), 0);
+		if (step > 1)
+			assert_int_equal(log_rings(fe, 0, true, used_addr(fe, 0)), 0);
+		if (step > 2)
+			logged_roundtrip(fe, &log, 3);
+		if (step > 3) {
+			base = frontend_queue_stop(fe, 0);
+			frontend_queue_start(fe, 0, base);
+		}
+		assert_int_equal(log_features(fe, USUAL_FEATURES), 0);
+		assert_int_equal(log_rings(fe, 0, false, 0), 0);
+		log_clear(&log);
+		frontend_roundtrip(fe, 0, 4);
+		assert_int_equal(marked_count(&log), 0);
+		start_log(fe, &log, USUAL_FEATURES);
+		logged_roundtrip(fe, &log, 5);
+		assert_int_equal(log_features(fe, USUAL_FEATURES), 0);
+		assert_int_equal(log_rings(fe, 0, false, 0), 0);
+	}
+	log_free(&log);
+}
+
+/* hostile: H17; a front end that comes back in the middle says features and flags before it has the log. */
+static void comes_back_while_it_moves(void **state)
+{
+	static struct page_log log;
+	struct fixture *f = *state;
+	struct frontend *fe = &f->fe;
+	const uint64_t features = USUAL_FEATURES | LOG_ALL;
+	uint32_t base;
+
+	log_make(&log, 0);
+	frontend_start(fe, USUAL_FEATURES, LOGGING);
+	start_log(fe, &log, USUAL_FEATURES);
+	for (unsigned turn = 0; turn < 5; turn++) {
+		logged_roundtrip(fe, &log, (uint8_t)turn);
+		base = frontend_queue_stop(fe, 0);
+		frontend_hang_up(fe);
+		f->bed.closed = 0;
+		frontend_connect(fe);
+		frontend_negotiate(fe, features, LOGGING);
+		assert_int_equal(frontend_share_memory(fe), 0);
+		assert_int_equal(frontend_queue_num(fe, 0, BED_QUEUE_SIZE), 0);
+		assert_int_equal(frontend_queue_base(fe, 0, base), 0);
+		assert_int_equal(log_rings(fe, 0, true, used_addr(fe, 0)), 0);
+		assert_int_equal(frontend_queue_call(fe, 0), 0);
+		assert_int_equal(frontend_queue_kick(fe, 0), 0);
+		assert_int_equal(log_base(fe, &log, LOG_BYTES), 0);
+		assert_int_equal(frontend_queue_enable(fe, 0, 1), 0);
+	}
+	logged_roundtrip(fe, &log, 9);
+	log_free(&log);
+}
+
 /* QEMU 7.2 takes the status back before it asks where the queues of a guest that moves or pauses stood. */
 static void positions_after_the_status(void **state)
 {
@@ -528,6 +595,8 @@ int main(void)
 		FIXTURE_CASE(more_than_the_log_covers),
 		FIXTURE_CASE(a_log_that_is_given_up),
 		FIXTURE_CASE(a_log_that_is_cut_short),
+		FIXTURE_CASE(given_up_at_each_step),
+		FIXTURE_CASE(comes_back_while_it_moves),
 		FIXTURE_CASE(positions_after_the_status),
 		FIXTURE_CASE(guest_addresses),
 	};
