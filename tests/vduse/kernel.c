@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #define _GNU_SOURCE
-#include "vduse/kernel.h"
+#include "kernel.h"
 
 #include <errno.h>
 #include <fcntl.h>

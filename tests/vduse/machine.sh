@@ -177,7 +177,10 @@ tail -f /dev/null | in_there nc -l -p 5000 >/tmp/came &
 sleep 1
 nc 10.0.0.2 5000 </tmp/data &
 # One of the two daemons dies meanwhile, and what is lost is sent again.
-sleep 0.5
+for tenth in $(seq 600); do
+	[ ! -s /tmp/came ] || break
+	sleep 0.1
+done
 kill -9 $other
 wait $other
 serve card1 net backend=socket path=/tmp/wire mac=02:00:00:00:00:11
