@@ -225,6 +225,26 @@ static void requests_are_limited(void **state)
 	assert_in_range(done_of(64, 30), 10, 11);
 }
 
+/* hostile: H18; who was stopped for an hour finds the clock far ahead: what waits goes on, at its rate. */
+static void clock_jumps(void **state)
+{
+	harness_set(&d.h, "iops", "100");
+	disk_start(&d, 0, 256);
+	add_reads(0, 0, 64, 512);
+	harness_kick(&d.h, 0);
+	disk_collect(&d, 0);
+	assert_in_range(done_of(0, 64), 10, 11);
+	assert_int_not_equal(clock_state.wake_ns[0], 0);
+	clock_state.now_ns += 3600 * SECOND;
+	clock_state.wake_ns[0] = 0;
+	vio_blk_resume(&d.h.dev, &d.fake.block);
+	disk_collect(&d, 0);
+	assert_in_range(done_of(0, 64), 20, 23);
+	pass(SECOND);
+	disk_collect(&d, 0);
+	assert_int_equal(done_of(0, 64), 64);
+}
+
 /* Bytes of a single request may go beyond it, and are paid for by waiting. */
 static void bytes_are_limited(void **state)
 {
@@ -416,6 +436,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(latency_is_counted, setup, teardown),
 		cmocka_unit_test_setup_teardown(queues_count_apart, setup, teardown),
 		cmocka_unit_test_setup_teardown(requests_are_limited, setup, teardown),
+		cmocka_unit_test_setup_teardown(clock_jumps, setup, teardown),
 		cmocka_unit_test_setup_teardown(bytes_are_limited, setup, teardown),
 		cmocka_unit_test_setup_teardown(limits_are_shared_in_turn, setup, teardown),
 		cmocka_unit_test_setup_teardown(threads_share_limits, setup, teardown),

@@ -208,6 +208,22 @@ static void errors_are_told(void **state)
 	check_transfers();
 }
 
+/* hostile: H12; the file system was made read-only under an image, and is made writable again. */
+static void read_only_remount(void **state)
+{
+	uint8_t bytes[512];
+
+	check_transfers();
+	faults.write_error = faults.stable_error = faults.punch_error = faults.zero_error = EROFS;
+	assert_int_equal(drive_write(&drive, 0, bytes, 512, 0), -VIO_EIO);
+	assert_int_equal(drive_write(&drive, 0, bytes, 512, VIO_BLOCK_STABLE), -VIO_EIO);
+	assert_int_equal(drive_run(&drive, VIO_BLOCK_WRITE_ZEROES, 0, 512, 0), -VIO_EIO);
+	assert_int_equal(drive_run(&drive, VIO_BLOCK_DISCARD, 0, 4096, 0), -VIO_EIO);
+	assert_int_equal(drive_read(&drive, 0, bytes, 512), 0);
+	faults.write_error = faults.stable_error = faults.punch_error = faults.zero_error = 0;
+	check_transfers();
+}
+
 static void failed_flush_is_remembered(void **state)
 {
 	uint8_t bytes[512] = { 1 };
@@ -411,11 +427,17 @@ static void works_without_threads(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		FAULTY(short_transfers_go_on),    FAULTY(interruptions_are_overcome),
-		FAULTY(errors_are_told),          FAULTY(failed_flush_is_remembered),
-		FAULTY(stable_writes_are_stable), FAULTY(zeroes_fall_back),
-		FAULTY(discards_are_refused),     FAULTY(stable_discards_are_synced),
-		FAULTY(works_without_threads),    FAULTY(glances_are_spared),
+		FAULTY(short_transfers_go_on),
+		FAULTY(interruptions_are_overcome),
+		FAULTY(errors_are_told),
+		FAULTY(read_only_remount),
+		FAULTY(failed_flush_is_remembered),
+		FAULTY(stable_writes_are_stable),
+		FAULTY(zeroes_fall_back),
+		FAULTY(discards_are_refused),
+		FAULTY(stable_discards_are_synced),
+		FAULTY(works_without_threads),
+		FAULTY(glances_are_spared),
 	};
 
 	return cmocka_run_group_tests_name("block-faults", tests, NULL, NULL);
