@@ -50,7 +50,11 @@ bench-blk:  ## measure the block device over vhost-user beside those installed, 
 	@scripts/setup build bench
 	@scripts/bench-blk
 
-bench: bench-ring bench-blk  ## all benchmarks
+bench-fio:  ## measure disks by fio, ours and those installed, interleaved; plots go to build/plots
+	@scripts/setup build bench
+	@scripts/bench-fio --plot build/plots
+
+bench: bench-ring bench-blk bench-fio  ## all benchmarks
 
 coverage:  ## print what the tests run of src/ring and src/memory, and fail below the goals
 	@scripts/setup build coverage
@@ -74,4 +78,4 @@ help:  ## list these targets
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 12
 
 .PHONY: all demo check check-all install fuzz proofs bench bench-ring bench-blk coverage clauses matrix format clean
-.PHONY: help
+.PHONY: bench-fio help
