@@ -240,6 +240,11 @@ VIO_API int vio_pci_device_load(struct vio_pci_device *model, struct vio_state_r
 /* The device is loaded, too: what the driver is to hear is told. */
 VIO_API void vio_pci_device_loaded(struct vio_pci_device *model);
 
+/*
+ * The vector that an interrupt of this queue raises as things stand, for owners that keep the MSI-X table
+ * themselves; -1: none, or there is more to it, which only the model does.
+ */
+VIO_API int vio_pci_device_vector(const struct vio_pci_device *model, uint16_t queue);
 /* Serves queues that had more to do than one kick allows. true: there is still work, call again. */
 VIO_API bool vio_pci_device_run(struct vio_pci_device *model);
 

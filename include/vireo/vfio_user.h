@@ -63,6 +63,13 @@ VIO_API struct vio_vfio_user *vio_vfio_user_create(struct vio_device *dev, const
 /* Ends the connection, if any, without calling closed. */
 VIO_API void vio_vfio_user_destroy(struct vio_vfio_user *server);
 
+/*
+ * While there is no connection. `crew` is copied; the device's type has to be made for it. A queue's thread
+ * serves its kicks and raises its vector while that may be raised; all else is the server's thread's: the
+ * line, what is masked, and queues that rest.
+ */
+VIO_API void vio_vfio_user_spread(struct vio_vfio_user *server, const struct vio_watch_crew *crew);
+
 /* Takes over a connected socket (also on failure). -VIO_EBUSY when there is a connection. */
 VIO_API int vio_vfio_user_start(struct vio_vfio_user *server, int socket_fd);
 /* Ends the connection without calling closed; the device is drained and reset. */

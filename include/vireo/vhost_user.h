@@ -49,24 +49,8 @@ vio_vhost_user_create(struct vio_device *dev, const struct vio_watcher *watcher,
 /* Ends the connection, if any, without calling closed. */
 VIO_API void vio_vhost_user_destroy(struct vio_vhost_user *backend);
 
-/*
- * Threads that serve the queues in place of the one that drives the back end, each queue by one. The
- * functions but `post` are called in the back end's thread.
- */
-struct vio_vhost_user_crew {
-	void *context;
-	/* Where the queue waits and is served. */
-	struct vio_watcher (*watcher)(void *context, uint16_t queue);
-	/* All stand still until resume, and what is theirs may be touched. */
-	void (*halt)(void *context);
-	void (*resume)(void *context);
-	/* Runs the task in the back end's thread, halted; from the queue's thread. cancel: halted. */
-	void (*post)(void *context, struct vio_task *task);
-	void (*cancel)(void *context, struct vio_task *task);
-};
-
 /* While there is no connection. `crew` is copied; the device's type has to be made for it. */
-VIO_API void vio_vhost_user_spread(struct vio_vhost_user *backend, const struct vio_vhost_user_crew *crew);
+VIO_API void vio_vhost_user_spread(struct vio_vhost_user *backend, const struct vio_watch_crew *crew);
 
 /* Takes over a connected socket (also on failure). -VIO_EBUSY when there is a connection. */
 VIO_API int vio_vhost_user_start(struct vio_vhost_user *backend, int socket_fd);

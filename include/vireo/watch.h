@@ -50,4 +50,20 @@ struct vio_watcher {
 	bool knows_edges; /* obeys vio_watch.edge; otherwise it is without effect */
 };
 
+/*
+ * Threads that serve the queues of a link in place of the one that drives the link, each queue by one.
+ * The functions but `post` are called in the link's thread.
+ */
+struct vio_watch_crew {
+	void *context;
+	/* Where the queue waits and is served. */
+	struct vio_watcher (*watcher)(void *context, uint16_t queue);
+	/* All stand still until resume, and what is theirs may be touched. */
+	void (*halt)(void *context);
+	void (*resume)(void *context);
+	/* Runs the task in the link's thread, halted; from the queue's thread. cancel: halted. */
+	void (*post)(void *context, struct vio_task *task);
+	void (*cancel)(void *context, struct vio_task *task);
+};
+
 #endif

@@ -329,9 +329,7 @@ static void crew_cancel(void *context, struct vio_task *task)
 
 static void spread(struct back *back)
 {
-	struct vio_vhost_user_crew crew = {
-		NULL, crew_watcher, crew_halt, crew_resume, crew_post, crew_cancel
-	};
+	struct vio_watch_crew crew = { NULL, crew_watcher, crew_halt, crew_resume, crew_post, crew_cancel };
 	struct vio_block *blocks[THREADS_MAX];
 	int error;
 

@@ -82,6 +82,7 @@ static void make_server(struct bed *bed)
 	vio_device_provide(&bed->dev, bed->storage);
 	bed->server = vio_vfio_user_create(&bed->dev, &bed->watcher, &events, bed);
 	assert_non_null(bed->server);
+	bed_spread(bed);
 }
 
 int bed_make(void **state)
@@ -134,6 +135,7 @@ int bed_free(void **state)
 	bed_hang_up(bed);
 	bed_check_idle(bed);
 	vio_vfio_user_destroy(bed->server);
+	bed_gather();
 	vio_device_unrealize(&bed->dev);
 	vio_loop_destroy(bed->loop);
 	free(bed->storage);

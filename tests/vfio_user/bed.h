@@ -54,6 +54,13 @@ int bed_make(void **state);
 int bed_free(void **state);
 #define BED_CASE(name) cmocka_unit_test_setup_teardown(name, bed_make, bed_free)
 
+/*
+ * Whose the queues are, of which each program has its own idea (one_thread.c, crew.c); after the server is
+ * made, and after it went.
+ */
+void bed_spread(struct bed *bed);
+void bed_gather(void);
+
 /* A socket to the server; nothing said yet. */
 void bed_connect(struct bed *bed);
 /* That, and the version agreed on. */

@@ -76,8 +76,8 @@ static void crew_cancel(void *context, struct vio_task *task)
 
 static int setup(void **state)
 {
-	const struct vio_vhost_user_crew table = { &crew,       crew_watcher, crew_halt,
-						   crew_resume, crew_post,    crew_cancel };
+	const struct vio_watch_crew table = { &crew,       crew_watcher, crew_halt,
+					      crew_resume, crew_post,    crew_cancel };
 	struct fixture *f;
 
 	fixture_setup(state);

@@ -46,7 +46,9 @@ static void rest_over(struct vio_watch *watch)
 {
 	struct vio_vfio_user *server = VIO_CONTAINER_OF(watch, struct vio_vfio_user, rest);
 
+	vfu_halt(server);
 	vfu_release_queues(server);
+	vfu_resume(server);
 }
 
 /* Without a timer they go on with the next command. */

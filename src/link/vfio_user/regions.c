@@ -236,6 +236,10 @@ static void kicked(struct vio_watch *watch)
 
 	if (link_signal_take(watch->fd) <= 0)
 		return;
+	if (server->crew.post) {
+		vfu_serve(queue);
+		return;
+	}
 	vfu_release_queues(server);
 	vio_pci_device_bar_write(&server->model, VIO_PCI_MEMORY_BAR, notify_offset(server, queue->index),
 				 width, queue->index);
@@ -251,7 +255,7 @@ static int open_kick(struct vio_vfio_user *server, struct vfu_queue *queue)
 	queue->kick.fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (queue->kick.fd < 0)
 		return -VIO_ESYS;
-	error = server->watcher.add(server->watcher.context, &queue->kick);
+	error = queue->watcher.add(queue->watcher.context, &queue->kick);
 	if (error) {
 		close(queue->kick.fd);
 		queue->kick.fd = -1;
@@ -268,7 +272,7 @@ void vfu_kicks_close(struct vio_vfio_user *server)
 
 		if (queue->kick.fd < 0)
 			continue;
-		server->watcher.remove(server->watcher.context, &queue->kick);
+		queue->watcher.remove(queue->watcher.context, &queue->kick);
 		close(queue->kick.fd);
 		queue->kick.fd = -1;
 	}

@@ -57,8 +57,10 @@ static void work(struct vio_task *task)
 {
 	struct vio_vfio_user *server = VIO_CONTAINER_OF(task, struct vio_vfio_user, work);
 
+	vfu_halt(server);
 	vfu_release_queues(server);
 	vio_pci_device_run(&server->model); /* asks for more by on_work() */
+	vfu_resume(server);
 }
 
 static void on_fault(void *context, const struct vio_fault *fault)
@@ -94,12 +96,14 @@ void vio_vfio_user_stop(struct vio_vfio_user *server)
 {
 	if (server->socket.fd < 0)
 		return;
+	vfu_halt(server);
 	listen_to_nobody(server);
 	vfu_kicks_close(server);
 	vfu_forget_held(server);
 	vfu_migration_reset(server);
 	vio_pci_device_end(&server->model);
 	server->watcher.cancel(server->watcher.context, &server->work);
+	vfu_threads_cancel(server);
 	vfu_interrupts_close(server);
 	vfu_memory_clear(&server->memory);
 	vfu_receiver_next(&server->receiver);
@@ -108,6 +112,7 @@ void vio_vfio_user_stop(struct vio_vfio_user *server)
 	close(server->socket.fd);
 	server->socket.fd = -1;
 	server->negotiated = false;
+	vfu_resume(server);
 }
 
 /* Nothing of the server may be touched after it: `closed` may start anew. */
@@ -155,7 +160,9 @@ static int one_message(struct vio_vfio_user *server)
 	if (result <= 0)
 		return result;
 	server->heard++;
+	vfu_halt(server);
 	result = vfu_handle_message(server);
+	vfu_resume(server);
 	vfu_receiver_next(&server->receiver);
 	if (result < 0)
 		return result;
@@ -208,6 +215,7 @@ int vio_vfio_user_start(struct vio_vfio_user *server, int socket_fd)
 		server->heard = 0;
 		error = attach(server);
 		if (!error) {
+			vfu_threads_attach(server);
 			server->socket.fd = socket_fd;
 			error = listen_to(server, &server->socket);
 			if (!error)
@@ -252,6 +260,7 @@ struct vio_vfio_user *vio_vfio_user_create(struct vio_device *dev, const struct 
 	}
 	for (i = 0; i < dev->queue_count; i++) {
 		server->queues[i].server = server;
+		server->queues[i].watcher = server->watcher;
 		server->queues[i].kick.fd = -1;
 		server->queues[i].index = i;
 	}

@@ -21,7 +21,10 @@ struct vfu_queue {
 	struct vio_watch kick;         /* its ioeventfd, -1: not asked for yet */
 	struct vio_devq_position base; /* where it stands while it is held */
 	uint16_t index;
-	bool held; /* stopped when memory changed, and not started since */
+	bool held;                  /* stopped when memory changed, and not started since */
+	struct vio_watcher watcher; /* of the thread that serves it */
+	/* threads.c: what its thread has to come back to, and what is not for that thread. */
+	struct vio_task again, settle, interrupt;
 };
 
 /* The migration's state machine: what there is of the device's state, which is read or written bit by bit. */
@@ -35,6 +38,9 @@ struct vfu_migration {
 struct vio_vfio_user {
 	struct vio_device *dev;
 	struct vio_watcher watcher;
+	struct vio_watch_crew crew; /* post is NULL: one thread serves all */
+	const struct vio_device_events
+		*model_events; /* with a crew: those of the model, which hear after us */
 	const struct vio_vfio_user_events *events;
 	void *context;
 	unsigned log_lines; /* of this connection */
@@ -117,6 +123,16 @@ void vfu_interrupts_settle(struct vio_vfio_user *server);
 /* Masks and what waited are forgotten; the descriptors stay. */
 void vfu_interrupts_reset(struct vio_vfio_user *server);
 void vfu_interrupts_close(struct vio_vfio_user *server);
+
+/* threads.c: nothing without a crew. */
+void vfu_halt(struct vio_vfio_user *server);
+void vfu_resume(struct vio_vfio_user *server);
+/* Comes between the device and the model, which isn't made for threads. */
+void vfu_threads_attach(struct vio_vfio_user *server);
+/* Nothing that threads left is done any more. */
+void vfu_threads_cancel(struct vio_vfio_user *server);
+/* The queue was kicked, in its thread. */
+void vfu_serve(struct vfu_queue *queue);
 
 /* regions.c */
 void vfu_kicks_close(struct vio_vfio_user *server);

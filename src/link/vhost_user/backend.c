@@ -131,7 +131,7 @@ static void resume(struct vio_vhost_user *backend)
 		backend->crew.resume(backend->crew.context);
 }
 
-void vio_vhost_user_spread(struct vio_vhost_user *backend, const struct vio_vhost_user_crew *crew)
+void vio_vhost_user_spread(struct vio_vhost_user *backend, const struct vio_watch_crew *crew)
 {
 	backend->crew = *crew;
 	for (unsigned queue = 0; queue < VIO_VHOST_USER_QUEUES_MAX; queue++)

@@ -46,9 +46,9 @@ struct vio_vhost_user {
 	struct vio_watcher watcher;
 	const struct vio_vhost_user_events *events;
 	void *context;
-	unsigned log_lines;              /* of this connection */
-	uint64_t heard;                  /* likewise, messages */
-	struct vio_vhost_user_crew crew; /* halt is NULL: one thread serves all */
+	unsigned log_lines;         /* of this connection */
+	uint64_t heard;             /* likewise, messages */
+	struct vio_watch_crew crew; /* halt is NULL: one thread serves all */
 
 	struct vio_watch socket; /* fd -1: no connection */
 	/*

@@ -37,7 +37,7 @@ static void settle(struct vio_task *task)
 /* What isn't the business of the queue's thread. */
 static void have_settled(struct vu_vring *vring)
 {
-	const struct vio_vhost_user_crew *crew = &vring->backend->crew;
+	const struct vio_watch_crew *crew = &vring->backend->crew;
 
 	if (crew->post)
 		crew->post(crew->context, &vring->settle);
@@ -142,7 +142,7 @@ int vu_vring_set_kick(struct vu_vring *vring, enum link_signal_kind kind, int fd
 
 void vu_vring_reset(struct vu_vring *vring)
 {
-	const struct vio_vhost_user_crew *crew = &vring->backend->crew;
+	const struct vio_watch_crew *crew = &vring->backend->crew;
 
 	vu_vring_pause(vring);
 	vu_vring_set_kick(vring, LINK_SIGNAL_NONE, -1);

@@ -57,6 +57,13 @@ static void raise_vector(struct vio_pci_device *model, uint16_t vector)
 		send(model, &model->config.vector_states[vector]);
 }
 
+int vio_pci_device_vector(const struct vio_pci_device *model, uint16_t queue)
+{
+	uint16_t vector = model->config.queues[queue].vector;
+
+	return may_send(model) && vector < model->config.vectors ? vector : -1;
+}
+
 void vio_pci_model_messages(struct vio_pci_device *model)
 {
 	uint16_t vector;
