@@ -20,8 +20,8 @@
  * When the process dies, another one that is connected to the same front end takes them once more, in their
  * order and before any others, so that nothing is lost and nothing that was answered is done again.
  *
- * A front end that moves its driver elsewhere learns which pages were written meanwhile (LOG_SHMFD), where the
- * queues stood, and what no front end knows of a device, which it brings to the next one (DEVICE_STATE):
+ * A front end that moves its driver elsewhere learns which pages were written meanwhile (LOG_SHMFD), where
+ * the queues stood, and what no front end knows of a device, which it brings to the next one (DEVICE_STATE):
  * docs/migration.md.
  *
  * A back end may serve one connection after another; the device is attached for
