@@ -77,5 +77,5 @@ clean:  ## remove build/
 help:  ## list these targets
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 12
 
-.PHONY: all demo check check-all install fuzz proofs bench bench-ring bench-blk coverage clauses matrix format clean
-.PHONY: bench-fio help
+.PHONY: all demo check check-all install fuzz proofs bench bench-ring bench-blk coverage clauses matrix
+.PHONY: bench-fio format clean help
