@@ -93,7 +93,10 @@ write() {
     until [ -e enough ]; do
         fio --name=f --filename=/dev/vda --direct=1 --ioengine=libaio --iodepth=16 --rw=randwrite --thread \\
             --bssplit=4k/60:16k/30:64k/10 --size=8M --verify=crc32c --verify_fatal=1 --eta=never \\
-            --loops=4 --randseed=$rounds --output=fio.log
+            --loops=4 --randseed=$rounds --output=fio.log || {
+            dmesg | tail -n 30
+            exit 1
+        }
         rounds=$((rounds + 1))
     done
     echo rounds $rounds
