@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "os.h"
 
-#define LATE_NS UINT64_C(20000000) /* after that an interrupt is lost */
+#define LATE_NS UINT64_C(1000000000) /* after that an interrupt is lost */
 
 /* The device is the next of the table from here on. */
 void os_interrupt_line(struct os *os, struct os_device *device, int number)
@@ -77,6 +77,18 @@ static void deliver(struct os *os, int number)
 	}
 }
 
+/* What a device told by channel I/O while its last command ended, without an interrupt. */
+static bool deliver_told(struct os *os)
+{
+	struct os_device *device;
+	bool any = false;
+
+	for (device = os->devices; device < os->devices + os->device_count; device++)
+		if (os->board.subchannels && vio_ccw_driver_pending(&device->dev))
+			any |= vio_dev_interrupt(&device->dev) != 0;
+	return any;
+}
+
 static bool deliver_all(struct os *os)
 {
 	int number = board_interrupt_take();
@@ -90,7 +102,7 @@ static bool deliver_all(struct os *os)
 		deliver(os, number);
 		board_interrupt_done(number);
 	}
-	return any;
+	return deliver_told(os) || any;
 }
 
 /* Something was used where the driver wants to hear of it. */

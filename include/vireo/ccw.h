@@ -99,6 +99,12 @@ struct vio_ccw_driver {
 VIO_API int vio_ccw_driver_probe(struct vio_ccw_driver *ccw, const struct vio_ccw_driver_config *config,
 				 struct vio_dev *dev);
 
+/*
+ * Whether some indicator is set, so that vio_dev_interrupt() is due. A device that tells something while a
+ * command's status waits to be fetched raises no interrupt for it: who waits for interrupts looks before.
+ */
+VIO_API bool vio_ccw_driver_pending(const struct vio_dev *dev);
+
 /* --- The device's half. --- */
 
 /* One command, for diagnostics. */

@@ -356,13 +356,19 @@ static void clears_the_summary(void **state)
 	assert_int_equal(bind(w), 0);
 	for (unsigned i = 0; i < 5; i++) {
 		w->interrupts = 0;
+		assert_false(vio_ccw_driver_pending(&w->dev));
 		w->device.events->queue_interrupt(w->device.events_context, 0);
 		assert_int_equal(w->interrupts, 1);
+		assert_true(vio_ccw_driver_pending(&w->dev));
 		w->device.events->queue_interrupt(w->device.events_context, 0);
 		assert_int_equal(w->interrupts, 1);
 		assert_int_equal(vio_dev_interrupt(&w->dev), VIO_INTERRUPT_QUEUE);
 		assert_int_equal(vio_dev_interrupt(&w->dev), 0);
 	}
+	w->device.events->config_interrupt(w->device.events_context);
+	assert_true(vio_ccw_driver_pending(&w->dev));
+	assert_int_equal(vio_dev_interrupt(&w->dev), VIO_INTERRUPT_CONFIG);
+	assert_false(vio_ccw_driver_pending(&w->dev));
 }
 
 /* Two-stage indicators are a wish, classic ones have to be had. */

@@ -355,6 +355,17 @@ static unsigned take_interrupts(struct vio_dev *dev)
 	return causes;
 }
 
+bool vio_ccw_driver_pending(const struct vio_dev *dev)
+{
+	const uint32_t *word = (const uint32_t *)(const void *)area_of(ccw_of(dev));
+	const uint32_t *end = word + AT_PAYLOAD / sizeof(*word);
+	uint32_t any = 0;
+
+	while (word < end)
+		any |= __atomic_load_n(word++, __ATOMIC_SEQ_CST);
+	return any != 0;
+}
+
 /*
  * Neither what belongs to PCI nor the reset of a queue, for which there is no command; nor what takes a look
  * at the status, which there is from revision 2 on.
