@@ -33,7 +33,7 @@
  * Nothing the back end does is trusted. What it answers wrongly fails one request; a broken ring, a lie in
  * a message or a silence of `request_ms` ends the connection: then each request that is in flight completes
  * once, with -VIO_EHANGUP (-VIO_EPEER on the queue that was broken), and vio_client_get_mistake() knows
- * why.
+ * why. The memory of such requests is the back end's until vio_client_close(): it may not know yet.
  *
  * With VIO_CLIENT_RECONNECT a back end may die and be started again: what it hadn't answered the next one
  * does once more, and requests take longer, no more. That needs a back end which keeps a file of its
@@ -137,7 +137,10 @@ VIO_API void vio_client_get_mistake(struct vio_client *client, struct vio_messag
 
 /* Page-aligned memory that the back end sees, zeros; NULL when `memory_bytes` are in use. Goes at close. */
 VIO_API void *vio_client_alloc(struct vio_client *client, size_t bytes);
-/* `bytes` as it was allocated; nothing that is in flight. NULL is fine. */
+/*
+ * `bytes` as it was allocated; nothing that is in flight. NULL is fine. Once the connection is over memory
+ * goes at close only: a back end may go on with what nobody waits for any more.
+ */
 VIO_API void vio_client_free(struct vio_client *client, void *memory, size_t bytes);
 
 /* NULL beyond queue_count. */
@@ -177,7 +180,7 @@ struct vio_client_completion {
 /*
  * Submits requests in order, shown to the back end together. How many were taken; of the first that wasn't,
  * if none was taken, why: -VIO_ENOSPC when as many are in flight as can be, -VIO_ENOMEM when there is no
- * memory for a copy now, -VIO_EACCES for writes to a read-only disk, or data elsewhere with
+ * memory for a copy now (or ever, if it is larger than `memory_bytes`), -VIO_EACCES for writes to a read-only disk, or data elsewhere with
  * VIO_CLIENT_NO_COPIES, -VIO_ERANGE beyond the disk or a limit of vio_client_info, -VIO_EINVAL for what
  * makes no sense, -VIO_ENOTSUP for what the device doesn't have, -VIO_EHANGUP or -VIO_EPEER when the
  * connection is over. Where the device has no cache a flush completes by itself.

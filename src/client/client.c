@@ -114,7 +114,9 @@ void vio_client_free(struct vio_client *client, void *memory, size_t bytes)
 	if (!memory || !client_sees(client, memory, bytes))
 		return;
 	pthread_mutex_lock(&client->lock);
-	vio_arena_give_back(&client->front->arena, &(struct vio_shared){ .host = memory }, bytes);
+	/* A back end that was given up may still be at work on it. */
+	if (!client->info.gone)
+		vio_arena_give_back(&client->front->arena, &(struct vio_shared){ .host = memory }, bytes);
 	pthread_mutex_unlock(&client->lock);
 }
 

@@ -243,16 +243,23 @@ static unsigned take_used(struct vio_client_queue *queue, struct vio_client_comp
 	return count;
 }
 
-/* Of a queue whose ring isn't looked at any more: what was in flight, once each. */
+/*
+ * Of a queue whose ring isn't looked at any more: what was in flight, once each. The back end may go on
+ * with it, now or when nobody listens to it any more, so the memory of copies isn't used again.
+ */
 static unsigned take_dead(struct vio_client_queue *queue, struct vio_client_completion *completions,
 			  unsigned max)
 {
 	unsigned count = 0;
 
-	for (; count < max && queue->dead_next < queue->depth; queue->dead_next++)
-		if (queue->slots[queue->dead_next].busy)
-			complete(queue, &queue->slots[queue->dead_next], queue->dead_as,
-				 &completions[count++]);
+	for (; count < max && queue->dead_next < queue->depth; queue->dead_next++) {
+		struct client_slot *slot = &queue->slots[queue->dead_next];
+
+		if (!slot->busy)
+			continue;
+		completions[count++] = (struct vio_client_completion){ slot->user_data, queue->dead_as };
+		put_back(queue, slot);
+	}
 	return count;
 }
 
