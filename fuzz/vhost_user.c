@@ -255,8 +255,8 @@ static void begin(struct world *w, bool packed, bool tracked, bool logged)
 			memcpy(CMSG_DATA(cmsg), messages[i].fd, sizeof(int));
 		}
 		sendmsg(w->socket, &message, MSG_DONTWAIT | MSG_NOSIGNAL);
-		run_loop(w);
 	}
+	run_loop(w);
 }
 
 /* A descriptor, or a ring entry and a kick, in the memory that was shared. */
