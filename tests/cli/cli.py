@@ -215,7 +215,10 @@ def test_wrong_options(_):
             ("option '--fd': 'three' is not a number", ["--fd", "three"]),
             ("option '--fd': 99999999999 is out of range, 0 to 2147483647", ["--fd", "99999999999"]),
             ("where do front ends come from? Give --socket-path PATH or --fd N, or, for a client of "
-             "vfio-user, --vfio-user PATH", []),
+             "vfio-user, --vfio-user PATH, or --vduse NAME for this kernel", []),
+            ("--vduse and --socket-path exclude each other", ["--vduse", "n", "--socket-path", "s"]),
+            ("--vduse-account is nothing without --vduse NAME", ["--vduse-account", "f"]),
+            ("option '--poll-us': queues aren't polled over VDUSE", ["--vduse", "n", "--poll-us", "9"]),
             ("--socket-path and --fd exclude each other", ["--socket-path", "s", "--fd", "0"])]:
         refused(2, "vireo serve caesar: " + text, "serve", "caesar", *option)
 
