@@ -113,7 +113,10 @@ static uint32_t turn_head(const struct vio_frame *frame, uint8_t *head)
 	const uint32_t bytes = frame->length < HEAD_BYTES ? frame->length : HEAD_BYTES;
 	uint8_t target[MAC_BYTES];
 
-	vio_frame_copy(frame, 0, head, bytes);
+	if (bytes == HEAD_BYTES && frame->spans->length >= HEAD_BYTES)
+		memcpy(head, frame->spans->host, HEAD_BYTES);
+	else
+		vio_frame_copy(frame, 0, head, bytes);
 	memcpy(target, head, MAC_BYTES);
 	memcpy(head, head + MAC_BYTES, MAC_BYTES);
 	memcpy(head + MAC_BYTES, target, MAC_BYTES);

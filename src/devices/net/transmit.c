@@ -192,8 +192,11 @@ static void net_submit_many(struct vio_device *dev, struct vio_devq *q, struct v
 
 	if (plainly) {
 		for (unsigned i = 0; i < count; i++) {
-			if (buffers[i].readable_count)
+			if (buffers[i].readable_count) {
 				__builtin_prefetch(buffers[i].readable->host);
+				/* Where headers of a driver end a line the frame is in the next. */
+				__builtin_prefetch(buffers[i].readable->host + net->header_bytes);
+			}
 		}
 	}
 	/* Whoever was told of something may have stopped the queue meanwhile. */
