@@ -54,7 +54,11 @@ bench-fio:  ## measure disks by fio, ours and those installed, interleaved; plot
 	@scripts/setup build bench
 	@scripts/bench-fio --plot build/plots
 
-bench: bench-ring bench-blk bench-fio  ## all benchmarks
+bench-net:  ## measure the network device over vhost-user beside DPDK's, interleaved, and print ratios
+	@scripts/setup build bench
+	@scripts/bench-net
+
+bench: bench-ring bench-blk bench-net bench-fio  ## all benchmarks
 
 coverage:  ## print what the tests run of src/ring and src/memory, and fail below the goals
 	@scripts/setup build coverage
@@ -77,5 +81,5 @@ clean:  ## remove build/
 help:  ## list these targets
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 12
 
-.PHONY: all demo check check-all install fuzz proofs bench bench-ring bench-blk coverage clauses matrix
+.PHONY: all demo check check-all install fuzz proofs bench bench-ring bench-blk bench-net coverage clauses matrix
 .PHONY: bench-fio format clean help
