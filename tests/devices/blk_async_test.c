@@ -424,9 +424,69 @@ static void agrees_with_a_model(void **state)
 	free(model);
 }
 
+static struct {
+	const struct vio_block_ops *ops; /* of the storage itself */
+	struct disk_request *requests;   /* of queue 0, so many */
+	unsigned count, added;
+} endless;
+
+/* A driver that has another request for each one that is served, as long as the device goes on. */
+static void endless_submit(struct vio_block *block, struct vio_block_request *request)
+{
+	endless.ops->submit(block, request);
+	disk_collect(&d, 0);
+	if (endless.added < endless.count)
+		disk_add(&d, 0, &endless.requests[endless.added++]);
+	vio_drvq_publish(&d.h.queues[0].q);
+}
+
+/* A queue that always has more takes turns with the others: it gives way long before it is empty. */
+static void queues_are_fair(void **state)
+{
+	enum { COUNT = 2000, TURN = 256 + 8 };
+	static struct disk_request reads[COUNT];
+	static uint8_t bytes[SECTOR];
+	struct disk_request other = { VIRTIO_BLK_T_IN, .in = bytes, .in_bytes = SECTOR };
+	struct vio_block_ops ops = *d.fake.block.ops;
+	unsigned turns = 0;
+
+	harness_set(&d.h, "num-queues", "2");
+	disk_start(&d, 0, 64);
+	for (unsigned i = 0; i < COUNT; i++)
+		reads[i] = (struct disk_request){ VIRTIO_BLK_T_IN, .in = bytes, .in_bytes = SECTOR };
+	endless.ops = d.fake.block.ops;
+	endless.requests = reads;
+	endless.count = COUNT;
+	for (endless.added = 0; endless.added < 16; endless.added++)
+		disk_add(&d, 0, &reads[endless.added]);
+	ops.submit = endless_submit;
+	d.fake.block.ops = &ops;
+	harness_kick(&d.h, 0);
+	assert_in_range(d.fake.done, 1, TURN);
+	assert_int_not_equal(d.h.queues[0].again, 0);
+	/* The other one is served in between, at once. */
+	disk_add(&d, 1, &other);
+	harness_kick(&d.h, 1);
+	assert_int_equal(disk_collect(&d, 1), 1);
+	assert_int_equal(other.status, VIRTIO_BLK_S_OK);
+	while (d.h.queues[0].again) {
+		const unsigned before = d.fake.done;
+
+		d.h.queues[0].again = 0;
+		vio_device_kick(&d.h.dev, 0);
+		assert_in_range(d.fake.done - before, 1, TURN);
+		turns++;
+	}
+	d.fake.block.ops = endless.ops;
+	disk_collect(&d, 0);
+	assert_in_range(turns, COUNT / TURN - 1, COUNT / 200);
+	assert_int_equal(d.fake.done, COUNT + 1);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(queues_are_fair, setup, teardown),
 		cmocka_unit_test_setup_teardown(fast_storage_is_served_in_a_loop, setup, teardown),
 		cmocka_unit_test_setup_teardown(completes_in_the_order_of_the_storage, setup, teardown),
 		cmocka_unit_test_setup_teardown(failures_are_told, setup, teardown),
