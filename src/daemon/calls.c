@@ -209,6 +209,8 @@ static const int allowed[] = {
 	SCMP_SYS(membarrier),
 	SCMP_SYS(gettid),
 	SCMP_SYS(getppid),
+	SCMP_SYS(getpgrp),
+	SCMP_SYS(getpgid),
 	SCMP_SYS(getuid),
 	SCMP_SYS(geteuid),
 	SCMP_SYS(getgid),
@@ -236,8 +238,8 @@ static const int never[] = { SCMP_SYS(execve), SCMP_SYS(execveat), SCMP_SYS(setu
 
 /* Terminals, networks and input devices are asked and told; none lets text be typed into a terminal. */
 static const unsigned long requests[] = {
-	TCGETS,        TCSETS,      TCSETSW,      TCSETSF,    TIOCGWINSZ, FIONREAD,
-	TUNSETOFFLOAD, TUNSETQUEUE, BLKGETSIZE64, BLKDISCARD, BLKZEROOUT,
+	TCGETS,   TCSETS,        TCSETSW,     TCSETSF,      TIOCGWINSZ, TIOCGPGRP,
+	FIONREAD, TUNSETOFFLOAD, TUNSETQUEUE, BLKGETSIZE64, BLKDISCARD, BLKZEROOUT,
 };
 
 /* All requests of these types: input devices, VDUSE. */
