@@ -81,5 +81,5 @@ clean:  ## remove build/
 help:  ## list these targets
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 12
 
-.PHONY: all demo check check-all install fuzz proofs bench bench-ring bench-blk bench-net coverage clauses matrix
+.PHONY: all demo check check-all install fuzz proofs bench bench-ring bench-blk bench-net coverage clauses
 .PHONY: bench-fio format clean help
