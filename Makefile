@@ -82,4 +82,4 @@ help:  ## list these targets
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 12
 
 .PHONY: all demo check check-all install fuzz proofs bench bench-ring bench-blk bench-net coverage clauses
-.PHONY: bench-fio format clean help
+.PHONY: bench-fio matrix format clean help
