@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "base/atomic.h"
+#include "link/ring.h"
 #include "link/signal.h"
 #include "link/vduse/server.h"
 
@@ -178,21 +179,12 @@ void vds_queue_close(struct vds_queue *queue)
 	vds_queue_init(queue, vduse, queue->index);
 }
 
-/* NULL as well where it isn't aligned: the kernel maps pieces that begin anywhere. */
-static void *area(const struct vio_vduse *vduse, struct vio_addr at, uint64_t bytes, uintptr_t align,
-		  unsigned access)
-{
-	void *there = vio_mem_pointer(&vduse->memory.mem, at, bytes, access);
-
-	return (uintptr_t)there % align ? NULL : there;
-}
-
 static void *descriptors(const struct vio_vduse *vduse, uint64_t at, uint64_t size)
 {
 	bool packed = vio_device_has_feature(vduse->dev, VIRTIO_F_RING_PACKED);
 
-	return area(vduse, vio_addr_make(at), 16 * size, 16,
-		    packed ? VIO_MEM_READ | VIO_MEM_WRITE : VIO_MEM_READ);
+	return link_ring_area(&vduse->memory.mem, vio_addr_make(at), 16 * size, 16,
+			      packed ? VIO_MEM_READ | VIO_MEM_WRITE : VIO_MEM_READ);
 }
 
 /* Whether its rings are in memory now. */
@@ -202,8 +194,10 @@ static bool has_rings(const struct vio_vduse *vduse, const struct vio_devq_confi
 	uint64_t size = config->size;
 
 	return descriptors(vduse, config->descriptor_area.raw, size) &&
-	       area(vduse, config->driver_area, packed ? 4 : 4 + 2 * size, packed ? 4 : 2, VIO_MEM_READ) &&
-	       area(vduse, config->device_area, packed ? 4 : 4 + 8 * size, 4, VIO_MEM_WRITE);
+	       link_ring_area(&vduse->memory.mem, config->driver_area, packed ? 4 : 4 + 2 * size,
+			      packed ? 4 : 2, VIO_MEM_READ) &&
+	       link_ring_area(&vduse->memory.mem, config->device_area, packed ? 4 : 4 + 8 * size, 4,
+			      VIO_MEM_WRITE);
 }
 
 /*
@@ -261,7 +255,8 @@ static int open_ledger(struct vds_queue *queue, struct vio_devq_config *config, 
 	if (packed)
 		at.ring = descriptors(vduse, config->descriptor_area.raw, config->size);
 	else
-		at.used_idx = area(vduse, vio_addr_make(used_idx), sizeof(vio_le16), 2, VIO_MEM_READ);
+		at.used_idx = link_ring_area(&vduse->memory.mem, vio_addr_make(used_idx), sizeof(vio_le16), 2,
+					     VIO_MEM_READ);
 	if (!at.ring && !at.used_idx)
 		return -VIO_EPEER;
 	error = vu_ledger_open(&queue->ledger, &vduse->account.inflight, &at);

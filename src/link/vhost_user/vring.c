@@ -2,6 +2,7 @@
 #include <unistd.h>
 
 #include "base/atomic.h"
+#include "link/ring.h"
 #include "link/vhost_user/backend.h"
 #include "link/stop.h"
 
@@ -200,7 +201,8 @@ static struct vio_devq_position packed_base(const struct vu_vring *vring, struct
 	const struct pvirtq_desc *first;
 
 	if (!at.avail && !at.used) {
-		first = vio_mem_pointer(&vring->backend->memory.mem, ring, sizeof(*first), VIO_MEM_READ);
+		first = link_ring_area(&vring->backend->memory.mem, ring, sizeof(*first), VIRTQ_DESC_ALIGN,
+				       VIO_MEM_READ);
 		if (first && !(vio_load_le16(&first->flags) & VIRTQ_DESC_F_USED))
 			at.avail = PVIRTQ_WRAP;
 	}
@@ -225,12 +227,12 @@ static int open_ledger(struct vu_vring *vring, struct vio_devq_config *config, b
 	if (vring->index >= backend->inflight.num_queues)
 		return 0;
 	if (packed)
-		queue.ring = vio_mem_pointer(mem, config->descriptor_area, 16ull * vring->num,
-					     VIO_MEM_READ | VIO_MEM_WRITE);
+		queue.ring = link_ring_area(mem, config->descriptor_area, 16ull * vring->num,
+					    VIRTQ_DESC_ALIGN, VIO_MEM_READ | VIO_MEM_WRITE);
 	else
-		queue.used_idx = vio_mem_pointer(
+		queue.used_idx = link_ring_area(
 			mem, vio_addr_make(config->device_area.raw + offsetof(struct virtq_used, idx)),
-			sizeof(vio_le16), VIO_MEM_READ);
+			sizeof(vio_le16), sizeof(vio_le16), VIO_MEM_READ);
 	if (!queue.ring && !queue.used_idx)
 		return 0; /* it can't start, and will say so */
 	error = vu_ledger_open(&vring->ledger, &backend->inflight, &queue);
