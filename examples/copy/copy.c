@@ -81,7 +81,7 @@ int main(int argc, char **argv)
 	struct vio_client_info info;
 	struct vio_message message;
 	struct vio_client *client;
-	struct copy copy = { NULL };
+	struct copy copy = { .queue = NULL };
 	int error;
 
 	if (argc != 2) {
