@@ -64,6 +64,9 @@ class Server:
 
 
 def make_disk():
+    """A new one: that of a daemon that was killed may be locked for a moment."""
+    if os.path.exists("disk.img"):
+        os.unlink("disk.img")
     with open("disk.img", "wb") as file:
         file.truncate(DISK_BYTES)
 
