@@ -82,6 +82,26 @@ static struct vhost_user_mem_region make_region(struct fuzz_input *input)
 	};
 }
 
+/* The payload of what is asked when a driver moves. */
+static uint32_t make_move(struct fuzz_input *input, uint32_t request, uint8_t *payload)
+{
+	if (request == VHOST_USER_SET_LOG_BASE) {
+		struct vhost_user_log log = {
+			.mmap_size = choose_bytes(input),
+			.mmap_offset = fuzz_u8(input) & 3 ? 0 : choose_bytes(input),
+		};
+
+		memcpy(payload, &log, sizeof(log));
+		return sizeof(log);
+	} else {
+		struct vhost_user_device_state transfer = { .direction = fuzz_u8(input) % 3,
+							    .phase = fuzz_u8(input) % 16 == 15 };
+
+		memcpy(payload, &transfer, sizeof(transfer));
+		return sizeof(transfer);
+	}
+}
+
 /* The payload that a request takes, of legal shape; returns its size. */
 static uint32_t make_payload(struct world *w, uint32_t request, uint8_t *payload)
 {
@@ -128,22 +148,9 @@ static uint32_t make_payload(struct world *w, uint32_t request, uint8_t *payload
 		memcpy(payload, &inflight, sizeof(inflight));
 		return fuzz_u8(input) & 1 ? sizeof(inflight) : offsetof(struct vhost_user_inflight, padding);
 	}
-	case VHOST_USER_SET_LOG_BASE: {
-		struct vhost_user_log log = {
-			.mmap_size = choose_bytes(input),
-			.mmap_offset = fuzz_u8(input) & 3 ? 0 : choose_bytes(input),
-		};
-
-		memcpy(payload, &log, sizeof(log));
-		return sizeof(log);
-	}
-	case VHOST_USER_SET_DEVICE_STATE_FD: {
-		struct vhost_user_device_state transfer = { .direction = fuzz_u8(input) % 3,
-							    .phase = fuzz_u8(input) % 16 == 15 };
-
-		memcpy(payload, &transfer, sizeof(transfer));
-		return sizeof(transfer);
-	}
+	case VHOST_USER_SET_LOG_BASE:
+	case VHOST_USER_SET_DEVICE_STATE_FD:
+		return make_move(input, request, payload);
 	case VHOST_USER_GET_CONFIG:
 	case VHOST_USER_SET_CONFIG: {
 		struct vhost_user_config config = { .offset = fuzz_u8(input), .size = fuzz_u8(input) };

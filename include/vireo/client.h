@@ -180,11 +180,11 @@ struct vio_client_completion {
 /*
  * Submits requests in order, shown to the back end together. How many were taken; of the first that wasn't,
  * if none was taken, why: -VIO_ENOSPC when as many are in flight as can be, -VIO_ENOMEM when there is no
- * memory for a copy now (or ever, if it is larger than `memory_bytes`), -VIO_EACCES for writes to a
- * read-only disk, or data elsewhere with VIO_CLIENT_NO_COPIES, -VIO_ERANGE beyond the disk or a limit of
+ * memory for a copy now (or ever, if it is larger than `memory_bytes`), -VIO_EACCES for writes to a read-
+ * only disk, or data elsewhere with VIO_CLIENT_NO_COPIES, -VIO_ERANGE beyond the disk or a limit of
  * vio_client_info, -VIO_EINVAL for what makes no sense, -VIO_ENOTSUP for what the device doesn't have,
- * -VIO_EHANGUP or -VIO_EPEER when the connection is over. Where the device has no cache a flush completes
- * by itself.
+ * -VIO_EHANGUP or -VIO_EPEER when the connection is over. Where the device has no cache a flush completes by
+ * itself.
  */
 VIO_API int vio_client_submit(struct vio_client_queue *queue, const struct vio_client_request *requests,
 			      unsigned count);
