@@ -28,25 +28,51 @@ static struct vhost_user_inflight shape(const struct vio_vduse *vduse)
 	return wire;
 }
 
-int vds_account_open(struct vio_vduse *vduse, const char *path)
+/* So often may somebody take the file away between its opening and its lock. */
+#define OPENINGS_MAX 16
+
+/* Opens the file and locks it. 1: it is where the path leads; 0: it isn't any more. */
+static int open_locked(struct vio_vduse *vduse, const char *path)
 {
 	struct vds_account *account = &vduse->account;
-	struct stat st;
+	struct stat ours, there;
 
-	if ((size_t)snprintf(account->path, sizeof(account->path), "%s", path) >= sizeof(account->path))
-		return vds_refuse(vduse, -VIO_ERANGE, "the path of the account of requests is %zu bytes long",
-				  strlen(path));
 	account->fd = open(path, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
 	if (account->fd < 0)
 		return vds_refuse(vduse, vds_error(), "can't open the account of requests '%s': %s", path,
 				  strerror(errno));
-	if (fstat(account->fd, &st) < 0 || !S_ISREG(st.st_mode))
+	if (fstat(account->fd, &ours) < 0 || !S_ISREG(ours.st_mode))
 		return vds_refuse(vduse, -VIO_EINVAL, "the account of requests '%s' is no file", path);
 	if (flock(account->fd, LOCK_EX | LOCK_NB) < 0)
 		return vds_refuse(vduse, -VIO_EBUSY, "another process has the account of requests '%s'",
 				  path);
-	account->fresh = !st.st_size;
-	return 0;
+	/* Who had the lock until now may have written it, or removed it. */
+	if (fstat(account->fd, &ours) < 0 || lstat(path, &there) < 0 || ours.st_dev != there.st_dev ||
+	    ours.st_ino != there.st_ino) {
+		close(account->fd);
+		account->fd = -1;
+		return 0;
+	}
+	account->fresh = !ours.st_size;
+	return 1;
+}
+
+/* hostile: F8 */
+int vds_account_open(struct vio_vduse *vduse, const char *path)
+{
+	struct vds_account *account = &vduse->account;
+	int result = 0, tries;
+
+	account->fresh = false;
+	if ((size_t)snprintf(account->path, sizeof(account->path), "%s", path) >= sizeof(account->path))
+		return vds_refuse(vduse, -VIO_ERANGE, "the path of the account of requests is %zu bytes long",
+				  strlen(path));
+	for (tries = 0; tries < OPENINGS_MAX && !result; tries++)
+		result = open_locked(vduse, path);
+	if (!result)
+		return vds_refuse(vduse, -VIO_EBUSY, "other processes take the account of requests '%s' away",
+				  path);
+	return result < 0 ? result : 0;
 }
 
 static int map_head(struct vio_vduse *vduse)
