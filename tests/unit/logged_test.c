@@ -54,7 +54,14 @@ static void again(struct vio_devq_log *log, struct vio_devq_again *next)
 	*next = account_of(log)->next;
 }
 
-static const struct vio_devq_log_ops ops = { taken, untaken, given, showing, shown, again };
+static const struct vio_devq_log_ops ops = {
+	.taken = taken,
+	.untaken = untaken,
+	.given = given,
+	.showing = showing,
+	.shown = shown,
+	.again = again,
+};
 
 static const uint64_t formats[] = { TEST_PLAIN, TEST_PLAIN | TEST_PACKED, TEST_PLAIN | TEST_IN_ORDER,
 				    TEST_PLAIN | TEST_IN_ORDER | TEST_PACKED };
