@@ -54,9 +54,10 @@ bench-fio:  ## measure disks by fio, ours and those installed, interleaved; plot
 	@scripts/setup build bench
 	@scripts/bench-fio --plot build/plots
 
-bench-net:  ## measure the network device over vhost-user beside DPDK's, interleaved, and print ratios
+bench-net:  ## measure the network device beside DPDK's, and two guests on our hub beside two on the kernel's taps
 	@scripts/setup build bench
 	@scripts/bench-net
+	@scripts/bench-uml-tcp
 
 bench: bench-ring bench-blk bench-net bench-fio  ## all benchmarks
 
