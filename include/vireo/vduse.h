@@ -32,7 +32,8 @@ struct vio_vduse;
 struct vio_vduse_events {
 	/*
 	 * The kernel won't have anything more of us (it waited too long for an answer, or the device went),
-	 * and everything of the device is gone here. `reason`: -VIO_EHANGUP, -VIO_EPROTO, ...
+	 * and everything of the device is gone here. `reason`: -VIO_EHANGUP, -VIO_EPROTO, -VIO_ESTATE
+	 * (somebody cut the account short), ...
 	 */
 	void (*closed)(void *context, int reason);
 	/* One line about a mistake or the like, without newline. May be NULL. */

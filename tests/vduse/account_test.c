@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,6 +12,8 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
+
+#include <vireo/guard.h>
 
 /* What a server leaves to the next one, while others come and go. */
 
@@ -161,13 +164,138 @@ static void the_configuration_is_shown_anew(void **state)
 	bed->kernel.in_use = false;
 }
 
+/* As vio_guard_memory() set it: cmocka sets its own for each case. */
+static struct sigaction guarding;
+
+/* The next server, with the account as one that is killed now would leave it. */
+static void follow_the_dead(struct bed *bed)
+{
+	int fd = open(bed->account, O_RDONLY);
+
+	whole_bytes = read(fd, whole, sizeof(whole));
+	assert_in_range(whole_bytes, VDS_ACCOUNT_QUEUES, sizeof(whole) - 1);
+	close(fd);
+	bed->kernel.in_use = true;
+	bed_stop(bed);
+	put_account(bed, O_TRUNC);
+	assert_int_equal(bed_start(bed), 0);
+	bed_settle(bed);
+	bed->kernel.in_use = false;
+}
+
+/* hostile: F8, what broke a ring breaks it no second time: the device stands still until it is reset. */
+static void what_is_broken_stays_broken(void **state)
+{
+	const uint64_t used = BED_RING_OFFSET + 0x2000;
+	struct bed *bed = *state;
+
+	assert_int_equal(sigaction(SIGBUS, &guarding, NULL), 0);
+	for (unsigned way = 0; way < 4; way++) {
+		bed_run(bed);
+		bed_check_serves(bed);
+		if (way == 0) {
+			/* More buffers than the ring has. */
+			*(vio_le16 *)(void *)(bed->memory + BED_RING_OFFSET + 0x1002) =
+				vio_le16_make((uint16_t)(bed->offered[0] + TOY_SIZE + 1));
+			fake_kernel_kick(&bed->kernel, 0);
+			bed_settle(bed);
+		} else if (way == 1) {
+			assert_int_equal(ftruncate(bed->memory_fd, 0), 0);
+			fake_kernel_kick(&bed->kernel, 1);
+			bed_settle(bed);
+			assert_int_equal(ftruncate(bed->memory_fd, (off_t)BED_BYTES), 0);
+		} else if (way == 2) {
+			vio_device_needs_reset(&bed->dev);
+		} else {
+			assert_int_equal(bed_status(bed, TOY_RUNNING | VIRTIO_CONFIG_S_FAILED), 0);
+		}
+		follow_the_dead(bed);
+		bed_map(bed);
+		for (uint16_t i = 0; i < TOY_QUEUES; i++)
+			bed_queue(bed, i);
+		assert_false(vio_device_running(&bed->dev));
+		/* Neither by a kick nor by a status that isn't 0. */
+		assert_int_equal(bed_status(bed, TOY_RUNNING), VDUSE_REQ_RESULT_FAILED);
+		bed_offer(bed, 0, 7);
+		assert_int_equal(bed_answer(bed, 0), 0);
+		assert_int_equal(vio_le16_get(*(vio_le16 *)(void *)(bed->memory + used + 2)), 0);
+		/* Nor by the server after that. */
+		follow_the_dead(bed);
+		assert_false(vio_device_running(&bed->dev));
+		assert_int_equal(bed_status(bed, 0), VDUSE_REQ_RESULT_OK);
+		follow_the_dead(bed);
+		assert_int_equal(bed->dev.status, 0);
+		bed_run(bed);
+		bed_check_serves(bed);
+	}
+}
+
+static void drain_and_break(struct vio_device *dev, struct vio_devq *q)
+{
+	toy_class.drain(dev, q);
+	vio_device_needs_reset(dev);
+}
+
+/* A device that breaks when a reset drains it isn't broken for the next driver. */
+static void a_reset_mends(void **state)
+{
+	struct vio_device_class class = toy_class;
+	struct bed *bed = *state;
+
+	class.drain = drain_and_break;
+	bed_run(bed);
+	bed->dev.class = &class;
+	assert_int_equal(bed_status(bed, 0), VDUSE_REQ_RESULT_OK);
+	bed->dev.class = &toy_class;
+	assert_int_equal(bed->server->account.head->status, 0);
+	follow_the_dead(bed);
+	assert_int_equal(bed->dev.status, 0);
+	bed_run(bed);
+	bed_check_serves(bed);
+}
+
+/* hostile: F8, an account that somebody cuts short while it is in use. */
+static void an_account_may_be_torn(void **state)
+{
+	struct bed *bed = *state;
+
+	assert_int_equal(sigaction(SIGBUS, &guarding, NULL), 0);
+	for (unsigned way = 0; way < 2; way++) {
+		bed->closed = 0;
+		bed_run(bed);
+		bed_check_serves(bed);
+		assert_int_equal(truncate(bed->account, way ? 0 : (off_t)VDS_ACCOUNT_QUEUES), 0);
+		if (way) {
+			struct vduse_dev_request request = { .type = VDUSE_SET_STATUS,
+							     .s.status = TOY_RUNNING };
+
+			assert_true(fake_kernel_ask(&bed->kernel, &request));
+			bed_settle(bed);
+		} else {
+			bed_offer(bed, 0, 7);
+		}
+		assert_int_equal(bed->closed, 1);
+		assert_int_equal(bed->reason, -VIO_ESTATE);
+		assert_non_null(strstr(bed->line, "cut short"));
+		fake_kernel_free(&bed->kernel);
+		fake_kernel_init(&bed->kernel);
+		unlink(bed->account);
+	}
+	bed->closed = 0;
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		BED_CASE(an_account_may_come_and_go),
 		BED_CASE(a_failed_start_takes_nothing_along),
 		BED_CASE(the_configuration_is_shown_anew),
+		BED_CASE(what_is_broken_stays_broken),
+		BED_CASE(a_reset_mends),
+		BED_CASE(an_account_may_be_torn),
 	};
 
+	if (vio_guard_memory() || sigaction(SIGBUS, NULL, &guarding))
+		return 1;
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -156,6 +156,24 @@ int vds_account_map(struct vio_vduse *vduse)
 	return 0;
 }
 
+void vds_account_note(struct vio_vduse *vduse, uint32_t status)
+{
+	if (vduse->account.head)
+		__atomic_store_n(&vduse->account.head->status, status, __ATOMIC_RELEASE);
+}
+
+/* hostile: F8 C26 */
+void vds_account_check(struct vio_vduse *vduse)
+{
+	const struct vds_account *account = &vduse->account;
+
+	if (vduse->failed ||
+	    (!link_mapping_torn(&account->map) && !link_mapping_torn(&account->inflight.map)))
+		return;
+	vds_log(vduse, "the account of requests '%s' was cut short", account->path);
+	vds_fail(vduse, -VIO_ESTATE);
+}
+
 void vds_account_close(struct vds_account *account, bool remove)
 {
 	vu_inflight_unmap(&account->inflight);

@@ -26,12 +26,14 @@ static void reset(struct vio_vduse *vduse)
 {
 	uint16_t i;
 
-	__atomic_store_n(&vduse->account.head->status, 0, __ATOMIC_RELEASE);
+	vds_account_note(vduse, 0);
 	vio_device_reset(vduse->dev);
 	for (i = 0; i < vduse->dev->queue_count; i++)
 		vds_queue_reset(&vduse->queues[i]);
 	/* The driver gives its rings' memory back without a word. */
 	vds_memory_drop(&vduse->memory, 0, UINT64_MAX);
+	/* What broke when it was drained is over as well. */
+	vds_account_note(vduse, 0);
 }
 
 /* spec: DEV-BASIC-005, refused is what the device doesn't show; hostile: F3 */
@@ -53,7 +55,7 @@ static bool set_status(struct vio_vduse *vduse, uint8_t status)
 		vio_device_write_features(dev, &wide);
 	}
 	vio_device_write_status(dev, status);
-	__atomic_store_n(&vduse->account.head->status, dev->status, __ATOMIC_RELEASE);
+	vds_account_note(vduse, dev->status);
 	return !(status & ~dev->status);
 }
 
@@ -159,6 +161,7 @@ int vds_message(struct vio_vduse *vduse)
 	response.request_id = request.request_id;
 	response.result = obey(vduse, &request, &response) ? VDUSE_REQ_RESULT_OK : VDUSE_REQ_RESULT_FAILED;
 	vds_config_send(vduse);
+	vds_account_check(vduse);
 	if (vduse->failed)
 		return vduse->failed;
 	result = reply(vduse, &response);

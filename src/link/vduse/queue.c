@@ -121,6 +121,7 @@ static void serve(struct vds_queue *queue)
 		vio_device_kick(vduse->dev, queue->index);
 	if (vds_memory_torn(&vduse->memory))
 		mend(vduse);
+	vds_account_check(vduse);
 }
 
 static void kick_ready(struct vio_watch *watch)

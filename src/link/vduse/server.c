@@ -118,9 +118,11 @@ static void on_config_interrupt(void *context)
 {
 	struct vio_vduse *vduse = context;
 
-	/* That the device needs a reset can't be told: the kernel keeps the status. */
-	if (vduse->dev->status & VIRTIO_CONFIG_S_NEEDS_RESET)
+	/* It can't be told: the kernel keeps the status. But who comes after us has to know. */
+	if (vduse->dev->status & VIRTIO_CONFIG_S_NEEDS_RESET) {
+		vds_account_note(vduse, vduse->dev->status);
 		return;
+	}
 	/* Before DRIVER_OK nobody listens, and whoever comes reads it. */
 	if (vds_config_send(vduse))
 		(void)vds_control(vduse, VDUSE_DEV_INJECT_CONFIG_IRQ, NULL);
@@ -240,6 +242,8 @@ static int take_over(struct vio_vduse *vduse)
 	uint64_t features;
 
 	/* What it broke stays broken until it resets the device. */
+	if (status & given_up)
+		vio_device_needs_reset(dev);
 	if (!(status & VIRTIO_CONFIG_S_FEATURES_OK) || status & given_up)
 		return 0;
 	if (vds_control(vduse, VDUSE_DEV_GET_FEATURES, &features) < 0)

@@ -136,6 +136,10 @@ int vds_account_begin(struct vio_vduse *vduse);
 /* -VIO_ESTATE: it isn't this device's. */
 int vds_account_judge(struct vio_vduse *vduse);
 int vds_account_map(struct vio_vduse *vduse);
+/* How far the driver has come, for who comes after us. */
+void vds_account_note(struct vio_vduse *vduse, uint32_t status);
+/* Ends the link, when somebody cut the file short. */
+void vds_account_check(struct vio_vduse *vduse);
 void vds_account_close(struct vds_account *account, bool remove);
 
 /* memory.c */
