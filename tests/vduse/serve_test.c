@@ -169,6 +169,74 @@ static void the_configuration_changes(void **state)
 	bed_check_serves(bed);
 }
 
+/* Interrupts that the kernel doesn't take: before it has noted DRIVER_OK, and for longer than is usual. */
+static void interrupts_come_again(void **state)
+{
+	struct bed *bed = *state;
+	const unsigned *told = &bed->kernel.config_interrupts;
+
+	bed_run(bed);
+	bed_check_serves(bed);
+	for (unsigned way = 0; way < 3; way++) {
+		const unsigned before = *told, answers = bed->kernel.queues[1].interrupts;
+
+		bed->kernel.status &= (uint8_t)~VIRTIO_CONFIG_S_DRIVER_OK;
+		if (way != 1)
+			bed_offer(bed, 1, 7);
+		vio_device_config_changed(&bed->dev);
+		if (way == 1)
+			bed_offer(bed, 1, 7);
+		assert_true(bed->server->owes_config);
+		/* The kernel has taken none for a while. */
+		bed->server->patience = way == 2 ? 998 : 0;
+		for (unsigned turns = 0; way == 2 && bed->server->patience < 1000; turns++) {
+			assert_true(turns < 10000);
+			(void)vio_loop_step(bed->loop, 100);
+		}
+		if (way == 2)
+			assert_non_null(strstr(bed->line, "takes no interrupt"));
+		assert_int_equal(*told, before);
+		bed->kernel.status = TOY_RUNNING;
+		for (unsigned turns = 0; *told == before || bed->server->queues[1].owes_interrupt; turns++) {
+			assert_true(turns < 10000);
+			(void)vio_loop_step(bed->loop, 100);
+		}
+		assert_int_equal(*told, before + 1);
+		assert_int_equal(bed->kernel.queues[1].interrupts, answers + 1);
+		bed_check_serves(bed);
+	}
+	/* Once it is said it isn't said again, and a driver that begins anew is told of its own alone. */
+	assert_int_equal(bed->lines, 1);
+	bed->kernel.status = 0;
+	vio_device_config_changed(&bed->dev);
+	assert_true(bed->server->owes_config);
+	bed_run(bed);
+	assert_false(bed->server->owes_config);
+}
+
+/* A device that is taken over before the kernel has noted that its driver is there. */
+static void a_change_meanwhile_is_told(void **state)
+{
+	struct bed *bed = *state;
+
+	bed_run(bed);
+	bed_check_serves(bed);
+	bed->kernel.in_use = true;
+	bed_stop(bed);
+	bed->kernel.status &= (uint8_t)~VIRTIO_CONFIG_S_DRIVER_OK;
+	bed->kernel.config_interrupts = 0;
+	assert_int_equal(bed_start(bed), 0);
+	bed_settle(bed);
+	assert_int_equal(bed->kernel.config_interrupts, 0);
+	bed->kernel.status = TOY_RUNNING;
+	for (unsigned turns = 0; !bed->kernel.config_interrupts; turns++) {
+		assert_true(turns < 10000);
+		(void)vio_loop_step(bed->loop, 100);
+	}
+	bed_check_serves(bed);
+	bed->kernel.in_use = false;
+}
+
 /* What a process leaves behind that dies: files and memory as they were then, while the ones of ours end. */
 struct remains {
 	uint8_t memory[BED_BYTES];
@@ -264,6 +332,7 @@ int main(void)
 		BED_CASE(a_driver_is_served),    BED_CASE(a_queue_may_come_late),
 		BED_CASE(features_are_withheld), BED_CASE(a_queue_stands_somewhere),
 		BED_CASE(memory_moves),          BED_CASE(the_configuration_changes),
+		BED_CASE(interrupts_come_again), BED_CASE(a_change_meanwhile_is_told),
 		BED_CASE(who_dies_is_followed),  BED_CASE(a_reset_ends_the_account),
 	};
 

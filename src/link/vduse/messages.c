@@ -30,6 +30,7 @@ static void reset(struct vio_vduse *vduse)
 	vio_device_reset(vduse->dev);
 	for (i = 0; i < vduse->dev->queue_count; i++)
 		vds_queue_reset(&vduse->queues[i]);
+	vduse->owes_config = false;
 	/* The driver gives its rings' memory back without a word. */
 	vds_memory_drop(&vduse->memory, 0, UINT64_MAX);
 	/* What broke when it was drained is over as well. */

@@ -12,17 +12,39 @@
 
 /*
  * The kernel takes an interrupt only when it has noted DRIVER_OK, which is a moment after it was told that
- * we have; until then it is asked again. It never says that it has.
+ * we have; until then it is asked again. It never says that it has. Where that takes long it is asked less
+ * often, and never given up: a driver that isn't told of an answer may wait for ever.
  */
 #define AGAIN_NS (1000 * 1000)
 #define PATIENCE 1000u
 
 static void have_again(struct vio_vduse *vduse)
 {
-	const struct itimerspec soon = { .it_value = { 0, AGAIN_NS } };
+	const bool slow = vduse->patience >= PATIENCE;
+	const struct itimerspec soon = { .it_value = { slow, slow ? 0 : AGAIN_NS } };
 
 	if (timerfd_settime(vduse->timer.fd, 0, &soon, NULL) < 0)
 		vds_log(vduse, "can't set a timer: %s", strerror(errno));
+}
+
+static bool owes(const struct vio_vduse *vduse)
+{
+	bool any = vduse->owes_config;
+	uint16_t i;
+
+	for (i = 0; i < vduse->dev->queue_count; i++)
+		any |= vduse->queues[i].owes_interrupt;
+	return any;
+}
+
+/* Sets *flag, which says that it is owed. */
+static void owe(struct vio_vduse *vduse, bool *flag)
+{
+	if (!owes(vduse)) {
+		vduse->patience = 0;
+		have_again(vduse);
+	}
+	*flag = true;
 }
 
 static bool interrupt(struct vds_queue *queue)
@@ -38,34 +60,33 @@ void vds_queue_interrupt(struct vds_queue *queue)
 
 	if (queue->owes_interrupt || interrupt(queue) || vduse->failed)
 		return;
-	queue->owes_interrupt = true;
-	vduse->patience = 0;
-	have_again(vduse);
+	owe(vduse, &queue->owes_interrupt);
+}
+
+static bool interrupt_config(struct vio_vduse *vduse)
+{
+	return vds_control(vduse, VDUSE_DEV_INJECT_CONFIG_IRQ, NULL) >= 0;
 }
 
 static void timer_ready(struct vio_watch *watch)
 {
 	struct vio_vduse *vduse = VIO_CONTAINER_OF(watch, struct vio_vduse, timer);
-	bool owes = false;
 	uint16_t i;
 
 	(void)link_signal_take(watch->fd);
+	if (vduse->owes_config && !vduse->failed)
+		vduse->owes_config = !interrupt_config(vduse);
 	for (i = 0; i < vduse->dev->queue_count; i++) {
 		struct vds_queue *queue = &vduse->queues[i];
 
 		if (queue->owes_interrupt && !vduse->failed)
 			queue->owes_interrupt = !interrupt(queue);
-		owes |= queue->owes_interrupt;
 	}
-	if (!owes || vduse->failed)
+	if (vduse->failed || !owes(vduse))
 		return;
-	if (++vduse->patience < PATIENCE) {
-		have_again(vduse);
-		return;
-	}
-	vds_log(vduse, "the kernel takes no interrupt for a driver that is there");
-	for (i = 0; i < vduse->dev->queue_count; i++)
-		vduse->queues[i].owes_interrupt = false;
+	if (vduse->patience < PATIENCE && ++vduse->patience == PATIENCE)
+		vds_log(vduse, "the kernel takes no interrupt for a driver that is there");
+	have_again(vduse);
 }
 
 static int open_timer(struct vio_vduse *vduse)
@@ -84,6 +105,15 @@ static int open_timer(struct vio_vduse *vduse)
 		vduse->timer.fd = -1;
 	}
 	return error;
+}
+
+void vds_config_interrupt(struct vio_vduse *vduse)
+{
+	if (vduse->owes_config || interrupt_config(vduse) || vduse->failed)
+		return;
+	/* Before DRIVER_OK nobody listens, and whoever comes reads it. */
+	if (vduse->dev->status & VIRTIO_CONFIG_S_DRIVER_OK && !open_timer(vduse))
+		owe(vduse, &vduse->owes_config);
 }
 
 void vds_interrupts_close(struct vio_vduse *vduse)

@@ -123,9 +123,8 @@ static void on_config_interrupt(void *context)
 		vds_account_note(vduse, vduse->dev->status);
 		return;
 	}
-	/* Before DRIVER_OK nobody listens, and whoever comes reads it. */
 	if (vds_config_send(vduse))
-		(void)vds_control(vduse, VDUSE_DEV_INJECT_CONFIG_IRQ, NULL);
+		vds_config_interrupt(vduse);
 }
 
 static void on_kick_again(void *context, uint16_t queue)
@@ -185,6 +184,7 @@ static int end(struct vio_vduse *vduse)
 	vds_memory_drop(&vduse->memory, 0, UINT64_MAX);
 	stays = vds_close(vduse);
 	vduse->failed = 0;
+	vduse->owes_config = false;
 	vduse->log_lines = 0;
 	return stays;
 }
@@ -277,7 +277,7 @@ static int begin(struct vio_vduse *vduse, const struct vio_vduse_options *option
 		error = vduse->watcher.add(vduse->watcher.context, &vduse->device);
 	vduse->watched = !error;
 	if (!error && vds_config_send(vduse))
-		(void)vds_control(vduse, VDUSE_DEV_INJECT_CONFIG_IRQ, NULL);
+		vds_config_interrupt(vduse);
 	return error;
 }
 

@@ -97,6 +97,7 @@ struct vio_vduse {
 	struct vio_task serving; /* of what an earlier server left */
 	struct vio_watch timer;  /* to interrupt once more; fd -1 */
 	unsigned patience;       /* how often yet */
+	bool owes_config;        /* an interrupt for the configuration, as a queue's */
 
 	uint64_t withhold;
 	struct vds_account account;
@@ -164,6 +165,7 @@ void vds_queue_close(struct vds_queue *queue);
 void vds_queue_interrupt(struct vds_queue *queue);
 /* Where it would go on; false when that isn't known. */
 bool vds_queue_position(struct vds_queue *queue, struct vio_devq_position *at);
+void vds_config_interrupt(struct vio_vduse *vduse);
 void vds_interrupts_close(struct vio_vduse *vduse);
 
 /* messages.c: takes and answers one request. 1: there was one; 0: none; a negative code ends the link. */
