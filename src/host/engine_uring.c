@@ -501,12 +501,41 @@ static void make_places(struct uring *uring)
 	uring->files_count = FILES_MAX;
 }
 
-/* What newer kernels do better, best first, of which the first is for a single thread. */
+/*
+ * Requests of a ring pass by a filter of system calls, so the kernel is told which ones are ours: a process
+ * that gave up opening and connecting can't do so by its ring, whoever writes there.
+ */
+static int ring_restrict(struct io_uring *ring)
+{
+	static const struct io_uring_restriction ours[] = {
+		{ .opcode = IORING_RESTRICTION_SQE_OP, .sqe_op = IORING_OP_NOP },
+		{ .opcode = IORING_RESTRICTION_SQE_OP, .sqe_op = IORING_OP_READ },
+		{ .opcode = IORING_RESTRICTION_SQE_OP, .sqe_op = IORING_OP_READV },
+		{ .opcode = IORING_RESTRICTION_SQE_OP, .sqe_op = IORING_OP_WRITE },
+		{ .opcode = IORING_RESTRICTION_SQE_OP, .sqe_op = IORING_OP_WRITEV },
+		{ .opcode = IORING_RESTRICTION_SQE_OP, .sqe_op = IORING_OP_FSYNC },
+		{ .opcode = IORING_RESTRICTION_SQE_OP, .sqe_op = IORING_OP_FALLOCATE },
+		{ .opcode = IORING_RESTRICTION_SQE_OP, .sqe_op = IORING_OP_POLL_ADD },
+		{ .opcode = IORING_RESTRICTION_SQE_OP, .sqe_op = IORING_OP_POLL_REMOVE },
+		{ .opcode = IORING_RESTRICTION_SQE_FLAGS_ALLOWED, .sqe_flags = IOSQE_FIXED_FILE },
+		{ .opcode = IORING_RESTRICTION_REGISTER_OP, .register_op = IORING_REGISTER_FILES_UPDATE },
+	};
+
+	return syscall(__NR_io_uring_register, ring->ring_fd, IORING_REGISTER_RESTRICTIONS, ours,
+		       VIO_ARRAY_SIZE(ours))
+		       ? vio_error_from_errno(errno)
+		       : 0;
+}
+
+/*
+ * What newer kernels do better, best first, of which the first is for a single thread. All begin asleep, as
+ * restrictions take; kernels that can't do so lack other things that are needed, too.
+ */
 static const unsigned wanted[] = {
-	IORING_SETUP_SUBMIT_ALL | IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN |
-		IORING_SETUP_R_DISABLED,
-	IORING_SETUP_SUBMIT_ALL | IORING_SETUP_COOP_TASKRUN,
-	0,
+	IORING_SETUP_R_DISABLED | IORING_SETUP_SUBMIT_ALL | IORING_SETUP_SINGLE_ISSUER |
+		IORING_SETUP_DEFER_TASKRUN,
+	IORING_SETUP_R_DISABLED | IORING_SETUP_SUBMIT_ALL | IORING_SETUP_COOP_TASKRUN,
+	IORING_SETUP_R_DISABLED,
 };
 
 struct vio_engine *vio_engine_uring_create(struct vio_loop *loop, unsigned flags, int *error)
@@ -521,14 +550,22 @@ struct vio_engine *vio_engine_uring_create(struct vio_loop *loop, unsigned flags
 	uring->engine.ops = &uring_ops;
 	uring->engine.loop = loop;
 	*error = -VIO_EINVAL;
-	for (unsigned i = first; i < VIO_ARRAY_SIZE(wanted) && *error == -VIO_EINVAL; i++) {
+	for (unsigned i = first; i < VIO_ARRAY_SIZE(wanted) && *error == -VIO_EINVAL; i++)
 		*error = ring_create(&uring->ring, IORING_SETUP_CQSIZE | IORING_SETUP_CLAMP | wanted[i]);
-		uring->asleep = wanted[i] & IORING_SETUP_R_DISABLED;
+	if (*error) {
+		free(uring);
+		return NULL;
 	}
-	if (!*error) {
-		make_places(uring);
-		return &uring->engine;
+	make_places(uring);
+	*error = ring_restrict(&uring->ring);
+	if (*error) {
+		io_uring_queue_exit(&uring->ring);
+		free(uring);
+		return NULL;
 	}
-	free(uring);
-	return NULL;
+	uring->asleep = true;
+	/* Whose it is matters to the first kind only; others may be used by several threads in turn. */
+	if (!(uring->ring.flags & IORING_SETUP_SINGLE_ISSUER))
+		ring_wake(uring);
+	return &uring->engine;
 }
