@@ -9,6 +9,7 @@
  * The example of a device as a program, as it is, over every transport: links by their messages, models by
  * their registers. That it is a program, too, is tested where daemons are.
  */
+int example_main(int argc, char **argv);
 #define main example_main
 #include "../../examples/adder/adder.c"
 #undef main
