@@ -73,6 +73,9 @@ struct vio_daemon_type {
 	 */
 	struct json_t *(*statistics)(struct vio_device *dev, void *backend);
 
+	/* Whether the backend connects to Unix sockets while it serves; otherwise it can't. Optional. */
+	bool (*connects)(const void *backend);
+
 	/* The "type" of the vhost-user conventions (block, rng, ...); NULL: the class's name. */
 	const char *vhost_user_type;
 	/* At most VIO_DAEMON_CONVENTIONS_MAX, terminated by one without a name; NULL: none. */

@@ -8,7 +8,7 @@
 
 #if !VIO_HAVE_SECCOMP
 
-int vio_calls_limit(const char *program, int log_fd)
+int vio_calls_limit(const char *program, int log_fd, unsigned flags)
 {
 	return -VIO_ENOTSUP;
 }
@@ -183,7 +183,6 @@ static const int allowed[] = {
 	SCMP_SYS(clock_nanosleep),
 	SCMP_SYS(restart_syscall),
 	/* sockets */
-	SCMP_SYS(connect),
 	SCMP_SYS(accept4),
 	SCMP_SYS(recvfrom),
 	SCMP_SYS(recvmsg),
@@ -280,7 +279,7 @@ static int allow_with(scmp_filter_ctx filter, int call, struct scmp_arg_cmp argu
 }
 
 /* Threads, not processes; files, not code; our own socket family; signals to ourselves. */
-static int allow_some(scmp_filter_ctx filter)
+static int allow_some(scmp_filter_ctx filter, unsigned flags)
 {
 	const uint32_t pid = (uint32_t)getpid();
 	int error = allow_requests(filter);
@@ -291,8 +290,10 @@ static int allow_some(scmp_filter_ctx filter)
 		error = allow_with(filter, SCMP_SYS(mmap2), SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0));
 	if (!error)
 		error = allow_with(filter, SCMP_SYS(mprotect), SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0));
-	if (!error)
+	if (!error && flags & VIO_CALLS_CONNECT)
 		error = allow_with(filter, SCMP_SYS(socket), SCMP_A0_32(SCMP_CMP_EQ, AF_UNIX));
+	if (!error && flags & VIO_CALLS_CONNECT)
+		error = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(connect), 0);
 	if (!error)
 		error = allow_with(filter, SCMP_SYS(kill), SCMP_A0_32(SCMP_CMP_EQ, pid));
 	if (!error)
@@ -319,7 +320,7 @@ static int refuse_with(scmp_filter_ctx filter, int call, struct scmp_arg_cmp arg
 }
 
 /* For a build with sanitizers, of which nobody knows what they do when they look for leaks or report. */
-static int refuse_some(scmp_filter_ctx filter)
+static int refuse_some(scmp_filter_ctx filter, unsigned flags)
 {
 	const uint32_t pid = (uint32_t)getpid();
 	int error = 0;
@@ -328,6 +329,10 @@ static int refuse_some(scmp_filter_ctx filter)
 		error = seccomp_rule_add(filter, SCMP_ACT_TRAP, never[i], 0);
 	if (!error)
 		error = refuse_with(filter, SCMP_SYS(socket), SCMP_A0_32(SCMP_CMP_NE, AF_UNIX));
+	if (!error && !(flags & VIO_CALLS_CONNECT))
+		error = refuse_with(filter, SCMP_SYS(socket), SCMP_A0_32(SCMP_CMP_EQ, AF_UNIX));
+	if (!error && !(flags & VIO_CALLS_CONNECT))
+		error = seccomp_rule_add(filter, SCMP_ACT_TRAP, SCMP_SYS(connect), 0);
 	if (!error)
 		error = refuse_with(filter, SCMP_SYS(kill), SCMP_A0_32(SCMP_CMP_NE, pid));
 	if (!error)
@@ -339,12 +344,12 @@ static int refuse_some(scmp_filter_ctx filter)
 	return error;
 }
 
-static int load(scmp_filter_ctx filter)
+static int load(scmp_filter_ctx filter, unsigned flags)
 {
-	int error = VIO_INSTRUMENTED ? refuse_some(filter) : allow_all(filter);
+	int error = VIO_INSTRUMENTED ? refuse_some(filter, flags) : allow_all(filter);
 
 	if (!error && !VIO_INSTRUMENTED)
-		error = allow_some(filter);
+		error = allow_some(filter, flags);
 	if (!error)
 		error = seccomp_attr_set(filter, SCMP_FLTATR_CTL_TSYNC, 1);
 	/* A tree, where there are many: serving makes thousands of calls a second. */
@@ -364,7 +369,7 @@ static void learn_names(struct refusals *all)
 	}
 }
 
-int vio_calls_limit(const char *program, int log_fd)
+int vio_calls_limit(const char *program, int log_fd, unsigned flags)
 {
 	struct sigaction action = { .sa_sigaction = on_refusal, .sa_flags = SA_SIGINFO | SA_NODEFER };
 	struct refusals *all = refusals();
@@ -377,7 +382,7 @@ int vio_calls_limit(const char *program, int log_fd)
 	all->log_fd = log_fd;
 	learn_names(all);
 	sigemptyset(&action.sa_mask);
-	error = sigaction(SIGSYS, &action, NULL) ? -errno : load(filter);
+	error = sigaction(SIGSYS, &action, NULL) ? -errno : load(filter, flags);
 	seccomp_release(filter);
 	if (error == -EINVAL || error == -ENOSYS || error == -EOPNOTSUPP)
 		return -VIO_ENOTSUP;

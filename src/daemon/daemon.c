@@ -66,9 +66,24 @@ static void daemon_await_next(struct vio_daemon *daemon, int exit_status)
 }
 
 /*
- * Front ends that come while one is served. They wait; but not for one that connects and says nothing
- * (hostile: C3).
+ * Front ends that come while one is served. They wait; but not for one whose driver doesn't drive, and that
+ * says nothing, or nothing more (hostile: C3).
  */
+
+static bool daemon_drives(const struct vio_daemon *daemon)
+{
+	for (unsigned i = 0; i < daemon->device.queue_count; i++)
+		if (daemon->device.queues[i].running)
+			return true;
+	return false;
+}
+
+/* From now on, for as long as others wait. */
+static void daemon_have_patience(struct vio_daemon *daemon)
+{
+	daemon->heard_before = vio_daemon_link_heard(daemon);
+	vio_loop_arm(daemon->loop, &daemon->patience, daemon->patience_s * UINT64_C(1000));
+}
 
 static void daemon_watch_next(struct vio_daemon *daemon)
 {
@@ -91,8 +106,8 @@ static void daemon_next_came(struct vio_watch *watch)
 
 	vio_log_detail(&daemon->log, "connection %llu: another front end waits until it ends",
 		       (unsigned long long)daemon->connections);
-	if (!vio_daemon_link_heard(daemon) && daemon->patience_s && !daemon->patience.armed)
-		vio_loop_arm(daemon->loop, &daemon->patience, daemon->patience_s * UINT64_C(1000));
+	if (daemon->patience_s && !daemon->patience.armed)
+		daemon_have_patience(daemon);
 }
 
 static void daemon_lost_patience(struct vio_timer *timer)
@@ -100,9 +115,15 @@ static void daemon_lost_patience(struct vio_timer *timer)
 	struct vio_daemon *daemon = VIO_CONTAINER_OF(timer, struct vio_daemon, patience);
 	struct pollfd next = { .fd = daemon->socket.fd, .events = POLLIN };
 
-	if (vio_daemon_link_heard(daemon) || poll(&next, 1, 0) <= 0)
+	/* The next one that comes begins it anew. */
+	if (poll(&next, 1, 0) <= 0)
 		return;
-	vio_log_line(&daemon->log, "connection %llu: not a word for %llu s, and another front end waits",
+	if (daemon_drives(daemon) || vio_daemon_link_heard(daemon) != daemon->heard_before) {
+		daemon_have_patience(daemon);
+		return;
+	}
+	vio_log_line(&daemon->log,
+		     "connection %llu: no queue, not a word for %llu s, and another front end waits",
 		     (unsigned long long)daemon->connections, (unsigned long long)daemon->patience_s);
 	vio_daemon_link_hang_up(daemon);
 	vio_daemon_link_closed(daemon, -VIO_EAGAIN);
@@ -378,8 +399,8 @@ static int daemon_open_sockets(struct vio_daemon *daemon, int *connected, struct
 			*connected = fd;
 		}
 	}
-	if (daemon->service_control >= 0 && !settings->control_path) {
-		vio_control_take(&daemon->control, daemon, daemon->service_control);
+	if (daemon->service.control >= 0 && !settings->control_path) {
+		vio_control_take(&daemon->control, daemon, daemon->service.control);
 		return 0;
 	}
 	if (settings->control_path)
@@ -417,6 +438,7 @@ static int daemon_start(struct vio_daemon *daemon, struct vio_message *message)
 	}
 	/* The library would read it from a file when it makes the first object. */
 	json_object_seed(0);
+	vio_service_connect(&daemon->service);
 	error = daemon_realize(daemon, message);
 	if (!error)
 		error = daemon_open_sockets(daemon, &connected, message);
@@ -428,7 +450,7 @@ static int daemon_start(struct vio_daemon *daemon, struct vio_message *message)
 		error = vio_daemon_confine_calls(daemon, message);
 	if (error)
 		return error;
-	vio_service_tell("READY=1");
+	vio_service_tell(&daemon->service, "READY=1");
 	vio_log_line(&daemon->log, "serves %s with %s on %s", daemon->type->class->name,
 		     vio_loop_engine(daemon->loop),
 		     daemon->settings.vduse_name    ? daemon->settings.vduse_name
@@ -448,7 +470,8 @@ static void daemon_end(struct vio_daemon *daemon)
 	int error = 0;
 
 	if (daemon->loop)
-		vio_service_tell("STOPPING=1");
+		vio_service_tell(&daemon->service, "STOPPING=1");
+	vio_service_leave(&daemon->service);
 	daemon->stopping = true;
 	if (daemon->loop) {
 		vio_loop_disarm(daemon->loop, &daemon->retry);
@@ -585,8 +608,10 @@ static int daemon_choose_socket(struct vio_daemon *daemon, struct vio_message *m
 				settings->socket_path ? "--socket-path" : "--fd");
 	if (settings->vfio_user_path)
 		settings->socket_path = settings->vfio_user_path;
-	if (!settings->socket_path && settings->fd == NO_FD && daemon->service_socket >= 0)
-		settings->fd = (uint64_t)daemon->service_socket;
+	if (!settings->socket_path && settings->fd == NO_FD && daemon->service.socket >= 0)
+		settings->fd = (uint64_t)daemon->service.socket;
+	if (settings->fd != NO_FD)
+		daemon->service.given = (int)settings->fd;
 	if (!settings->socket_path && settings->fd == NO_FD)
 		return vio_fail(message, -VIO_EINVAL,
 				"where do front ends come from? Give --socket-path PATH or --fd N, or, for a "
@@ -611,7 +636,7 @@ static int daemon_read_arguments(struct vio_daemon *daemon, int argc, char **arg
 	int first = vio_options_parse(&table, &daemon->settings, argc, argv, message);
 	int error;
 
-	vio_service_sockets(&daemon->service_socket, &daemon->service_control);
+	vio_service_sockets(&daemon->service);
 	if (first < 0)
 		return first;
 	if (daemon->settings.help || daemon->settings.version || daemon->settings.print_capabilities ||
@@ -637,6 +662,7 @@ int vio_daemon_main(const struct vio_daemon_type *type, int argc, char **argv)
 		.socket.fd = -1,
 		.control.socket.fd = -1,
 		.signal_watch.fd = -1,
+		.service = { -1, -1, -1, 0, -1 },
 		.log = { .out = stderr, .program = argv[0] },
 	};
 	struct vio_message message = { "" };

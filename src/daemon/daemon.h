@@ -113,7 +113,8 @@ struct vio_daemon {
 	struct vio_socket socket;
 	struct vio_watch listen_watch;
 	struct vio_watch next_watch; /* of the same, while somebody is served: others who come */
-	struct vio_timer patience;   /* with who has said nothing yet while others wait */
+	struct vio_timer patience;   /* with who says nothing while others wait */
+	uint64_t heard_before;       /* messages, when that was armed */
 	bool watches_next;           /* next_watch is added */
 	uint64_t patience_s;
 	struct vio_watch signal_watch;
@@ -123,7 +124,7 @@ struct vio_daemon {
 	bool dialled_in_vain;
 	bool listening; /* listen_watch is added */
 	struct vio_sandbox sandbox;
-	int service_socket, service_control; /* of a service manager; -1: none */
+	struct vio_service service;
 	bool connected;
 	bool stopping;
 	uint64_t connections;

@@ -90,8 +90,8 @@ static const struct vio_option daemon_options[] = {
 	  .argument = "SECONDS",
 	  .max = 86400,
 	  SETTING(patience_s),
-	  .help = "hang up on who says nothing for so long while another front end waits; 10 by default, "
-		  "0 never" },
+	  .help = "hang up on who has no queue run and says nothing for so long while another front end "
+		  "waits; 10 by default, 0 never" },
 	{ .name = "log",
 	  .kind = VIO_OPTION_TEXT,
 	  .argument = "FILE",

@@ -67,15 +67,32 @@ static int allow(int ruleset, const char *path, uint64_t what)
 	return (int)result;
 }
 
-/* A file that is ours can be removed in its folder; whoever can't is no worse than one that doesn't care. */
-static int allow_removal(void *context, const char *path)
+/*
+ * What lies in the folder can be removed, also in those within: there is no right to a single name. Whoever
+ * can't is no worse than one that doesn't care.
+ */
+static void allow_removal(int ruleset, const char *path)
 {
 	const char *slash = strrchr(path, '/');
 	char *folder = slash ? strndup(path, (size_t)(slash - path) + 1) : strdup(".");
 
 	if (folder)
-		(void)!allow(*(int *)context, folder, FILES_REMOVE);
+		(void)!allow(ruleset, folder, FILES_REMOVE);
 	free(folder);
+}
+
+struct removals {
+	int ruleset;
+	const struct vio_service *service;
+};
+
+/* Sockets that were given to us stay when we end. */
+static int allow_socket_removal(void *context, int fd, const char *path)
+{
+	const struct removals *removals = context;
+
+	if (!vio_service_gave(removals->service, fd))
+		allow_removal(removals->ruleset, path);
 	return 0;
 }
 
@@ -99,17 +116,21 @@ int vio_each_named_socket(vio_named_socket tell, void *context)
 
 	if (!folder)
 		return -VIO_ESYS;
-	while (!error && (entry = readdir(folder)))
-		if (entry->d_name[0] != '.' && is_named_socket(atoi(entry->d_name), &address))
-			error = tell(context, address.sun_path);
+	while (!error && (entry = readdir(folder))) {
+		const int fd = entry->d_name[0] == '.' ? -1 : atoi(entry->d_name);
+
+		if (fd >= 0 && is_named_socket(fd, &address))
+			error = tell(context, fd, address.sun_path);
+	}
 	closedir(folder);
 	return error;
 }
 
-int vio_landlock(const char *const *links)
+int vio_landlock(const char *const *links, const struct vio_service *service)
 {
 	long version = syscall(CREATE_RULESET, NULL, 0, ASK_VERSION);
 	struct ruleset rules = { files_of(version), NETWORK_ALL, SCOPES_ALL };
+	struct removals removals = { -1, service };
 	int ruleset, error = 0;
 
 	if (version <= 0)
@@ -117,9 +138,10 @@ int vio_landlock(const char *const *links)
 	ruleset = (int)syscall(CREATE_RULESET, &rules, ruleset_bytes(version), 0);
 	if (ruleset < 0)
 		return -VIO_ESYS;
-	vio_each_named_socket(allow_removal, &ruleset);
+	removals.ruleset = ruleset;
+	vio_each_named_socket(allow_socket_removal, &removals);
 	for (; *links; links++)
-		allow_removal(&ruleset, *links);
+		allow_removal(ruleset, *links);
 	/* What sanitizers read when they report. */
 	if (VIO_INSTRUMENTED)
 		allow(ruleset, "/", files_of(version) & ~FILES_REMOVE);

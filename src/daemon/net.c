@@ -238,11 +238,19 @@ static int net_close(struct vio_device *dev, void *memory)
 	return 0;
 }
 
+static bool net_connects(const void *memory)
+{
+	const struct vio_host_network_options *options = &((const struct net_backend *)memory)->options;
+
+	return options->backend == VIO_HOST_NETWORK_SOCKET && !options->listen;
+}
+
 const struct vio_daemon_type vio_daemon_net_type = {
 	.class = &vio_net_class,
 	.backend_properties = vio_host_network_properties,
 	.backend_bytes = sizeof(struct net_backend),
 	.open = net_open,
 	.close = net_close,
+	.connects = net_connects,
 	.vhost_user_type = "net",
 };

@@ -24,7 +24,7 @@ static bool next_is(const char **names, const char *name)
 	return is;
 }
 
-void vio_service_sockets(int *device, int *control)
+void vio_service_sockets(struct vio_service *service)
 {
 	const char *pid = getenv("LISTEN_PID"), *count = getenv("LISTEN_FDS"),
 		   *names = getenv("LISTEN_FDNAMES");
@@ -32,10 +32,11 @@ void vio_service_sockets(int *device, int *control)
 				    ? strtoul(count, NULL, 10)
 				    : 0;
 
-	*device = *control = -1;
+	service->socket = service->control = -1;
+	service->count = (int)(fds < MOST_FDS ? fds : MOST_FDS);
 	names = names ? names : "";
-	for (int fd = FIRST_FD; fd < FIRST_FD + (int)(fds < MOST_FDS ? fds : MOST_FDS); fd++) {
-		int *to = next_is(&names, "control") ? control : device;
+	for (int fd = FIRST_FD; fd < FIRST_FD + service->count; fd++) {
+		int *to = next_is(&names, "control") ? &service->control : &service->socket;
 
 		if (*to < 0)
 			*to = fd;
@@ -45,11 +46,17 @@ void vio_service_sockets(int *device, int *control)
 	unsetenv("LISTEN_FDNAMES");
 }
 
-void vio_service_tell(const char *state)
+bool vio_service_gave(const struct vio_service *service, int fd)
+{
+	return fd == service->given || (fd >= FIRST_FD && fd < FIRST_FD + service->count);
+}
+
+void vio_service_connect(struct vio_service *service)
 {
 	const char *path = getenv("NOTIFY_SOCKET");
 	struct sockaddr_un address = { .sun_family = AF_UNIX };
 	size_t length = path ? strlen(path) : 0;
+	socklen_t size = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + length);
 	int fd;
 
 	if (!length || length >= sizeof(address.sun_path))
@@ -61,7 +68,21 @@ void vio_service_tell(const char *state)
 	fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	if (fd < 0)
 		return;
-	(void)!sendto(fd, state, strlen(state), MSG_NOSIGNAL, (struct sockaddr *)&address,
-		      (socklen_t)(offsetof(struct sockaddr_un, sun_path) + length));
-	close(fd);
+	if (connect(fd, (struct sockaddr *)&address, size))
+		close(fd);
+	else
+		service->notify = fd;
+}
+
+void vio_service_tell(const struct vio_service *service, const char *state)
+{
+	if (service->notify >= 0)
+		(void)!send(service->notify, state, strlen(state), MSG_NOSIGNAL);
+}
+
+void vio_service_leave(struct vio_service *service)
+{
+	if (service->notify >= 0)
+		close(service->notify);
+	service->notify = -1;
 }

@@ -7,6 +7,7 @@
 WHICH is how the names of the cases begin: test or slow. Prints TAP.
 """
 
+import json
 import os
 import pwd
 import signal
@@ -71,6 +72,11 @@ def features(peer):
     return len(peer.recv(20)) == 20
 
 
+def rest(peer):
+    """How much comes until the other side hangs up."""
+    return len(b"".join(iter(lambda: peer.recv(100), b"")))
+
+
 def version(peer):
     text = struct.pack("<HH", 0, 1) + b'{"capabilities":{}}\0'
     peer.sendall(struct.pack("<HHIII", 1, 1, 16 + len(text), 0, 0) + text)
@@ -78,38 +84,63 @@ def version(peer):
 
 
 def test_silent_front_end():
-    """hostile: C3: who says nothing, or half of something, doesn't keep others waiting."""
+    """hostile: C3: who says nothing, half of something, or nothing more doesn't keep others waiting."""
     for words in BOTH_ENGINES:
-        for said in (b"", GET_FEATURES[:7]):
+        for said in (b"", GET_FEATURES[:7], GET_FEATURES):
             with Daemon("adder", "--patience", "1", *words) as daemon, connect() as silent:
                 silent.sendall(said)
                 with connect() as second:
                     assert features(second)
-                assert silent.recv(1) == b""
+                assert rest(silent) == (20 if said == GET_FEATURES else 0)
                 assert "not a word for 1 s" in daemon.said()
-    with Daemon("rng", "--patience", "1", way="--vfio-user"), connect() as silent:
-        with connect() as second:
-            assert version(second)
-        assert silent.recv(1) == b""
+    for speaks in (False, True):
+        with Daemon("rng", "--patience", "1", way="--vfio-user"), connect() as silent:
+            assert not speaks or version(silent)
+            with connect() as second:
+                assert version(second)
+            assert silent.recv(1) == b""
 
 
-def test_front_end_that_spoke():
-    """It may take its time; so may one that is alone."""
-    with Daemon("adder", "--patience", "1"), connect() as first:
-        time.sleep(1.5)
+def waits(peer, seconds):
+    """Whoever connected so isn't served for so long."""
+    peer.settimeout(seconds)
+    try:
+        peer.recv(20)
+        raise AssertionError("served two at once, or sent one away")
+    except socket.timeout:
+        peer.settimeout(WAIT_S)
+
+
+def test_front_end_that_speaks():
+    """It may go on; one that is alone may take its time."""
+    with Daemon("adder", "--patience", "2"), connect() as first:
+        time.sleep(2.5)
         assert features(first)
         with connect() as second:
             second.sendall(GET_FEATURES)
-            second.settimeout(1.5)
-            try:
-                second.recv(20)
-                raise AssertionError("served two at once, or sent one away")
-            except socket.timeout:
-                pass
-            assert features(first)
+            for _ in range(20):
+                waits(second, 0.25)
+                assert features(first)
             first.close()
-            second.settimeout(WAIT_S)
             assert len(second.recv(20)) == 20
+
+
+def test_front_end_that_drives():
+    """Who has a queue run may be silent while others wait."""
+    with Daemon("console", "backend=null", "--patience", "1"):
+        with subprocess.Popen([VIREO, "console", "socket", "--wait", "0"], stdin=subprocess.DEVNULL,
+                              stdout=subprocess.DEVNULL) as first:
+            try:
+                while not json.loads(run("status", "--socket-path", "socket"))["running"]:
+                    assert first.poll() is None
+                    time.sleep(0.01)
+                with connect() as second:
+                    second.sendall(GET_FEATURES)
+                    waits(second, 3.5)
+                    first.kill()
+                    assert len(second.recv(20)) == 20
+            finally:
+                first.kill()
 
 
 def test_next_at_once():

@@ -97,8 +97,9 @@ def tempted(*words):
 
 
 # What is tried, and what comes of it where nothing forbids it.
-FREE = {"exec": errno.ENOENT, "fork": 0, "inet": 0, "open /etc/passwd": 0, "create made": 0, "remove made": 0,
-        "code": 0, "turn": 0, "shared": 0, "signal": 0, "peek": errno.ESRCH, "user": 0}
+FREE = {"exec": errno.ENOENT, "fork": 0, "inet": 0, "unix": 0, "connect": errno.EBADF,
+        "open /etc/passwd": 0, "create made": 0, "remove made": 0, "code": 0, "turn": 0,
+        "shared": 0, "signal": 0, "peek": errno.ESRCH, "user": 0}
 # Sanitizers do these.
 KEPT = ["fork", "open", "create", "peek"] if INSTRUMENTED else []
 
@@ -141,6 +142,61 @@ def test_untempted():
             for what, result in FREE.items():
                 assert int(daemon.ask(f"{way} {what}")) == result, (way, what)
         assert daemon.field("NoNewPrivs") == ["1"]
+
+
+def test_client():
+    """Who connects again and again may; to Unix sockets, as there are no others."""
+    with listener("socket") as front, tempted("--client") as daemon:
+        front.settimeout(WAIT_S)
+        front.accept()[0].close()
+        front.accept()[0].close()
+        assert [int(daemon.ask(f"try {what}")) for what in ("unix", "connect", "inet")] == [
+            0, errno.EBADF, errno.EPERM]
+
+
+def test_peer_that_comes_back():
+    """A network that connects to a socket does so again."""
+    with listener("peer") as peer, Daemon("net", "backend=socket", "path=peer") as daemon:
+        peer.settimeout(WAIT_S)
+        peer.accept()[0].close()
+        peer.accept()[0].close()
+        assert daemon.status()["sandbox"]["refused"] == 0, daemon.said()
+
+
+def test_given_sockets():
+    """Files beside a socket that was given are as safe from who was taken over as all others."""
+    os.mkdir("folder")
+    os.mkdir("own")
+    with listener("folder/given") as given, open("folder/kept", "wb"):
+        path = os.path.abspath("folder/kept")
+        words = ["--fd", str(given.fileno()), "--control-path", "own/socket.control"]
+        daemon = Daemon(*words, program=[TEMPTED], path=None, pass_fds=[given.fileno()])
+        daemon.path = "own/socket"
+        with daemon:
+            if not daemon.status()["sandbox"]["landlock"]:
+                raise Absent("no Landlock")
+            assert int(daemon.ask(f"try remove {path}")) == errno.EACCES
+            assert run("adder", "folder/given", "41") == b"42\n"
+        assert not os.path.exists("own/socket.control")
+    with tempted() as daemon, open("kept", "wb"):
+        assert int(daemon.ask("try remove kept")) == 0
+
+
+def test_ring():
+    """No filter sees what a ring is asked for; the ring itself does no more than a daemon asks for."""
+    for sandbox in ("on", "off"):
+        with tempted("--sandbox", sandbox) as daemon:
+            result = int(daemon.ask("ring nop"))
+            if result == errno.ENOTSUP:
+                raise Absent("no io_uring")
+            assert result == 0, os.strerror(result)
+            with open("kept", "wb"):
+                pass
+            for what in ("open kept", "remove kept", "socket", "connect", "linked"):
+                result = int(daemon.ask(f"ring {what}"))
+                assert result == errno.EACCES, (sandbox, what, os.strerror(result))
+            assert os.path.exists("kept")
+            assert run("adder", "socket", "41") == b"42\n"
 
 
 def test_everything_serves():
@@ -301,10 +357,18 @@ def listener(path):
 
 
 def test_service():
-    """A service manager's sockets, and what it is told."""
+    """A service manager's sockets, and what it is told, at a file or at a name without one."""
+    for notify in ("told", f"@vireo-{os.getpid()}"):
+        serve_as_service(notify)
+
+
+def serve_as_service(notify):
+    for name in ("given", "given.control", "asked", "told"):
+        if os.path.exists(name):
+            os.unlink(name)
     with listener("given") as given, listener("asked") as asked, \
             socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as told:
-        told.bind("told")
+        told.bind(notify.replace("@", "\0"))
         told.settimeout(WAIT_S)
         script = ('exec 3<&"$1" 4<&"$2"; export LISTEN_PID=$$ LISTEN_FDS=2 LISTEN_FDNAMES=control:device; '
                   'shift 2; exec "$@"')
@@ -313,7 +377,7 @@ def test_service():
         with open("daemon.log", "wb") as log:
             process = subprocess.Popen(
                 ["bash", "-c", script, "-", *map(str, fds), VIREO, "serve", "rng"], stderr=log, pass_fds=fds,
-                env={**os.environ, "NOTIFY_SOCKET": "told"})
+                env={**os.environ, "NOTIFY_SOCKET": notify})
         try:
             assert told.recv(100) == b"READY=1"
             assert len(run("rng", "given", "100")) == 100

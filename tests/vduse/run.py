@@ -82,7 +82,7 @@ def case_files(guest):
         kill $daemon
         wait $daemon
         test ! -e /dev/vduse/v
-        test ! -e /run/vireo/vduse-v
+        test ! -s /run/vireo/vduse-v
         """)
 
 
