@@ -254,6 +254,41 @@ static void a_reset_mends(void **state)
 	bed_check_serves(bed);
 }
 
+/* A server that could offer more than the one that made the device. */
+static void a_newer_server_follows(void **state)
+{
+	const uint64_t more = TEST_BIT(VIRTIO_F_RING_PACKED) | TEST_BIT(TOY_F_BASE);
+	struct bed *bed = *state;
+
+	bed->options.withhold = more;
+	bed_run(bed);
+	bed_check_serves(bed);
+	bed->options.withhold = 0;
+	/* The second is known to what the first left. */
+	for (unsigned i = 0; i < 2; i++) {
+		follow_the_dead(bed);
+		assert_int_equal(bed->dev.status, TOY_RUNNING);
+		assert_int_equal(vds_features(bed->server), bed->kernel.features);
+		assert_int_equal(vds_features(bed->server) & more, 0);
+		bed_check_serves(bed);
+	}
+	/* Nor can less be offered than the driver may have taken. */
+	bed->options.withhold = more | TEST_BIT(VIRTIO_F_EVENT_IDX);
+	bed->kernel.in_use = true;
+	bed_stop(bed);
+	assert_int_equal(bed_start(bed), -VIO_ESTATE);
+	assert_non_null(strstr(bed->mistake.text, "other properties"));
+	bed->options.withhold = more;
+	assert_int_equal(bed_start(bed), 0);
+	bed_check_serves(bed);
+	bed->kernel.in_use = false;
+	/* A device of its own has all of it. */
+	bed_stop(bed);
+	bed->options.withhold = 0;
+	assert_int_equal(bed_start(bed), 0);
+	assert_int_equal(bed->kernel.features & more, more);
+}
+
 /* hostile: F8, an account that somebody cuts short while it is in use. */
 static void an_account_may_be_torn(void **state)
 {
@@ -292,6 +327,7 @@ int main(void)
 		BED_CASE(the_configuration_is_shown_anew),
 		BED_CASE(what_is_broken_stays_broken),
 		BED_CASE(a_reset_mends),
+		BED_CASE(a_newer_server_follows),
 		BED_CASE(an_account_may_be_torn),
 	};
 

@@ -193,6 +193,9 @@ static void packed_queues_begin_inside(void **state)
 	assert_true(runs(bed, &info, features));
 	assert_int_equal(bed_ask(bed, &request, &response), VDUSE_REQ_RESULT_OK);
 	assert_int_equal(response.vq_state.packed.last_avail_counter, 1);
+	/* Without a driver the kernel would take it for a split one. */
+	assert_int_equal(bed_status(bed, 0), VDUSE_REQ_RESULT_OK);
+	assert_int_equal(bed_ask(bed, &request, &response), VDUSE_REQ_RESULT_FAILED);
 }
 
 /* hostile: F5 */

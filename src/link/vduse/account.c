@@ -131,7 +131,7 @@ int vds_account_judge(struct vio_vduse *vduse)
 	if (memcmp(have.name, want.name, sizeof(have.name)))
 		return vds_refuse(vduse, -VIO_ESTATE, "the account of requests '%s' is of another device",
 				  path);
-	if (have.id != want.id || have.features != want.features || have.config_bytes != want.config_bytes ||
+	if (have.id != want.id || have.features & ~want.features || have.config_bytes != want.config_bytes ||
 	    have.queue_count != want.queue_count || have.queue_size != want.queue_size)
 		return vds_refuse(vduse, -VIO_ESTATE,
 				  "device '%s' was made with other properties (it has id %u, %u queues of %u "
@@ -139,6 +139,7 @@ int vds_account_judge(struct vio_vduse *vduse)
 				  vduse->name, have.id, have.queue_count, have.queue_size,
 				  (unsigned long long)have.features, want.id, want.queue_count,
 				  want.queue_size, (unsigned long long)want.features);
+	vduse->withhold |= want.features & ~have.features;
 	return 0;
 }
 

@@ -27,6 +27,10 @@ static void reset(struct vio_vduse *vduse)
 	uint16_t i;
 
 	vds_account_note(vduse, 0);
+	pause_all(vduse);
+	/* Said twice it forgets nothing more. */
+	for (i = 0; i < vduse->dev->queue_count && vduse->dev->status; i++)
+		vds_queue_end(&vduse->queues[i]);
 	vio_device_reset(vduse->dev);
 	for (i = 0; i < vduse->dev->queue_count; i++)
 		vds_queue_reset(&vduse->queues[i]);
@@ -60,7 +64,10 @@ static bool set_status(struct vio_vduse *vduse, uint8_t status)
 	return !(status & ~dev->status);
 }
 
-/* A queue that runs is stopped for it, and with it nothing is in flight that the answer would leave out. */
+/*
+ * A queue that runs is stopped for it, and with it nothing is in flight that the answer would leave out. QEMU
+ * 7.2 asks after a reset, of a guest that only stands still.
+ */
 static bool get_vq_state(struct vio_vduse *vduse, const struct vduse_vq_state *asked,
 			 struct vduse_vq_state *answer)
 {

@@ -263,6 +263,9 @@ bool vds_queue_position(struct vds_queue *queue, struct vio_devq_position *at)
 	struct vduse_vq_info info = { .index = queue->index };
 
 	*at = queue->at;
+	/* After a reset the kernel takes each answer for one of a split ring. */
+	if (!queue->vduse->dev->status && queue->ended != VDS_ENDED_NOWHERE)
+		return queue->ended == VDS_ENDED_SPLIT;
 	if (queue->known)
 		return true;
 	return vds_control(queue->vduse, VDUSE_VQ_GET_INFO, &info) >= 0 && position(queue, &info, at);
@@ -367,6 +370,13 @@ void vds_queue_pause(struct vds_queue *queue)
 		queue->at = vio_device_queue_stop(dev, queue->index);
 	}
 	vu_ledger_close(&queue->ledger);
+}
+
+void vds_queue_end(struct vds_queue *queue)
+{
+	const bool packed = vio_device_has_feature(queue->vduse->dev, VIRTIO_F_RING_PACKED);
+
+	queue->ended = !queue->known ? VDS_ENDED_NOWHERE : packed ? VDS_ENDED_PACKED : VDS_ENDED_SPLIT;
 }
 
 void vds_queue_reset(struct vds_queue *queue)

@@ -260,18 +260,28 @@ static int take_over(struct vio_vduse *vduse)
 	return 0;
 }
 
+static void attach(struct vio_vduse *vduse)
+{
+	const struct vio_features features = carried(vduse);
+
+	vio_device_attach(vduse->dev, &vduse->memory.mem, &features, &device_events, vduse);
+	vduse->attached = true;
+}
+
 static int begin(struct vio_vduse *vduse, const struct vio_vduse_options *options)
 {
-	struct vio_features features;
 	int error;
 
 	vduse->withhold = options->withhold;
-	features = carried(vduse);
-	vio_device_attach(vduse->dev, &vduse->memory.mem, &features, &device_events, vduse);
-	vduse->attached = true;
+	attach(vduse);
 	error = vds_open(vduse, options);
 	if (error)
 		return error;
+	/* An older device may have been made without some of what we could offer. */
+	if (vduse->withhold != options->withhold) {
+		vio_device_detach(vduse->dev);
+		attach(vduse);
+	}
 	error = take_over(vduse);
 	if (!error)
 		error = vduse->watcher.add(vduse->watcher.context, &vduse->device);

@@ -74,6 +74,11 @@ struct vds_queue {
 	bool had_run;                /* here: what was shown, the driver was told of */
 	bool owes_interrupt;         /* the kernel didn't take it yet */
 	struct vio_devq_position at; /* while it doesn't run */
+	enum {
+		VDS_ENDED_NOWHERE, /* it never ran, or that can't be told */
+		VDS_ENDED_SPLIT,
+		VDS_ENDED_PACKED,
+	} ended; /* `at` is where it stood when the driver reset the device */
 	struct vu_ledger ledger;
 };
 
@@ -99,7 +104,7 @@ struct vio_vduse {
 	unsigned patience;       /* how often yet */
 	bool owes_config;        /* an interrupt for the configuration, as a queue's */
 
-	uint64_t withhold;
+	uint64_t withhold; /* what the device that was taken over was made without as well */
 	struct vds_account account;
 	struct vds_memory memory;
 	struct vds_queue *queues; /* dev->queue_count of them */
@@ -159,6 +164,8 @@ int vds_queue_listen(struct vds_queue *queue);
 void vds_queue_start(struct vds_queue *queue);
 /* Stops it, drained, keeping where it stands. */
 void vds_queue_pause(struct vds_queue *queue);
+/* The driver is about to reset the device: notes where it stands, paused as it is. */
+void vds_queue_end(struct vds_queue *queue);
 /* The driver begins anew. */
 void vds_queue_reset(struct vds_queue *queue);
 void vds_queue_close(struct vds_queue *queue);
