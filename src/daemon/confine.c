@@ -111,7 +111,7 @@ static int give_up_files(struct vio_daemon *daemon, struct vio_message *message)
 	char paths[LINKS_MAX][VIO_HOST_PATH_BYTES];
 	const char *links[LINKS_MAX + 1] = { NULL };
 
-	/* VDUSE's account of requests isn't among them: it is emptied at the end, and may lie where others' are. */
+	/* VDUSE's account of requests isn't among them: others' may lie beside it, and it can be emptied. */
 	find_links(daemon, paths, links);
 	daemon->sandbox.landlock = vio_landlock(links, &daemon->service);
 	return daemon->sandbox.landlock < 0
