@@ -47,7 +47,8 @@ int vio_daemon_confine_calls(struct vio_daemon *daemon, struct vio_message *mess
 
 /*
  * Takes away all files but the removal of sockets that this process made and listens on, and of `links`,
- * paths of symbolic links that are ours, terminated by NULL. The version, 0 if there is none, or a negative code.
+ * paths of symbolic links that are ours, terminated by NULL. The version, 0 if there is none, or a negative
+ * code.
  */
 int vio_landlock(const char *const *links, const struct vio_service *service);
 
