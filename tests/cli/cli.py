@@ -605,7 +605,7 @@ def test_out_of_descriptors(_):
 
     # Room for one front end, and for nobody who wants to control it.
     with Daemon("adder", "--socket-path", "s", preexec_fn=lambda: resource.setrlimit(
-            resource.RLIMIT_NOFILE, (used + 1, used + 1))) as daemon:
+            resource.RLIMIT_NOFILE, (used + 1, used + 20))) as daemon:
         with connect("s") as client:
             assert features(client)
             with connect("s.control") as other:
@@ -618,7 +618,7 @@ def test_out_of_descriptors(_):
                 client.close()
                 assert other.recv(100) == b"ok 60\n"
         # A sanitizer looks around at the end, and needs some for that.
-        resource.prlimit(daemon.process.pid, resource.RLIMIT_NOFILE, (1024, 1024))
+        resource.prlimit(daemon.process.pid, resource.RLIMIT_NOFILE, (used + 20, used + 20))
         assert daemon.end() == 0
 
 
