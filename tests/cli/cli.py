@@ -600,25 +600,23 @@ def test_out_of_descriptors(_):
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
     with Daemon("adder", "--socket-path", "s") as daemon:
+        # Room for one front end, and for nobody who wants to control it.
         used = max(map(int, os.listdir(f"/proc/{daemon.process.pid}/fd"))) + 1
-        assert daemon.end() == 0
-
-    # Room for one front end, and for nobody who wants to control it.
-    with Daemon("adder", "--socket-path", "s", preexec_fn=lambda: resource.setrlimit(
-            resource.RLIMIT_NOFILE, (used + 1, used + 20))) as daemon:
+        before = resource.prlimit(daemon.process.pid, resource.RLIMIT_NOFILE)
+        resource.prlimit(daemon.process.pid, resource.RLIMIT_NOFILE, (used + 1, before[1]))
         with connect("s") as client:
             assert features(client)
             with connect("s.control") as other:
                 other.sendall(b"get id\n")
                 until(lambda: "can't accept a connection: Too many open files" in daemon.said(), "complaint")
-                before = processor_s(daemon.process.pid)
+                spent = processor_s(daemon.process.pid)
                 time.sleep(1)
-                assert processor_s(daemon.process.pid) - before < 0.3, "it spins"
+                assert processor_s(daemon.process.pid) - spent < 0.3, "it spins"
                 assert features(client)
                 client.close()
                 assert other.recv(100) == b"ok 60\n"
         # A sanitizer looks around at the end, and needs some for that.
-        resource.prlimit(daemon.process.pid, resource.RLIMIT_NOFILE, (used + 20, used + 20))
+        resource.prlimit(daemon.process.pid, resource.RLIMIT_NOFILE, before)
         assert daemon.end() == 0
 
 
