@@ -54,7 +54,7 @@ bench-fio:  ## measure disks by fio, ours and those installed, interleaved; plot
 	@scripts/setup build bench
 	@scripts/bench-fio --plot build/plots
 
-bench-net:  ## measure the network device beside DPDK's, and two guests on our hub beside two on the kernel's taps
+bench-net:  ## measure the network device beside DPDK's, and guests on our hub beside others on taps
 	@scripts/setup build bench
 	@scripts/bench-net
 	@scripts/bench-uml-tcp
