@@ -78,14 +78,17 @@ void killed_connect(struct killed *killed, uint32_t id, const struct vio_driver 
 	const struct timespec moment = { .tv_nsec = 5000000 };
 	struct vio_vhost_user_frontend_options options = { .id = id };
 	struct vio_vhost_user_mistake mistake = { "" };
-	int fd = -1;
+	int fd, error = -VIO_EHANGUP;
 
-	for (unsigned tries = 0; fd < 0 && tries < 2000; tries++) {
+	/* One that was killed may listen for a moment longer: its io_uring is taken down after it. */
+	for (unsigned tries = 0; error == -VIO_EHANGUP && tries < 2000; tries++) {
 		fd = vio_vhost_user_frontend_connect(killed->socket_path);
-		if (fd < 0)
+		if (fd >= 0)
+			error = vio_vhost_user_frontend_open(fd, &options, &killed->dev, &mistake);
+		if (error == -VIO_EHANGUP)
 			nanosleep(&moment, NULL);
 	}
-	if (fd < 0 || vio_vhost_user_frontend_open(fd, &options, &killed->dev, &mistake) ||
+	if (error ||
 	    vio_driver_bind(&killed->dev, driver, vio_vhost_user_frontend_platform(&killed->dev), state))
 		killed_fail(killed, "the daemon doesn't answer: %s %s", mistake.text, strerror(errno));
 }
