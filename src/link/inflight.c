@@ -21,14 +21,14 @@ static uint64_t region_bytes(uint32_t queue_size)
 	return (bytes + REGION_ALIGN - 1) / REGION_ALIGN * REGION_ALIGN;
 }
 
-uint64_t vu_inflight_bytes(const struct vhost_user_inflight *wire)
+uint64_t link_inflight_bytes(const struct vhost_user_inflight *wire)
 {
 	return region_bytes(wire->queue_size) * wire->num_queues;
 }
 
-int vu_inflight_make(struct vhost_user_inflight *wire)
+int link_inflight_make(struct vhost_user_inflight *wire)
 {
-	const uint64_t bytes = vu_inflight_bytes(wire);
+	const uint64_t bytes = link_inflight_bytes(wire);
 	int fd = memfd_create("vireo-inflight", MFD_CLOEXEC | MFD_ALLOW_SEALING);
 
 	if (fd < 0)
@@ -43,10 +43,10 @@ int vu_inflight_make(struct vhost_user_inflight *wire)
 	return fd;
 }
 
-int vu_inflight_map(struct vu_inflight *inflight, const struct vhost_user_inflight *wire, int fd,
-		    int socket_fd)
+int link_inflight_map(struct link_inflight *inflight, const struct vhost_user_inflight *wire, int fd,
+		      int socket_fd)
 {
-	struct vu_inflight fresh = { .num_queues = wire->num_queues, .queue_size = wire->queue_size };
+	struct link_inflight fresh = { .num_queues = wire->num_queues, .queue_size = wire->queue_size };
 	int error;
 
 	if (!wire->num_queues || !wire->queue_size || wire->queue_size > VIRTQ_SIZE_MAX ||
@@ -59,18 +59,18 @@ int vu_inflight_map(struct vu_inflight *inflight, const struct vhost_user_inflig
 				  PROT_READ | PROT_WRITE, socket_fd, &fresh.regions);
 	if (error)
 		return error;
-	vu_inflight_unmap(inflight);
+	link_inflight_unmap(inflight);
 	*inflight = fresh;
 	return 0;
 }
 
-void vu_inflight_unmap(struct vu_inflight *inflight)
+void link_inflight_unmap(struct link_inflight *inflight)
 {
 	link_mapping_drop(&inflight->map);
-	*inflight = (struct vu_inflight){ .num_queues = 0 };
+	*inflight = (struct link_inflight){ .num_queues = 0 };
 }
 
-void vu_inflight_forget(struct vu_inflight *inflight, uint16_t queue)
+void link_inflight_forget(struct link_inflight *inflight, uint16_t queue)
 {
 	struct vhost_user_inflight_split *region;
 
@@ -78,17 +78,17 @@ void vu_inflight_forget(struct vu_inflight *inflight, uint16_t queue)
 		return;
 	/* Both formats have it in the same place. */
 	region = (void *)(inflight->regions + queue * inflight->region_bytes);
-	vu_ledger_store16(&region->version, 0);
+	link_ledger_store16(&region->version, 0);
 }
 
 static int by_counter(const void *a, const void *b)
 {
-	const struct vu_ledger_found *x = a, *y = b;
+	const struct link_ledger_found *x = a, *y = b;
 
 	return x->counter < y->counter ? -1 : x->counter > y->counter;
 }
 
-void vu_ledger_order(struct vu_ledger *ledger, struct vu_ledger_found *found, uint16_t count)
+void link_ledger_order(struct link_ledger *ledger, struct link_ledger_found *found, uint16_t count)
 {
 	uint16_t i;
 
@@ -100,7 +100,7 @@ void vu_ledger_order(struct vu_ledger *ledger, struct vu_ledger_found *found, ui
 	ledger->counter = count ? found[count - 1].counter + 1 : 1;
 }
 
-bool vu_ledger_untaken_again(struct vu_ledger *ledger, uint16_t name, uint16_t at)
+bool link_ledger_untaken_again(struct link_ledger *ledger, uint16_t name, uint16_t at)
 {
 	if (!ledger->is_again[name])
 		return false;
@@ -110,35 +110,35 @@ bool vu_ledger_untaken_again(struct vu_ledger *ledger, uint16_t name, uint16_t a
 	return true;
 }
 
-int vu_ledger_mistake(struct vu_ledger *ledger, const char *what)
+int link_ledger_mistake(struct link_ledger *ledger, const char *what)
 {
 	ledger->mistake = what;
 	return -VIO_EPROTO;
 }
 
-void vu_ledger_given(struct vio_devq_log *log, uint16_t name)
+void link_ledger_given(struct vio_devq_log *log, uint16_t name)
 {
-	struct vu_ledger *ledger = vu_ledger_of(log);
+	struct link_ledger *ledger = link_ledger_of(log);
 
 	/* A driver that doesn't wait for its answers may have one given twice before they are shown. */
 	if (!ledger->is_given[name])
 		ledger->given[ledger->given_count++] = name;
 	ledger->is_given[name] = 1;
-	vu_stop_point(VU_STOP_GIVEN);
+	link_stop_point(LINK_STOP_GIVEN);
 }
 
-void vu_ledger_settled(struct vu_ledger *ledger)
+void link_ledger_settled(struct link_ledger *ledger)
 {
 	uint16_t i;
 
 	for (i = 0; i < ledger->given_count; i++)
 		ledger->is_given[ledger->given[i]] = 0;
 	ledger->given_count = 0;
-	vu_stop_point(VU_STOP_SETTLED);
+	link_stop_point(LINK_STOP_SETTLED);
 }
 
 /* In this order: descriptors, then what is of two bytes, then what is of one. */
-static bool allocate(struct vu_ledger *ledger, uint16_t size, uint16_t entries)
+static bool allocate(struct link_ledger *ledger, uint16_t size, uint16_t entries)
 {
 	const size_t bytes = sizeof(*ledger->descriptors) * size + 3 * sizeof(uint16_t) * size +
 			     2 * sizeof(uint16_t) * entries + 2u * size;
@@ -158,37 +158,37 @@ static bool allocate(struct vu_ledger *ledger, uint16_t size, uint16_t entries)
 	return true;
 }
 
-int vu_ledger_open(struct vu_ledger *ledger, const struct vu_inflight *inflight,
-		   struct vu_ledger_queue *queue)
+int link_ledger_open(struct link_ledger *ledger, const struct link_inflight *inflight,
+		     struct link_ledger_queue *queue)
 {
 	uint8_t *region = inflight->regions + queue->index * inflight->region_bytes;
 	const struct vhost_user_inflight_split *either = (void *)region;
 	int error;
 
-	*ledger = (struct vu_ledger){ .mistake = NULL };
+	*ledger = (struct link_ledger){ .mistake = NULL };
 	if (queue->size > inflight->queue_size)
 		return -VIO_ERANGE;
 	if (!allocate(ledger, queue->size, inflight->queue_size))
 		return -VIO_ENOMEM;
-	queue->goes_on = vu_ledger_load16(&either->version) != 0;
+	queue->goes_on = link_ledger_load16(&either->version) != 0;
 	if (queue->ring) {
 		ledger->packed = (void *)region;
-		error = vu_ledger_recover_packed(ledger, inflight->queue_size, queue);
+		error = link_ledger_recover_packed(ledger, inflight->queue_size, queue);
 	} else {
 		ledger->split = (void *)region;
-		error = vu_ledger_recover_split(ledger, inflight->queue_size, queue);
+		error = link_ledger_recover_split(ledger, inflight->queue_size, queue);
 	}
 	if (error)
-		vu_ledger_close(ledger);
+		link_ledger_close(ledger);
 	else
-		vu_stop_point(VU_STOP_RECOVERED);
+		link_stop_point(LINK_STOP_RECOVERED);
 	return error;
 }
 
-void vu_ledger_close(struct vu_ledger *ledger)
+void link_ledger_close(struct link_ledger *ledger)
 {
 	const char *mistake = ledger->mistake;
 
 	free(ledger->descriptors);
-	*ledger = (struct vu_ledger){ .mistake = mistake };
+	*ledger = (struct link_ledger){ .mistake = mistake };
 }

@@ -17,7 +17,7 @@
  */
 
 /* The file, mapped. */
-struct vu_inflight {
+struct link_inflight {
 	struct link_mapping map; /* of no bytes: there is none */
 	uint8_t *regions;
 	uint64_t region_bytes;
@@ -26,21 +26,21 @@ struct vu_inflight {
 };
 
 /* How long a file for so many queues of that size is, from mmap_offset on. */
-uint64_t vu_inflight_bytes(const struct vhost_user_inflight *wire);
+uint64_t link_inflight_bytes(const struct vhost_user_inflight *wire);
 /* Makes a file for so many queues of that size: *wire says how large it is. The descriptor, or -VIO_ESYS. */
-int vu_inflight_make(struct vhost_user_inflight *wire);
+int link_inflight_make(struct vhost_user_inflight *wire);
 /*
  * Maps one (fd stays the caller's) in place of what was mapped. -VIO_ERANGE: sizes that can't be or a file
  * that is too short; -VIO_EINVAL: not a file that holds memory; -VIO_EACCES, -VIO_ENOMEM, -VIO_ESYS.
  */
-int vu_inflight_map(struct vu_inflight *inflight, const struct vhost_user_inflight *wire, int fd,
-		    int socket_fd);
-void vu_inflight_unmap(struct vu_inflight *inflight);
+int link_inflight_map(struct link_inflight *inflight, const struct vhost_user_inflight *wire, int fd,
+		      int socket_fd);
+void link_inflight_unmap(struct link_inflight *inflight);
 /* The driver begins anew: nothing is in flight in any queue. */
-void vu_inflight_forget(struct vu_inflight *inflight, uint16_t queue);
+void link_inflight_forget(struct link_inflight *inflight, uint16_t queue);
 
 /* What a queue has in flight. Allocated while it runs. */
-struct vu_ledger {
+struct link_ledger {
 	struct vio_devq_log log;
 	struct vhost_user_inflight_split *split; /* one of these two */
 	struct vhost_user_inflight_packed *packed;
@@ -61,7 +61,7 @@ struct vu_ledger {
 };
 
 /* Where a queue lies that is to start, and where it would. */
-struct vu_ledger_queue {
+struct link_ledger_queue {
 	uint16_t index;
 	uint16_t size;
 	struct vio_devq_position at; /* in and out */
@@ -75,9 +75,9 @@ struct vu_ledger_queue {
  * larger than the file was made for; -VIO_ENOTSUP: a version that isn't ours; -VIO_EPROTO: what is in it
  * can't be; -VIO_ENOMEM. ledger->log is for vio_devq_start() then.
  */
-int vu_ledger_open(struct vu_ledger *ledger, const struct vu_inflight *inflight,
-		   struct vu_ledger_queue *queue);
+int link_ledger_open(struct link_ledger *ledger, const struct link_inflight *inflight,
+		     struct link_ledger_queue *queue);
 /* Also of one that was never opened, but zeroed. What is in flight stays in the file. */
-void vu_ledger_close(struct vu_ledger *ledger);
+void link_ledger_close(struct link_ledger *ledger);
 
 #endif

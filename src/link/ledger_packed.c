@@ -66,12 +66,12 @@ static void store_places(struct vhost_user_inflight_packed *region, uint16_t now
 	uint64_t word;
 
 	memcpy(&word, &places, sizeof(word));
-	vu_ledger_store64((void *)&region->used_idx, word);
+	link_ledger_store64((void *)&region->used_idx, word);
 }
 
 static void load_places(const struct vhost_user_inflight_packed *region, uint16_t *now, uint16_t *old)
 {
-	const uint64_t word = vu_ledger_load64((const void *)&region->used_idx);
+	const uint64_t word = link_ledger_load64((const void *)&region->used_idx);
 	struct places places;
 
 	memcpy(&places, &word, sizeof(places));
@@ -82,7 +82,7 @@ static void load_places(const struct vhost_user_inflight_packed *region, uint16_
 #define STATE (VIRTQ_DESC_F_AVAIL | VIRTQ_DESC_F_USED)
 
 /* Copies one buffer that begins at `position` into entries; returns where the next one begins. */
-static uint16_t take(struct vu_ledger *ledger, const struct vio_devq *q, const struct vio_buf *buf,
+static uint16_t take(struct link_ledger *ledger, const struct vio_devq *q, const struct vio_buf *buf,
 		     uint16_t position, bool first)
 {
 	struct vhost_user_inflight_packed *region = ledger->packed;
@@ -91,11 +91,11 @@ static uint16_t take(struct vu_ledger *ledger, const struct vio_devq *q, const s
 
 	/* None left: the driver offers more than its ring holds, and gets what it asked for. */
 	if (head != NONE) {
-		vu_ledger_store16(&region->desc[head].num, 0);
-		vu_ledger_store64(&region->desc[head].counter, ledger->counter++);
+		link_ledger_store16(&region->desc[head].num, 0);
+		link_ledger_store64(&region->desc[head].counter, ledger->counter++);
 		if (first)
-			vu_stop_point(VU_STOP_COUNTED);
-		vu_ledger_store8(&region->desc[head].inflight, 1);
+			link_stop_point(LINK_STOP_COUNTED);
+		link_ledger_store8(&region->desc[head].inflight, 1);
 	}
 	for (i = 0; i < buf->entries; i++, position = after(position, q->size)) {
 		const struct pvirtq_desc *from = &q->ring[offset_of(position)];
@@ -105,58 +105,58 @@ static uint16_t take(struct vu_ledger *ledger, const struct vio_devq *q, const s
 			continue;
 		to = &region->desc[ledger->free];
 		ledger->last[head] = ledger->free;
-		vu_ledger_store16(&region->desc[head].last, ledger->free);
-		vu_ledger_store16(&region->desc[head].num, (uint16_t)(i + 1u));
+		link_ledger_store16(&region->desc[head].last, ledger->free);
+		link_ledger_store16(&region->desc[head].num, (uint16_t)(i + 1u));
 		to->addr = vio_load_le64(&from->addr);
 		to->len = vio_load_le32(&from->len);
 		to->flags = vio_load_le16(&from->flags);
 		to->id = vio_load_le16(&from->id);
 		ledger->free = ledger->next[ledger->free];
-		vu_ledger_store16(&region->free_head, ledger->free);
+		link_ledger_store16(&region->free_head, ledger->free);
 	}
 	ledger->entry[buf->head] = head;
 	ledger->is_again[buf->head] = 0;
-	vu_ledger_store16(&region->old_free_head, ledger->free);
+	link_ledger_store16(&region->old_free_head, ledger->free);
 	return position;
 }
 
 static void taken(struct vio_devq_log *log, const struct vio_devq *q, const struct vio_buf *buffers,
 		  unsigned count, uint16_t position)
 {
-	struct vu_ledger *ledger = vu_ledger_of(log);
+	struct link_ledger *ledger = link_ledger_of(log);
 	unsigned i;
 
-	vu_stop_point(VU_STOP_TAKEN);
+	link_stop_point(LINK_STOP_TAKEN);
 	for (i = 0; i < count; i++) {
 		position = take(ledger, q, &buffers[i], position, !i);
 		if (!i)
-			vu_stop_point(VU_STOP_MARKED);
+			link_stop_point(LINK_STOP_MARKED);
 	}
-	vu_stop_point(VU_STOP_ALL_MARKED);
+	link_stop_point(LINK_STOP_ALL_MARKED);
 }
 
 /* It was the last that was taken, so its entries go back to where they came from. */
 static void untaken(struct vio_devq_log *log, const struct vio_buf *buf)
 {
-	struct vu_ledger *ledger = vu_ledger_of(log);
+	struct link_ledger *ledger = link_ledger_of(log);
 	struct vhost_user_inflight_packed *region = ledger->packed;
 	const uint16_t head = ledger->entry[buf->head];
 
-	if (head == NONE || vu_ledger_untaken_again(ledger, buf->head, head))
+	if (head == NONE || link_ledger_untaken_again(ledger, buf->head, head))
 		return;
-	vu_ledger_store8(&region->desc[head].inflight, 0);
+	link_ledger_store8(&region->desc[head].inflight, 0);
 	ledger->next[ledger->last[head]] = ledger->free;
-	vu_ledger_store16(&region->desc[ledger->last[head]].next, ledger->free);
+	link_ledger_store16(&region->desc[ledger->last[head]].next, ledger->free);
 	ledger->free = head;
 	ledger->entry[buf->head] = NONE;
-	vu_ledger_store16(&region->free_head, head);
-	vu_ledger_store16(&region->old_free_head, head);
+	link_ledger_store16(&region->free_head, head);
+	link_ledger_store16(&region->old_free_head, head);
 }
 
 /* Nothing is taken between here and shown(), so old_free_head isn't used meanwhile. */
 static void showing(struct vio_devq_log *log, const struct vio_devq *q)
 {
-	struct vu_ledger *ledger = vu_ledger_of(log);
+	struct link_ledger *ledger = link_ledger_of(log);
 	struct vhost_user_inflight_packed *region = ledger->packed;
 	uint16_t i;
 
@@ -166,59 +166,59 @@ static void showing(struct vio_devq_log *log, const struct vio_devq *q)
 		if (head == NONE)
 			continue;
 		ledger->next[ledger->last[head]] = ledger->free;
-		vu_ledger_store16(&region->desc[ledger->last[head]].next, ledger->free);
+		link_ledger_store16(&region->desc[ledger->last[head]].next, ledger->free);
 		ledger->free = head;
-		vu_ledger_store16(&region->free_head, head);
+		link_ledger_store16(&region->free_head, head);
 		if (!i)
-			vu_stop_point(VU_STOP_LISTING);
+			link_stop_point(LINK_STOP_LISTING);
 	}
 	store_places(region, q->used_next, q->used_visible);
-	vu_stop_point(VU_STOP_LISTED);
+	link_stop_point(LINK_STOP_LISTED);
 }
 
 static void shown(struct vio_devq_log *log, const struct vio_devq *q)
 {
-	struct vu_ledger *ledger = vu_ledger_of(log);
+	struct link_ledger *ledger = link_ledger_of(log);
 	struct vhost_user_inflight_packed *region = ledger->packed;
 	uint16_t i;
 
-	vu_stop_point(VU_STOP_SHOWN);
+	link_stop_point(LINK_STOP_SHOWN);
 	for (i = 0; i < ledger->given_count; i++) {
 		const uint16_t head = ledger->entry[ledger->given[i]];
 
 		ledger->entry[ledger->given[i]] = NONE;
 		if (head != NONE)
-			vu_ledger_store8(&region->desc[head].inflight, 0);
+			link_ledger_store8(&region->desc[head].inflight, 0);
 		if (!i)
-			vu_stop_point(VU_STOP_CLEARED);
+			link_stop_point(LINK_STOP_CLEARED);
 	}
-	vu_stop_point(VU_STOP_ALL_CLEARED);
-	vu_ledger_store16(&region->old_free_head, ledger->free);
+	link_stop_point(LINK_STOP_ALL_CLEARED);
+	link_ledger_store16(&region->old_free_head, ledger->free);
 	store_places(region, q->used_visible, q->used_visible);
-	vu_ledger_settled(ledger);
+	link_ledger_settled(ledger);
 }
 
 /* The lists were judged when the queue started, and copied. */
 static void again(struct vio_devq_log *log, struct vio_devq_again *next)
 {
-	struct vu_ledger *ledger = vu_ledger_of(log);
+	struct link_ledger *ledger = link_ledger_of(log);
 	const uint16_t head = ledger->again[ledger->again_next++];
 	uint16_t at = head, count = 0;
 
-	vu_stop_point(VU_STOP_AGAIN);
+	link_stop_point(LINK_STOP_AGAIN);
 	*next = (struct vio_devq_again){ .descriptors = ledger->descriptors };
 	for (;; at = ledger->next[at]) {
 		const struct vhost_user_inflight_desc_packed *from = &ledger->packed->desc[at];
 		struct pvirtq_desc *to = &ledger->descriptors[count++];
 
-		vio_store_le64(&to->addr, vu_ledger_load64(&from->addr));
+		vio_store_le64(&to->addr, link_ledger_load64(&from->addr));
 		vio_store_le32(&to->len, __atomic_load_n(&from->len, __ATOMIC_RELAXED));
-		vio_store_le16(&to->flags, vu_ledger_load16(&from->flags));
-		vio_store_le16(&to->id, vu_ledger_load16(&from->id));
+		vio_store_le16(&to->flags, link_ledger_load16(&from->flags));
+		vio_store_le16(&to->id, link_ledger_load16(&from->id));
 		if (at == ledger->last[head])
 			break;
 	}
-	next->name = vu_ledger_load16(&ledger->packed->desc[ledger->last[head]].id);
+	next->name = link_ledger_load16(&ledger->packed->desc[ledger->last[head]].id);
 	next->entries = count;
 	if (next->name < ledger->size) {
 		ledger->entry[next->name] = head;
@@ -230,14 +230,14 @@ static void again(struct vio_devq_log *log, struct vio_devq_again *next)
 static const struct vio_devq_log_ops ops = {
 	.taken = taken,
 	.untaken = untaken,
-	.given = vu_ledger_given,
+	.given = link_ledger_given,
 	.showing = showing,
 	.shown = shown,
 	.again = again,
 };
 
 /* All entries that `busy` doesn't name are free, and in a list. */
-static void link_free(struct vu_ledger *ledger, uint16_t entries, const uint8_t *busy)
+static void link_free(struct link_ledger *ledger, uint16_t entries, const uint8_t *busy)
 {
 	struct vhost_user_inflight_packed *region = ledger->packed;
 	uint16_t next = NONE, i;
@@ -246,15 +246,15 @@ static void link_free(struct vu_ledger *ledger, uint16_t entries, const uint8_t 
 		if (busy[i])
 			continue;
 		ledger->next[i] = next;
-		vu_ledger_store16(&region->desc[i].next, next);
+		link_ledger_store16(&region->desc[i].next, next);
 		next = i;
 	}
 	ledger->free = next;
-	vu_ledger_store16(&region->free_head, next);
-	vu_ledger_store16(&region->old_free_head, next);
+	link_ledger_store16(&region->free_head, next);
+	link_ledger_store16(&region->old_free_head, next);
 }
 
-static void begin(struct vu_ledger *ledger, uint16_t entries, const uint8_t *busy, uint16_t position)
+static void begin(struct link_ledger *ledger, uint16_t entries, const uint8_t *busy, uint16_t position)
 {
 	struct vhost_user_inflight_packed *region = ledger->packed;
 	uint16_t i;
@@ -265,11 +265,11 @@ static void begin(struct vu_ledger *ledger, uint16_t entries, const uint8_t *bus
 	region->features = 0;
 	region->desc_num = entries;
 	store_places(region, position, position);
-	vu_ledger_store16(&region->version, VHOST_USER_INFLIGHT_VERSION);
+	link_ledger_store16(&region->version, VHOST_USER_INFLIGHT_VERSION);
 }
 
 /* The last batch: all of it, when the driver has seen its first answer, or nothing. */
-static int settle_batch(struct vu_ledger *ledger, uint16_t entries, struct vu_ledger_queue *queue)
+static int settle_batch(struct link_ledger *ledger, uint16_t entries, struct link_ledger_queue *queue)
 {
 	struct vhost_user_inflight_packed *region = ledger->packed;
 	uint16_t now, old;
@@ -277,30 +277,30 @@ static int settle_batch(struct vu_ledger *ledger, uint16_t entries, struct vu_le
 
 	load_places(region, &now, &old);
 	if (offset_of(now) >= queue->size || offset_of(old) >= queue->size)
-		return vu_ledger_mistake(ledger, "its used index lies beyond the ring");
+		return link_ledger_mistake(ledger, "its used index lies beyond the ring");
 	if (now != old && (vio_load_le16(&queue->ring[offset_of(old)].flags) & STATE) != available(old)) {
-		vu_ledger_store16(&region->old_free_head, vu_ledger_load16(&region->free_head));
+		link_ledger_store16(&region->old_free_head, link_ledger_load16(&region->free_head));
 		old = now;
 	}
 	store_places(region, old, old);
-	vu_ledger_store16(&region->free_head, vu_ledger_load16(&region->old_free_head));
+	link_ledger_store16(&region->free_head, link_ledger_load16(&region->old_free_head));
 	queue->at = (struct vio_devq_position){ old, old };
 	/* What is free isn't in flight: neither what was shown, nor what was being taken. */
-	for (at = vu_ledger_load16(&region->old_free_head); at < entries && left; left--) {
-		vu_ledger_store8(&region->desc[at].inflight, 0);
-		at = vu_ledger_load16(&region->desc[at].next);
+	for (at = link_ledger_load16(&region->old_free_head); at < entries && left; left--) {
+		link_ledger_store8(&region->desc[at].inflight, 0);
+		at = link_ledger_load16(&region->desc[at].next);
 	}
 	if (at < entries)
-		return vu_ledger_mistake(ledger, "its list of free entries has no end");
+		return link_ledger_mistake(ledger, "its list of free entries has no end");
 	return 0;
 }
 
 /* One list from `head` on, into private memory. How many entries it has; 0: it can't be. */
-static uint16_t copy_list(struct vu_ledger *ledger, uint16_t entries, uint16_t head, uint8_t *busy)
+static uint16_t copy_list(struct link_ledger *ledger, uint16_t entries, uint16_t head, uint8_t *busy)
 {
 	const struct vhost_user_inflight_packed *region = ledger->packed;
-	const uint16_t num = vu_ledger_load16(&region->desc[head].num);
-	const uint16_t last = vu_ledger_load16(&region->desc[head].last);
+	const uint16_t num = link_ledger_load16(&region->desc[head].num);
+	const uint16_t last = link_ledger_load16(&region->desc[head].last);
 	uint16_t at = head, count;
 
 	for (count = 1; count <= num && count <= ledger->size; count++) {
@@ -311,16 +311,16 @@ static uint16_t copy_list(struct vu_ledger *ledger, uint16_t entries, uint16_t h
 			ledger->last[head] = at;
 			return at == last ? num : 0;
 		}
-		ledger->next[at] = vu_ledger_load16(&region->desc[at].next);
+		ledger->next[at] = link_ledger_load16(&region->desc[at].next);
 		at = ledger->next[at];
 	}
 	return 0;
 }
 
 /* What is in flight, and how many entries of the ring it takes. */
-static int collect(struct vu_ledger *ledger, uint16_t entries, uint8_t *busy, unsigned *taken_entries)
+static int collect(struct link_ledger *ledger, uint16_t entries, uint8_t *busy, unsigned *taken_entries)
 {
-	struct vu_ledger_found *found = calloc(ledger->size, sizeof(*found));
+	struct link_ledger_found *found = calloc(ledger->size, sizeof(*found));
 	uint16_t count = 0, i;
 	int error = 0;
 
@@ -331,20 +331,20 @@ static int collect(struct vu_ledger *ledger, uint16_t entries, uint8_t *busy, un
 		const struct vhost_user_inflight_desc_packed *desc = &ledger->packed->desc[i];
 		uint16_t length;
 
-		if (!vu_ledger_load8(&desc->inflight))
+		if (!link_ledger_load8(&desc->inflight))
 			continue;
 		length = count < ledger->size ? copy_list(ledger, entries, i, busy) : 0;
 		if (!length) {
-			error = vu_ledger_mistake(ledger, "a list of descriptors in flight can't be");
+			error = link_ledger_mistake(ledger, "a list of descriptors in flight can't be");
 		} else {
 			*taken_entries += length;
-			found[count++] = (struct vu_ledger_found){ vu_ledger_load64(&desc->counter), i };
+			found[count++] = (struct link_ledger_found){ link_ledger_load64(&desc->counter), i };
 		}
 	}
 	if (!error && *taken_entries > ledger->size)
-		error = vu_ledger_mistake(ledger, "more descriptors are in flight than the ring has");
+		error = link_ledger_mistake(ledger, "more descriptors are in flight than the ring has");
 	if (!error)
-		vu_ledger_order(ledger, found, count);
+		link_ledger_order(ledger, found, count);
 	free(found);
 	return error;
 }
@@ -353,7 +353,7 @@ static int collect(struct vu_ledger *ledger, uint16_t entries, uint8_t *busy, un
  * Behind the first answer of a batch that was never shown there may be others already, which the driver would
  * take for answers as soon as it sees one before them. What is in flight is ours to write.
  */
-static void scrub(const struct vu_ledger_queue *queue, uint16_t position, unsigned count)
+static void scrub(const struct link_ledger_queue *queue, uint16_t position, unsigned count)
 {
 	for (; count; count--) {
 		struct pvirtq_desc *desc = &queue->ring[offset_of(position)];
@@ -364,10 +364,11 @@ static void scrub(const struct vu_ledger_queue *queue, uint16_t position, unsign
 	}
 }
 
-static int recover(struct vu_ledger *ledger, uint16_t entries, uint8_t *busy, struct vu_ledger_queue *queue)
+static int recover(struct link_ledger *ledger, uint16_t entries, uint8_t *busy,
+		   struct link_ledger_queue *queue)
 {
 	struct vhost_user_inflight_packed *region = ledger->packed;
-	const uint16_t version = vu_ledger_load16(&region->version);
+	const uint16_t version = link_ledger_load16(&region->version);
 	unsigned taken_entries;
 	int error;
 
@@ -375,10 +376,10 @@ static int recover(struct vu_ledger *ledger, uint16_t entries, uint8_t *busy, st
 		begin(ledger, entries, busy, queue->at.used);
 		return 0;
 	}
-	if (version != VHOST_USER_INFLIGHT_VERSION || vu_ledger_load64(&region->features))
+	if (version != VHOST_USER_INFLIGHT_VERSION || link_ledger_load64(&region->features))
 		return -VIO_ENOTSUP;
-	if (vu_ledger_load16(&region->desc_num) != entries)
-		return vu_ledger_mistake(ledger, "it was made for queues of another size");
+	if (link_ledger_load16(&region->desc_num) != entries)
+		return link_ledger_mistake(ledger, "it was made for queues of another size");
 	error = settle_batch(ledger, entries, queue);
 	if (!error)
 		error = collect(ledger, entries, busy, &taken_entries);
@@ -390,7 +391,7 @@ static int recover(struct vu_ledger *ledger, uint16_t entries, uint8_t *busy, st
 	return 0;
 }
 
-int vu_ledger_recover_packed(struct vu_ledger *ledger, uint16_t entries, struct vu_ledger_queue *queue)
+int link_ledger_recover_packed(struct link_ledger *ledger, uint16_t entries, struct link_ledger_queue *queue)
 {
 	uint8_t *busy = calloc(entries, 1);
 	uint16_t i;

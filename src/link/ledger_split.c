@@ -12,73 +12,73 @@
 static void taken(struct vio_devq_log *log, const struct vio_devq *q, const struct vio_buf *buffers,
 		  unsigned count, uint16_t position)
 {
-	struct vu_ledger *ledger = vu_ledger_of(log);
+	struct link_ledger *ledger = link_ledger_of(log);
 	unsigned i;
 
 	(void)q, (void)position;
-	vu_stop_point(VU_STOP_TAKEN);
+	link_stop_point(LINK_STOP_TAKEN);
 	/* In the order of the ring: who comes after us counts the marks to know where to go on. */
 	for (i = 0; i < count; i++) {
 		struct vhost_user_inflight_desc_split *desc = &ledger->split->desc[buffers[i].head];
 
 		ledger->is_again[buffers[i].head] = 0;
-		vu_ledger_store64(&desc->counter, ledger->counter++);
+		link_ledger_store64(&desc->counter, ledger->counter++);
 		if (!i)
-			vu_stop_point(VU_STOP_COUNTED);
-		vu_ledger_store8(&desc->inflight, 1);
+			link_stop_point(LINK_STOP_COUNTED);
+		link_ledger_store8(&desc->inflight, 1);
 		if (!i)
-			vu_stop_point(VU_STOP_MARKED);
+			link_stop_point(LINK_STOP_MARKED);
 	}
-	vu_stop_point(VU_STOP_ALL_MARKED);
+	link_stop_point(LINK_STOP_ALL_MARKED);
 }
 
 static void untaken(struct vio_devq_log *log, const struct vio_buf *buf)
 {
-	struct vu_ledger *ledger = vu_ledger_of(log);
+	struct link_ledger *ledger = link_ledger_of(log);
 
-	if (!vu_ledger_untaken_again(ledger, buf->head, buf->head))
-		vu_ledger_store8(&ledger->split->desc[buf->head].inflight, 0);
+	if (!link_ledger_untaken_again(ledger, buf->head, buf->head))
+		link_ledger_store8(&ledger->split->desc[buf->head].inflight, 0);
 }
 
 static void showing(struct vio_devq_log *log, const struct vio_devq *q)
 {
-	struct vu_ledger *ledger = vu_ledger_of(log);
+	struct link_ledger *ledger = link_ledger_of(log);
 	struct vhost_user_inflight_split *region = ledger->split;
-	uint16_t head = vu_ledger_load16(&region->last_batch_head), i;
+	uint16_t head = link_ledger_load16(&region->last_batch_head), i;
 
 	(void)q;
 	for (i = 0; i < ledger->given_count; i++) {
-		vu_ledger_store16(&region->desc[ledger->given[i]].next, head);
+		link_ledger_store16(&region->desc[ledger->given[i]].next, head);
 		head = ledger->given[i];
-		vu_ledger_store16(&region->last_batch_head, head);
+		link_ledger_store16(&region->last_batch_head, head);
 		if (!i)
-			vu_stop_point(VU_STOP_LISTING);
+			link_stop_point(LINK_STOP_LISTING);
 	}
-	vu_stop_point(VU_STOP_LISTED);
+	link_stop_point(LINK_STOP_LISTED);
 }
 
 static void shown(struct vio_devq_log *log, const struct vio_devq *q)
 {
-	struct vu_ledger *ledger = vu_ledger_of(log);
+	struct link_ledger *ledger = link_ledger_of(log);
 	struct vhost_user_inflight_split *region = ledger->split;
 	uint16_t i;
 
-	vu_stop_point(VU_STOP_SHOWN);
+	link_stop_point(LINK_STOP_SHOWN);
 	for (i = 0; i < ledger->given_count; i++) {
-		vu_ledger_store8(&region->desc[ledger->given[i]].inflight, 0);
+		link_ledger_store8(&region->desc[ledger->given[i]].inflight, 0);
 		if (!i)
-			vu_stop_point(VU_STOP_CLEARED);
+			link_stop_point(LINK_STOP_CLEARED);
 	}
-	vu_stop_point(VU_STOP_ALL_CLEARED);
-	vu_ledger_store16(&region->used_idx, q->used_visible);
-	vu_ledger_settled(ledger);
+	link_stop_point(LINK_STOP_ALL_CLEARED);
+	link_ledger_store16(&region->used_idx, q->used_visible);
+	link_ledger_settled(ledger);
 }
 
 static void again(struct vio_devq_log *log, struct vio_devq_again *next)
 {
-	struct vu_ledger *ledger = vu_ledger_of(log);
+	struct link_ledger *ledger = link_ledger_of(log);
 
-	vu_stop_point(VU_STOP_AGAIN);
+	link_stop_point(LINK_STOP_AGAIN);
 	*next = (struct vio_devq_again){ .name = ledger->again[ledger->again_next++], .entries = 1 };
 	ledger->is_again[next->name] = 1;
 	log->again--;
@@ -87,13 +87,13 @@ static void again(struct vio_devq_log *log, struct vio_devq_again *next)
 static const struct vio_devq_log_ops ops = {
 	.taken = taken,
 	.untaken = untaken,
-	.given = vu_ledger_given,
+	.given = link_ledger_given,
 	.showing = showing,
 	.shown = shown,
 	.again = again,
 };
 
-static void begin(struct vu_ledger *ledger, uint16_t entries, uint16_t used_idx)
+static void begin(struct link_ledger *ledger, uint16_t entries, uint16_t used_idx)
 {
 	struct vhost_user_inflight_split *region = ledger->split;
 	uint16_t i;
@@ -104,44 +104,44 @@ static void begin(struct vu_ledger *ledger, uint16_t entries, uint16_t used_idx)
 	region->desc_num = entries;
 	region->last_batch_head = 0;
 	region->used_idx = used_idx;
-	vu_ledger_store16(&region->version, VHOST_USER_INFLIGHT_VERSION);
+	link_ledger_store16(&region->version, VHOST_USER_INFLIGHT_VERSION);
 }
 
-static uint16_t count_marks(const struct vu_ledger *ledger, uint16_t entries)
+static uint16_t count_marks(const struct link_ledger *ledger, uint16_t entries)
 {
 	uint16_t count = 0, i;
 
 	for (i = 0; i < entries; i++)
-		count = (uint16_t)(count + !!vu_ledger_load8(&ledger->split->desc[i].inflight));
+		count = (uint16_t)(count + !!link_ledger_load8(&ledger->split->desc[i].inflight));
 	return count;
 }
 
 /* The last batch was shown, if it wasn't closed: its marks mean nothing. */
-static int close_batch(struct vu_ledger *ledger, uint16_t entries, uint16_t used_idx)
+static int close_batch(struct link_ledger *ledger, uint16_t entries, uint16_t used_idx)
 {
 	struct vhost_user_inflight_split *region = ledger->split;
-	uint16_t left = (uint16_t)(used_idx - vu_ledger_load16(&region->used_idx));
-	uint16_t at = vu_ledger_load16(&region->last_batch_head);
+	uint16_t left = (uint16_t)(used_idx - link_ledger_load16(&region->used_idx));
+	uint16_t at = link_ledger_load16(&region->last_batch_head);
 
 	/* A ring that was begun anew by a front end that keeps its file. */
 	if (left > ledger->size && !count_marks(ledger, entries))
 		left = 0;
 	if (left > ledger->size)
-		return vu_ledger_mistake(ledger, "its used index is not where a batch could have left it");
+		return link_ledger_mistake(ledger, "its used index is not where a batch could have left it");
 	for (; left; left--) {
 		if (at >= ledger->size)
-			return vu_ledger_mistake(ledger,
-						 "its last batch names a descriptor that isn't there");
-		vu_ledger_store8(&region->desc[at].inflight, 0);
-		at = vu_ledger_load16(&region->desc[at].next);
+			return link_ledger_mistake(ledger,
+						   "its last batch names a descriptor that isn't there");
+		link_ledger_store8(&region->desc[at].inflight, 0);
+		at = link_ledger_load16(&region->desc[at].next);
 	}
-	vu_ledger_store16(&region->used_idx, used_idx);
+	link_ledger_store16(&region->used_idx, used_idx);
 	return 0;
 }
 
-static int collect(struct vu_ledger *ledger, uint16_t entries)
+static int collect(struct link_ledger *ledger, uint16_t entries)
 {
-	struct vu_ledger_found *found = calloc(ledger->size, sizeof(*found));
+	struct link_ledger_found *found = calloc(ledger->size, sizeof(*found));
 	uint16_t count = 0, i;
 	int error = 0;
 
@@ -150,24 +150,24 @@ static int collect(struct vu_ledger *ledger, uint16_t entries)
 	for (i = 0; i < entries && !error; i++) {
 		const struct vhost_user_inflight_desc_split *desc = &ledger->split->desc[i];
 
-		if (!vu_ledger_load8(&desc->inflight))
+		if (!link_ledger_load8(&desc->inflight))
 			continue;
 		if (i >= ledger->size)
-			error = vu_ledger_mistake(ledger, "a descriptor beyond the ring is in flight");
+			error = link_ledger_mistake(ledger, "a descriptor beyond the ring is in flight");
 		else
-			found[count++] = (struct vu_ledger_found){ vu_ledger_load64(&desc->counter), i };
+			found[count++] = (struct link_ledger_found){ link_ledger_load64(&desc->counter), i };
 	}
 	if (!error)
-		vu_ledger_order(ledger, found, count);
+		link_ledger_order(ledger, found, count);
 	free(found);
 	return error;
 }
 
-int vu_ledger_recover_split(struct vu_ledger *ledger, uint16_t entries, struct vu_ledger_queue *queue)
+int link_ledger_recover_split(struct link_ledger *ledger, uint16_t entries, struct link_ledger_queue *queue)
 {
 	const struct vhost_user_inflight_split *region = ledger->split;
 	const uint16_t used_idx = vio_load_le16(queue->used_idx);
-	const uint16_t version = vu_ledger_load16(&region->version);
+	const uint16_t version = link_ledger_load16(&region->version);
 	int error;
 
 	ledger->log.ops = &ops;
@@ -176,10 +176,10 @@ int vu_ledger_recover_split(struct vu_ledger *ledger, uint16_t entries, struct v
 		begin(ledger, entries, used_idx);
 		return 0;
 	}
-	if (version != VHOST_USER_INFLIGHT_VERSION || vu_ledger_load64(&region->features))
+	if (version != VHOST_USER_INFLIGHT_VERSION || link_ledger_load64(&region->features))
 		return -VIO_ENOTSUP;
-	if (vu_ledger_load16(&region->desc_num) != entries)
-		return vu_ledger_mistake(ledger, "it was made for queues of another size");
+	if (link_ledger_load16(&region->desc_num) != entries)
+		return link_ledger_mistake(ledger, "it was made for queues of another size");
 	error = close_batch(ledger, entries, used_idx);
 	if (!error)
 		error = collect(ledger, entries);

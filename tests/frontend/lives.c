@@ -49,7 +49,7 @@ struct counts {
 	uint64_t writes, reads, flushes;
 	uint64_t lost, failed, misordered;
 	unsigned random_kills, scripted_kills, lives;
-	unsigned at_point[VU_STOP_COUNT];
+	unsigned at_point[LINK_STOP_COUNT];
 };
 
 struct run {
@@ -90,10 +90,10 @@ static void give_orders(struct run *run)
 	orders->stop_at = -1;
 	orders->hang_up = run->kills || run->points ? 0 : run->reconnects;
 	if (run->points && (!run->kills || draw(run, 4) == 0)) {
-		orders->stop_at = (int)(run->turn++ % VU_STOP_COUNT);
+		orders->stop_at = (int)(run->turn++ % LINK_STOP_COUNT);
 		/* Some aren't passed when nothing was in flight. */
 		orders->after_us = 20000;
-		orders->stop_count = 1 + draw(run, orders->stop_at < VU_STOP_RECOVERED ? 12 : 1);
+		orders->stop_count = 1 + draw(run, orders->stop_at < LINK_STOP_RECOVERED ? 12 : 1);
 	} else if (run->kills) {
 		/* Also while it is told what it has to know, which takes longer with threads. */
 		orders->after_us = 1 + draw(run, draw(run, 4) ? 4000 : 700) * (orders->threads ? 4 : 1);
@@ -515,7 +515,7 @@ static int one(struct counts *sum, unsigned which, const struct run *wanted, uin
 	sum->random_kills += run->counts.random_kills;
 	sum->scripted_kills += run->counts.scripted_kills;
 	sum->lives += (unsigned)atomic_load(&run->shared->hang_ups);
-	for (unsigned i = 0; i < VU_STOP_COUNT; i++)
+	for (unsigned i = 0; i < LINK_STOP_COUNT; i++)
 		sum->at_point[i] += run->counts.at_point[i];
 	close(run->listening);
 	unlink(path);
@@ -538,7 +538,7 @@ int main(int argc, char **argv)
 		{ "depth", 1, NULL, 'd' }, { "seed", 1, NULL, 's' },   { NULL, 0, NULL, 0 },
 	};
 	struct run wanted = { .random = UINT64_C(88172645463325252), .depth = 32 };
-	unsigned kills = 50, points = 4 * VU_STOP_COUNT, reconnects = 50;
+	unsigned kills = 50, points = 4 * LINK_STOP_COUNT, reconnects = 50;
 	struct counts sum = { .lost = 0 };
 	uint64_t doubled = 0;
 	int option, error = 0;
@@ -572,7 +572,7 @@ int main(int argc, char **argv)
 	       (unsigned long long)doubled, (unsigned long long)sum.misordered,
 	       (unsigned long long)sum.failed);
 	printf("at each point:");
-	for (unsigned i = 0; i < VU_STOP_COUNT; i++)
+	for (unsigned i = 0; i < LINK_STOP_COUNT; i++)
 		printf(" %u", sum.at_point[i]);
 	printf("\n");
 	return error || sum.lost || doubled || sum.misordered || sum.failed;

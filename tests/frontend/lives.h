@@ -50,7 +50,7 @@ struct orders {
 	bool client;         /* it connects to the front end, and not the other way */
 	unsigned hang_up;    /* it doesn't die, but ends connections, so many in all */
 	unsigned after_us;   /* when it dies; 0: not by time */
-	int stop_at;         /* enum vu_stop; -1: not at a point */
+	int stop_at;         /* enum link_stop; -1: not at a point */
 	unsigned stop_count; /* when it was passed so many times */
 	unsigned queues;
 	unsigned threads; /* that serve them; 0: the main one */

@@ -57,7 +57,7 @@ struct back {
 
 static struct back *current; /* for the points, which know nobody */
 
-void vu_stop_point(enum vu_stop at)
+void link_stop_point(enum link_stop at)
 {
 	if (!current || (int)at != current->orders.stop_at || atomic_fetch_sub(&current->stop_count, 1) != 1)
 		return;

@@ -24,7 +24,7 @@ static struct vhost_user_inflight shape(const struct vio_vduse *vduse)
 		.queue_size = vduse->dev->queue_size,
 	};
 
-	wire.mmap_size = vu_inflight_bytes(&wire);
+	wire.mmap_size = link_inflight_bytes(&wire);
 	return wire;
 }
 
@@ -150,7 +150,7 @@ int vds_account_map(struct vio_vduse *vduse)
 
 	if (error)
 		return error;
-	error = vu_inflight_map(&vduse->account.inflight, &wire, vduse->account.fd, -1);
+	error = link_inflight_map(&vduse->account.inflight, &wire, vduse->account.fd, -1);
 	if (error)
 		return vds_refuse(vduse, -VIO_ESTATE, "the account of requests '%s' is cut short: %s",
 				  vduse->account.path, vio_strerror(error));
@@ -177,7 +177,7 @@ void vds_account_check(struct vio_vduse *vduse)
 
 void vds_account_close(struct vds_account *account, bool remove)
 {
-	vu_inflight_unmap(&account->inflight);
+	link_inflight_unmap(&account->inflight);
 	link_mapping_drop(&account->map);
 	account->head = NULL;
 	if (account->fd < 0)

@@ -206,7 +206,7 @@ void vds_queue_close(struct vds_queue *queue)
 	if (queue->kick.fd >= 0)
 		close(queue->kick.fd);
 	vduse->watcher.cancel(vduse->watcher.context, &queue->again);
-	vu_ledger_close(&queue->ledger);
+	link_ledger_close(&queue->ledger);
 	vds_queue_init(queue, vduse, queue->index);
 }
 
@@ -283,7 +283,7 @@ static int open_ledger(struct vds_queue *queue, struct vio_devq_config *config, 
 	struct vio_vduse *vduse = queue->vduse;
 	const bool packed = vio_device_has_feature(vduse->dev, VIRTIO_F_RING_PACKED);
 	const uint64_t used_idx = config->device_area.raw + offsetof(struct virtq_used, idx);
-	struct vu_ledger_queue at = { .index = queue->index, .size = config->size, .at = config->at };
+	struct link_ledger_queue at = { .index = queue->index, .size = config->size, .at = config->at };
 	int error;
 
 	if (packed)
@@ -293,7 +293,7 @@ static int open_ledger(struct vds_queue *queue, struct vio_devq_config *config, 
 					     VIO_MEM_READ);
 	if (!at.ring && !at.used_idx)
 		return -VIO_EPEER;
-	error = vu_ledger_open(&queue->ledger, &vduse->account.inflight, &at);
+	error = link_ledger_open(&queue->ledger, &vduse->account.inflight, &at);
 	if (error)
 		return error;
 	*goes_on = at.goes_on;
@@ -332,7 +332,7 @@ static void start(struct vds_queue *queue, const struct vduse_vq_info *info)
 		error = vio_device_queue_start(vduse->dev, queue->index, &config);
 	if (error) {
 		refuse(queue, info, queue->ledger.mistake ? queue->ledger.mistake : vio_strerror(error));
-		vu_ledger_close(&queue->ledger);
+		link_ledger_close(&queue->ledger);
 		return;
 	}
 	queue->known = true;
@@ -369,7 +369,7 @@ void vds_queue_pause(struct vds_queue *queue)
 			vio_device_kick(dev, queue->index);
 		queue->at = vio_device_queue_stop(dev, queue->index);
 	}
-	vu_ledger_close(&queue->ledger);
+	link_ledger_close(&queue->ledger);
 }
 
 void vds_queue_end(struct vds_queue *queue)
@@ -384,8 +384,8 @@ void vds_queue_reset(struct vds_queue *queue)
 	struct vio_vduse *vduse = queue->vduse;
 
 	vduse->watcher.cancel(vduse->watcher.context, &queue->again);
-	vu_ledger_close(&queue->ledger);
-	vu_inflight_forget(&vduse->account.inflight, queue->index);
+	link_ledger_close(&queue->ledger);
+	link_inflight_forget(&vduse->account.inflight, queue->index);
 	queue->known = false;
 	queue->refused = false;
 	queue->had_run = false;

@@ -56,7 +56,7 @@ struct vds_account {
 	bool fresh; /* nobody wrote there before us */
 	struct link_mapping map;
 	struct vds_account_head *head;
-	struct vu_inflight inflight;
+	struct link_inflight inflight;
 	char path[4096];
 };
 
@@ -79,7 +79,7 @@ struct vds_queue {
 		VDS_ENDED_SPLIT,
 		VDS_ENDED_PACKED,
 	} ended; /* `at` is where it stood when the driver reset the device */
-	struct vu_ledger ledger;
+	struct link_ledger ledger;
 };
 
 struct vio_vduse {

@@ -150,7 +150,7 @@ void vio_vhost_user_stop(struct vio_vhost_user *backend)
 	for (queue = 0; queue < backend->dev->queue_count; queue++)
 		vu_vring_close(&backend->vrings[queue]);
 	vu_memory_clear(&backend->memory);
-	vu_inflight_unmap(&backend->inflight);
+	link_inflight_unmap(&backend->inflight);
 	vu_dirty_unmap(&backend->dirty);
 	vu_state_end(&backend->state);
 	vu_receiver_next(&backend->receiver);

@@ -37,7 +37,7 @@ struct vu_vring {
 	struct vio_watcher watcher; /* of the thread that serves it */
 	struct vio_task settle;     /* something that is not for that thread */
 	bool lost;                  /* nobody holds the other end of the kick descriptor */
-	struct vu_ledger ledger;
+	struct link_ledger ledger;
 	struct vu_tracker tracker; /* of pages that were written */
 };
 
@@ -64,7 +64,7 @@ struct vio_vhost_user {
 	struct vu_receiver receiver;
 	struct vu_sender sender;
 	struct vu_memory memory;
-	struct vu_inflight inflight;
+	struct link_inflight inflight;
 	struct vu_dirty dirty;
 	bool log_all; /* the driver's buffers are to be marked, too, where there is a log */
 	struct vu_state_transfer state;

@@ -518,7 +518,7 @@ static int get_inflight_fd(struct vio_vhost_user *backend, struct vu_message *me
 		       wire.num_queues, wire.queue_size, backend->dev->queue_count);
 		return reply(backend, message, &wire, message->header.size);
 	}
-	fd = vu_inflight_make(&wire);
+	fd = link_inflight_make(&wire);
 	if (fd < 0)
 		vu_log(backend, "GET_INFLIGHT_FD: no file can be made for it");
 	vu_sender_put_fd(&backend->sender, fd < 0 ? -1 : fd);
@@ -534,7 +534,7 @@ static int set_inflight_fd(struct vio_vhost_user *backend, struct vu_message *me
 		return -VIO_EBUSY;
 	if (wire->num_queues > backend->dev->queue_count)
 		return -VIO_ERANGE;
-	error = vu_inflight_map(&backend->inflight, wire, message->fds[0], backend->socket.fd);
+	error = link_inflight_map(&backend->inflight, wire, message->fds[0], backend->socket.fd);
 	if (!error)
 		vu_update_all(backend);
 	return error;

@@ -21,7 +21,7 @@ void vu_vring_interrupt(struct vu_vring *vring)
 		vring->owes_interrupt = true;
 	else if (!link_signal_raise(&vring->call))
 		link_signal_set(&vring->call, LINK_SIGNAL_NONE, -1);
-	vu_stop_point(VU_STOP_INTERRUPTED);
+	link_stop_point(LINK_STOP_INTERRUPTED);
 }
 
 static void settle(struct vio_task *task)
@@ -68,7 +68,7 @@ static void kick_ready(struct vio_watch *watch)
 		vring->lost = true;
 		have_settled(vring);
 	} else if (taken) {
-		vu_stop_point(VU_STOP_KICKED);
+		link_stop_point(LINK_STOP_KICKED);
 		serve(vring);
 	}
 }
@@ -178,7 +178,7 @@ void vu_vring_pause(struct vu_vring *vring)
 	/* The device may have stopped it by itself. */
 	if (!vu_vring_runs(vring)) {
 		vu_tracker_end(&vring->tracker, &dev->queues[vring->index]);
-		vu_ledger_close(&vring->ledger);
+		link_ledger_close(&vring->ledger);
 		return;
 	}
 	/* What an earlier back end left can only be said to have been taken when it has been. */
@@ -186,7 +186,7 @@ void vu_vring_pause(struct vu_vring *vring)
 		vio_device_kick(dev, vring->index);
 	vring->base = vio_device_queue_stop(dev, vring->index);
 	vu_tracker_end(&vring->tracker, &dev->queues[vring->index]);
-	vu_ledger_close(&vring->ledger);
+	link_ledger_close(&vring->ledger);
 }
 
 /*
@@ -220,10 +220,10 @@ static int open_ledger(struct vu_vring *vring, struct vio_devq_config *config, b
 	const struct vio_vhost_user *backend = vring->backend;
 	const bool packed = vio_device_has_feature(backend->dev, VIRTIO_F_RING_PACKED);
 	const struct vio_mem *mem = &backend->memory.mem;
-	struct vu_ledger_queue queue = { .index = vring->index, .size = vring->num, .at = config->at };
+	struct link_ledger_queue queue = { .index = vring->index, .size = vring->num, .at = config->at };
 	int error;
 
-	vu_ledger_close(&vring->ledger);
+	link_ledger_close(&vring->ledger);
 	if (vring->index >= backend->inflight.num_queues)
 		return 0;
 	if (packed)
@@ -235,7 +235,7 @@ static int open_ledger(struct vu_vring *vring, struct vio_devq_config *config, b
 			sizeof(vio_le16), sizeof(vio_le16), VIO_MEM_READ);
 	if (!queue.ring && !queue.used_idx)
 		return 0; /* it can't start, and will say so */
-	error = vu_ledger_open(&vring->ledger, &backend->inflight, &queue);
+	error = link_ledger_open(&vring->ledger, &backend->inflight, &queue);
 	if (error)
 		return error;
 	*goes_on |= queue.goes_on;
@@ -309,7 +309,7 @@ static int start(struct vu_vring *vring)
 		vu_tracker_started(&vring->tracker, mended);
 	if (error) {
 		vu_tracker_end(&vring->tracker, &backend->dev->queues[vring->index]);
-		vu_ledger_close(&vring->ledger);
+		link_ledger_close(&vring->ledger);
 	}
 	if (error)
 		vu_log(backend, "queue %u: can't start with %u entries: %s", vring->index, vring->num,
@@ -390,5 +390,5 @@ void vu_forget_all(struct vio_vhost_user *backend)
 	uint16_t queue;
 
 	for (queue = 0; queue < backend->inflight.num_queues; queue++)
-		vu_inflight_forget(&backend->inflight, queue);
+		link_inflight_forget(&backend->inflight, queue);
 }
