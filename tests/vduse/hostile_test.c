@@ -404,22 +404,9 @@ static void refuse_name(struct bed *bed, const char *name)
 /* hostile: F10 */
 static void names_are_judged(void **state)
 {
-	static const char *const names[] = { "",
-					     ".",
-					     "..",
-					     "control",
-					     "a/b",
-					     "../../etc/x",
-					     "two words",
-					     "a\nb",
-					     "-option",
-					     ".hidden",
-					     "a%n",
-					     "\xff",
-					     "\xc3\xa4"
-					     "b",
-					     "a;b",
-					     "a\033[31m" };
+	static const char *const names[] = { "",          ".",    "..",       "control", "a/b", "../../etc/x",
+					     "two words", "a\nb", "-option",  ".hidden", "a%n", "\xff",
+					     "b\xc3\xa4", "a;b",  "a\033[31m" };
 	struct bed *bed = *state;
 	char name[300];
 
