@@ -2,7 +2,7 @@
 #ifndef VIO_LINK_RING_H
 #define VIO_LINK_RING_H
 
-#include <vireo/memory.h>
+#include <vireo/devq.h>
 
 /*
  * What of a ring a link looks at itself, before a queue is started and has judged it: NULL where it isn't in
@@ -15,6 +15,19 @@ static inline void *link_ring_area(const struct vio_mem *mem, struct vio_addr at
 	void *there = vio_mem_pointer(mem, at, bytes, access);
 
 	return (uintptr_t)there % align ? NULL : there;
+}
+
+/* Whether all that a queue of this configuration has to have is in memory now. */
+static inline bool link_ring_present(const struct vio_mem *mem, const struct vio_devq_config *config,
+				     bool packed)
+{
+	const unsigned descriptors = packed ? VIO_MEM_READ | VIO_MEM_WRITE : VIO_MEM_READ;
+	const uint64_t size = config->size;
+
+	return link_ring_area(mem, config->descriptor_area, 16 * size, 16, descriptors) &&
+	       link_ring_area(mem, config->driver_area, packed ? 4 : 4 + 2 * size, packed ? 4 : 2,
+			      VIO_MEM_READ) &&
+	       link_ring_area(mem, config->device_area, packed ? 4 : 4 + 8 * size, 4, VIO_MEM_WRITE);
 }
 
 #endif

@@ -218,19 +218,6 @@ static void *descriptors(const struct vio_vduse *vduse, uint64_t at, uint64_t si
 			      packed ? VIO_MEM_READ | VIO_MEM_WRITE : VIO_MEM_READ);
 }
 
-/* Whether its rings are in memory now. */
-static bool has_rings(const struct vio_vduse *vduse, const struct vio_devq_config *config)
-{
-	bool packed = vio_device_has_feature(vduse->dev, VIRTIO_F_RING_PACKED);
-	uint64_t size = config->size;
-
-	return descriptors(vduse, config->descriptor_area.raw, size) &&
-	       link_ring_area(&vduse->memory.mem, config->driver_area, packed ? 4 : 4 + 2 * size,
-			      packed ? 4 : 2, VIO_MEM_READ) &&
-	       link_ring_area(&vduse->memory.mem, config->device_area, packed ? 4 : 4 + 8 * size, 4,
-			      VIO_MEM_WRITE);
-}
-
 /*
  * Where a queue begins. A packed one of which the kernel says nothing at all (what a program said by
  * vhost-vdpa may have no place for it) is where its first descriptor says.
@@ -314,7 +301,8 @@ static void start(struct vds_queue *queue, const struct vduse_vq_info *info)
 	bool goes_on;
 	int error;
 
-	if (!has_rings(vduse, &config)) {
+	if (!link_ring_present(&vduse->memory.mem, &config,
+			       vio_device_has_feature(vduse->dev, VIRTIO_F_RING_PACKED))) {
 		refuse(queue, info, "its rings are not in memory");
 		return;
 	}

@@ -2,6 +2,7 @@
 #include <sys/timerfd.h>
 #include <unistd.h>
 
+#include "link/ring.h"
 #include "link/vfio_user/server.h"
 
 /*
@@ -17,19 +18,6 @@
  * queue that starts looks into its ring.
  */
 #define REST_MS 100
-
-/* Whether all of its rings are in memory now. */
-static bool has_rings(const struct vio_vfio_user *server, const struct vio_devq_config *config)
-{
-	const struct vio_mem *mem = &server->memory.mem;
-	bool packed = vio_device_has_feature(server->dev, VIRTIO_F_RING_PACKED);
-	unsigned descriptors = packed ? VIO_MEM_READ | VIO_MEM_WRITE : VIO_MEM_READ;
-	uint64_t size = config->size;
-
-	return vio_mem_pointer(mem, config->descriptor_area, 16 * size, descriptors) &&
-	       vio_mem_pointer(mem, config->driver_area, packed ? 4 : 4 + 2 * size, VIO_MEM_READ) &&
-	       vio_mem_pointer(mem, config->device_area, packed ? 4 : 4 + 8 * size, VIO_MEM_WRITE);
-}
 
 /* hostile: A108 */
 static void go_on(struct vio_vfio_user *server, struct vfu_queue *queue)
@@ -98,6 +86,7 @@ void vfu_hold_queues(struct vio_vfio_user *server)
 
 void vfu_release_queues(struct vio_vfio_user *server)
 {
+	const bool packed = vio_device_has_feature(server->dev, VIRTIO_F_RING_PACKED);
 	uint16_t i;
 
 	if (!server->resting)
@@ -112,7 +101,8 @@ void vfu_release_queues(struct vio_vfio_user *server)
 		/* What the driver reset, or set up anew, since then is none of ours. */
 		if (!server->model_queues[i].enabled || server->dev->queues[i].running)
 			queue->held = false;
-		if (queue->held && has_rings(server, &server->dev->queue_configs[i]))
+		if (queue->held &&
+		    link_ring_present(&server->memory.mem, &server->dev->queue_configs[i], packed))
 			go_on(server, queue);
 		server->resting |= queue->held;
 	}

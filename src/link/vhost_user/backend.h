@@ -100,6 +100,19 @@ static inline bool vu_has_status(const struct vio_vhost_user *backend)
 /* What a handler of a message returns when it has made the reply that the message always has. */
 #define VU_REPLIED 1
 
+static inline int vu_reply(struct vio_vhost_user *backend, const struct vu_message *message,
+			   const void *payload, uint32_t size)
+{
+	vu_sender_put(&backend->sender, message->header.request, payload, size);
+	return VU_REPLIED;
+}
+
+static inline int vu_reply_u64(struct vio_vhost_user *backend, const struct vu_message *message,
+			       uint64_t value)
+{
+	return vu_reply(backend, message, &value, sizeof(value));
+}
+
 /* migrate.c: handlers. */
 int vu_set_log_base(struct vio_vhost_user *backend, struct vu_message *message);
 int vu_set_log_fd(struct vio_vhost_user *backend, struct vu_message *message);

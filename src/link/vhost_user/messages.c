@@ -22,18 +22,6 @@ struct vu_row {
 	int (*handle)(struct vio_vhost_user *backend, struct vu_message *message);
 };
 
-static int reply(struct vio_vhost_user *backend, const struct vu_message *message, const void *payload,
-		 uint32_t size)
-{
-	vu_sender_put(&backend->sender, message->header.request, payload, size);
-	return VU_REPLIED;
-}
-
-static int reply_u64(struct vio_vhost_user *backend, const struct vu_message *message, uint64_t value)
-{
-	return reply(backend, message, &value, sizeof(value));
-}
-
 /* hostile: C7, NEED_REPLY counts only where REPLY_ACK was negotiated. */
 static bool answer_wanted(const struct vio_vhost_user *backend, const struct vu_message *message)
 {
@@ -52,9 +40,9 @@ static int get_features(struct vio_vhost_user *backend, struct vu_message *messa
 {
 	uint64_t features = vio_device_features(backend->dev).word[0];
 
-	return reply_u64(backend, message,
-			 features | UINT64_C(1) << VHOST_USER_F_PROTOCOL_FEATURES |
-				 UINT64_C(1) << VHOST_F_LOG_ALL);
+	return vu_reply_u64(backend, message,
+			    features | UINT64_C(1) << VHOST_USER_F_PROTOCOL_FEATURES |
+				    UINT64_C(1) << VHOST_F_LOG_ALL);
 }
 
 /* A front end without STATUS says nothing of it: all of the negotiation, from reset on. */
@@ -125,7 +113,7 @@ static int set_features(struct vio_vhost_user *backend, struct vu_message *messa
 
 static int get_protocol_features(struct vio_vhost_user *backend, struct vu_message *message)
 {
-	return reply_u64(backend, message, vio_vhost_user_protocol_features(backend));
+	return vu_reply_u64(backend, message, vio_vhost_user_protocol_features(backend));
 }
 
 static int set_protocol_features(struct vio_vhost_user *backend, struct vu_message *message)
@@ -220,12 +208,12 @@ static int set_status(struct vio_vhost_user *backend, struct vu_message *message
 
 static int get_status(struct vio_vhost_user *backend, struct vu_message *message)
 {
-	return reply_u64(backend, message, backend->dev->status);
+	return vu_reply_u64(backend, message, backend->dev->status);
 }
 
 static int get_queue_num(struct vio_vhost_user *backend, struct vu_message *message)
 {
-	return reply_u64(backend, message, backend->dev->queue_count);
+	return vu_reply_u64(backend, message, backend->dev->queue_count);
 }
 
 /* Memory. */
@@ -293,7 +281,7 @@ static int set_mem_table(struct vio_vhost_user *backend, struct vu_message *mess
 
 static int get_max_mem_slots(struct vio_vhost_user *backend, struct vu_message *message)
 {
-	return reply_u64(backend, message, VIO_VHOST_USER_REGIONS_MAX);
+	return vu_reply_u64(backend, message, VIO_VHOST_USER_REGIONS_MAX);
 }
 
 static int add_mem_reg(struct vio_vhost_user *backend, struct vu_message *message)
@@ -418,7 +406,7 @@ static int get_vring_base(struct vio_vhost_user *backend, struct vu_message *mes
 	vu_vring_pause(vring);
 	vring->held = true;
 	state.num = vring->ended ? vring->ended : position_of(vring);
-	return reply(backend, message, &state, sizeof(state));
+	return vu_reply(backend, message, &state, sizeof(state));
 }
 
 static int set_vring_enable(struct vio_vhost_user *backend, struct vu_message *message)
@@ -516,13 +504,13 @@ static int get_inflight_fd(struct vio_vhost_user *backend, struct vu_message *me
 	    wire.queue_size > VIRTQ_SIZE_MAX) {
 		vu_log(backend, "GET_INFLIGHT_FD: %u queues of %u entries; there are %u queues",
 		       wire.num_queues, wire.queue_size, backend->dev->queue_count);
-		return reply(backend, message, &wire, message->header.size);
+		return vu_reply(backend, message, &wire, message->header.size);
 	}
 	fd = link_inflight_make(&wire);
 	if (fd < 0)
 		vu_log(backend, "GET_INFLIGHT_FD: no file can be made for it");
 	vu_sender_put_fd(&backend->sender, fd < 0 ? -1 : fd);
-	return reply(backend, message, &wire, message->header.size);
+	return vu_reply(backend, message, &wire, message->header.size);
 }
 
 static int set_inflight_fd(struct vio_vhost_user *backend, struct vu_message *message)
@@ -570,9 +558,9 @@ static int get_config(struct vio_vhost_user *backend, struct vu_message *message
 
 	/* hostile: C28; an empty payload says that it failed. */
 	if (!config_sound(message))
-		return reply(backend, message, NULL, 0);
+		return vu_reply(backend, message, NULL, 0);
 	vio_device_read_config(backend->dev, config->offset, config->payload, config->size);
-	return reply(backend, message, config, message->header.size);
+	return vu_reply(backend, message, config, message->header.size);
 }
 
 static int set_config(struct vio_vhost_user *backend, struct vu_message *message)
@@ -714,7 +702,7 @@ int vu_handle_message(struct vio_vhost_user *backend)
 	 * answers. In place of a reply of the request's own it would be taken for that.
 	 */
 	if (answer_wanted(backend, message) && !replies(request)) {
-		reply_u64(backend, message, result != 0);
+		vu_reply_u64(backend, message, result != 0);
 		return 0;
 	}
 	/* Nobody waits for an error: the only way to tell is to hang up. */

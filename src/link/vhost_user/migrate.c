@@ -5,12 +5,6 @@
 
 /* What a front end wants for moving the driver elsewhere: a log of dirty pages, and the device's state. */
 
-static int reply_u64(struct vio_vhost_user *backend, const struct vu_message *message, uint64_t value)
-{
-	vu_sender_put(&backend->sender, message->header.request, &value, sizeof(value));
-	return VU_REPLIED;
-}
-
 /* The log. */
 
 bool vu_marks_buffers(const struct vu_vring *vring)
@@ -102,7 +96,7 @@ int vu_set_log_base(struct vio_vhost_user *backend, struct vu_message *message)
 	vu_pause_all(backend);
 	error = vu_dirty_map(&backend->dirty, &message->payload.log, message->fds[0], backend->socket.fd);
 	vu_update_all(backend);
-	return error ? error : reply_u64(backend, message, 0);
+	return error ? error : vu_reply_u64(backend, message, 0);
 }
 
 int vu_set_log_fd(struct vio_vhost_user *backend, struct vu_message *message)
@@ -148,7 +142,7 @@ int vu_set_device_state_fd(struct vio_vhost_user *backend, struct vu_message *me
 		error = vu_state_save(&backend->state, kind, vu_message_take_fd(message, 0));
 	if (error)
 		log_state(backend, "SET_DEVICE_STATE_FD", error);
-	return reply_u64(backend, message, VHOST_USER_DEVICE_STATE_NOFD_MASK | (error ? 1 : 0));
+	return vu_reply_u64(backend, message, VHOST_USER_DEVICE_STATE_NOFD_MASK | (error ? 1 : 0));
 }
 
 int vu_check_device_state(struct vio_vhost_user *backend, struct vu_message *message)
@@ -157,5 +151,5 @@ int vu_check_device_state(struct vio_vhost_user *backend, struct vu_message *mes
 
 	if (error)
 		log_state(backend, "CHECK_DEVICE_STATE", error);
-	return reply_u64(backend, message, error ? 1 : 0);
+	return vu_reply_u64(backend, message, error ? 1 : 0);
 }
