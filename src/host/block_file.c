@@ -571,7 +571,7 @@ static void file_close(struct vio_block *block)
 		free(file->bounces[--file->bounces_idle]);
 	if (file->origin == file) {
 		munmap(file->zeros, FILE_ZEROS_BYTES);
-		close(file->image.fd);
+		vio_image_close(&file->image);
 	}
 	free(file);
 }

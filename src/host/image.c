@@ -296,6 +296,16 @@ int vio_image_open(const struct vio_host_block_options *options, struct vio_imag
 	if (!error)
 		error = image_learn(options, image, message);
 	if (error)
-		close(image->fd);
+		vio_image_close(image);
 	return error;
+}
+
+/* The kernel's ring, to which the file was registered, may hold it for a while longer: not so the lock. */
+void vio_image_close(struct vio_image *image)
+{
+	struct flock unlock = { .l_type = F_UNLCK, .l_whence = SEEK_SET };
+
+	fcntl(image->fd, F_OFD_SETLK, &unlock);
+	close(image->fd);
+	image->fd = -1;
 }

@@ -16,9 +16,12 @@ struct vio_image {
 	bool can_punch;          /* gives room back by FALLOC_FL_PUNCH_HOLE */
 };
 
-/* Opens what options->path names. Close image->fd to be rid of it and the lock. */
+/* Opens what options->path names, and locks it. */
 int vio_image_open(const struct vio_host_block_options *options, struct vio_image *image,
 		   struct vio_message *message);
+
+/* Gives it up; when this returns, others can lock it. */
+void vio_image_close(struct vio_image *image);
 
 /* Its size now; false when that can't be told. */
 bool vio_image_measure(int fd, uint64_t *size_bytes);
