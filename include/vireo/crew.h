@@ -35,4 +35,7 @@ VIO_API void vio_crew_resume(struct vio_crew *crew);
 VIO_API void vio_crew_post(struct vio_crew *crew, struct vio_task *task);
 VIO_API void vio_crew_cancel(struct vio_crew *crew, struct vio_task *task);
 
+/* As links know it: queue n is served by thread n modulo their number. Good as long as the crew. */
+VIO_API struct vio_watch_crew vio_crew_watch(struct vio_crew *crew);
+
 #endif

@@ -5,38 +5,13 @@
 
 #include "daemon/daemon.h"
 
-/* Queues served by threads of their own: the link's idea of them made of the host's. */
-
-static struct vio_watcher crew_watcher(void *context, uint16_t queue)
-{
-	return vio_loop_watcher(vio_crew_loop(context, queue % vio_crew_threads(context)));
-}
-
-static void crew_halt(void *context)
-{
-	vio_crew_halt(context);
-}
-
-static void crew_resume(void *context)
-{
-	vio_crew_resume(context);
-}
-
-static void crew_post(void *context, struct vio_task *task)
-{
-	vio_crew_post(context, task);
-}
-
-static void crew_cancel(void *context, struct vio_task *task)
-{
-	vio_crew_cancel(context, task);
-}
+/* Queues served by threads of their own. */
 
 int vio_daemon_spread(struct vio_daemon *daemon, struct vio_message *message)
 {
 	const struct vio_daemon_type *type = daemon->type;
 	const unsigned threads = (unsigned)daemon->settings.threads;
-	struct vio_watch_crew crew = { NULL, crew_watcher, crew_halt, crew_resume, crew_post, crew_cancel };
+	struct vio_watch_crew crew;
 	int error;
 
 	if (!threads)
@@ -52,7 +27,7 @@ int vio_daemon_spread(struct vio_daemon *daemon, struct vio_message *message)
 	for (unsigned i = 0; i < threads; i++)
 		vio_loop_poll(vio_crew_loop(daemon->crew, i), (unsigned)daemon->settings.poll_us);
 	error = type->spread(&daemon->device, daemon->backend, daemon->crew, message);
-	crew.context = daemon->crew;
+	crew = vio_crew_watch(daemon->crew);
 	if (!error && daemon->vfio_user)
 		vio_vfio_user_spread(daemon->vfio_user, &crew);
 	else if (!error)

@@ -234,3 +234,37 @@ void vio_crew_destroy(struct vio_crew *crew)
 	pthread_mutex_destroy(&crew->lock);
 	free(crew);
 }
+
+/* As links know it. */
+
+static struct vio_watcher watch_queue(void *context, uint16_t queue)
+{
+	return vio_loop_watcher(vio_crew_loop(context, queue % vio_crew_threads(context)));
+}
+
+static void watch_halt(void *context)
+{
+	vio_crew_halt(context);
+}
+
+static void watch_resume(void *context)
+{
+	vio_crew_resume(context);
+}
+
+static void watch_post(void *context, struct vio_task *task)
+{
+	vio_crew_post(context, task);
+}
+
+static void watch_cancel(void *context, struct vio_task *task)
+{
+	vio_crew_cancel(context, task);
+}
+
+struct vio_watch_crew vio_crew_watch(struct vio_crew *crew)
+{
+	return (struct vio_watch_crew){
+		crew, watch_queue, watch_halt, watch_resume, watch_post, watch_cancel
+	};
+}

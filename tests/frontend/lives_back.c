@@ -302,34 +302,9 @@ static void make_disk(struct back *back)
 
 /* Queues in threads. */
 
-static struct vio_watcher crew_watcher(void *context, uint16_t queue)
-{
-	return vio_loop_watcher(vio_crew_loop(context, queue % vio_crew_threads(context)));
-}
-
-static void crew_halt(void *context)
-{
-	vio_crew_halt(context);
-}
-
-static void crew_resume(void *context)
-{
-	vio_crew_resume(context);
-}
-
-static void crew_post(void *context, struct vio_task *task)
-{
-	vio_crew_post(context, task);
-}
-
-static void crew_cancel(void *context, struct vio_task *task)
-{
-	vio_crew_cancel(context, task);
-}
-
 static void spread(struct back *back)
 {
-	struct vio_watch_crew crew = { NULL, crew_watcher, crew_halt, crew_resume, crew_post, crew_cancel };
+	struct vio_watch_crew crew;
 	struct vio_block *blocks[THREADS_MAX];
 	int error;
 
@@ -343,7 +318,7 @@ static void spread(struct back *back)
 		blocks[i] = &make_way(back, i, vio_crew_loop(back->crew, i))->block;
 	if (vio_blk_spread(&back->dev, blocks, back->orders.threads))
 		_exit(2);
-	crew.context = back->crew;
+	crew = vio_crew_watch(back->crew);
 	vio_vhost_user_spread(back->link, &crew);
 	vio_crew_resume(back->crew);
 }

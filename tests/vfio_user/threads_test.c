@@ -14,39 +14,14 @@
 
 static struct vio_crew *crew;
 
-static struct vio_watcher crew_watcher(void *context, uint16_t queue)
-{
-	return vio_loop_watcher(vio_crew_loop(context, queue % vio_crew_threads(context)));
-}
-
-static void crew_halt(void *context)
-{
-	vio_crew_halt(context);
-}
-
-static void crew_resume(void *context)
-{
-	vio_crew_resume(context);
-}
-
-static void crew_post(void *context, struct vio_task *task)
-{
-	vio_crew_post(context, task);
-}
-
-static void crew_cancel(void *context, struct vio_task *task)
-{
-	vio_crew_cancel(context, task);
-}
-
 void bed_spread(struct bed *bed)
 {
-	struct vio_watch_crew table = { NULL, crew_watcher, crew_halt, crew_resume, crew_post, crew_cancel };
+	struct vio_watch_crew table;
 	int error;
 
 	crew = vio_crew_create(bed->loop, THREADS, VIO_LOOP_NO_URING, &error);
 	assert_non_null(crew);
-	table.context = crew;
+	table = vio_crew_watch(crew);
 	vio_crew_halt(crew);
 	vio_vfio_user_spread(bed->server, &table);
 	vio_crew_resume(crew);
