@@ -164,25 +164,10 @@ static int disk_fill(struct vio_client_queue *queue, const struct vio_client_req
 	}
 }
 
-/* hostile: B10 B56 */
 static int disk_outcome(const struct vio_client_queue *queue, const struct client_slot *slot,
 			uint32_t written)
 {
-	/* Once, as the device still reaches it. */
-	uint8_t status = __atomic_load_n(&queue->frames[slot->index].status, __ATOMIC_RELAXED);
-
-	if (!written)
-		return -VIO_EPEER;
-	switch (status) {
-	case VIRTIO_BLK_S_OK:
-		return written < slot->answer_bytes ? -VIO_EPEER : 0;
-	case VIRTIO_BLK_S_IOERR: /* spec: DRV-BLK-022 */
-		return -VIO_EIO;
-	case VIRTIO_BLK_S_UNSUPP:
-		return -VIO_ENOTSUP;
-	default:
-		return -VIO_EPEER;
-	}
+	return vio_blk_outcome(&queue->frames[slot->index].status, written, slot->answer_bytes);
 }
 
 /* The device's life. */

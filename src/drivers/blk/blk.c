@@ -109,26 +109,11 @@ void vio_blk_kick(struct vio_dev *dev, uint16_t queue)
 		vio_drvq_kick(blk->q[queue]);
 }
 
-/* hostile: B10 B56 */
 static int outcome(const struct vio_dev *dev, const struct vio_blk_io *io, uint32_t written)
 {
-	/* Once, as it may be in memory that the device still reaches. */
-	uint8_t status = __atomic_load_n(&io->frame.status, __ATOMIC_RELAXED);
-
 	if (vio_dev_is_legacy(dev)) /* spec: DRV-BLK-031 */
 		written = io->answer_bytes;
-	if (!written)
-		return -VIO_EPEER;
-	switch (status) {
-	case VIRTIO_BLK_S_OK:
-		return written < io->answer_bytes ? -VIO_EPEER : 0;
-	case VIRTIO_BLK_S_IOERR: /* spec: DRV-BLK-022 */
-		return -VIO_EIO;
-	case VIRTIO_BLK_S_UNSUPP:
-		return -VIO_ENOTSUP;
-	default:
-		return -VIO_EPEER;
-	}
+	return vio_blk_outcome(&io->frame.status, written, io->answer_bytes);
 }
 
 /* Takes a request back that the device has used, or `cancelled` by that error. */

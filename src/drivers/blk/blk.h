@@ -37,6 +37,30 @@ static inline bool vio_blk_changes(uint32_t type)
 	return type == VIRTIO_BLK_T_OUT || type == VIRTIO_BLK_T_DISCARD || type == VIRTIO_BLK_T_WRITE_ZEROES;
 }
 
+/*
+ * What became of a request of which the device says that it wrote so many bytes, of the `answer_bytes` that
+ * end with the status. 0, -VIO_EIO or -VIO_ENOTSUP as the device says, -VIO_EPEER for an answer that is none.
+ * hostile: B10 B56
+ */
+static inline int vio_blk_outcome(const uint8_t *status, uint32_t written, uint32_t answer_bytes)
+{
+	/* Once, as it may be in memory that the device still reaches. */
+	const uint8_t said = __atomic_load_n(status, __ATOMIC_RELAXED);
+
+	if (!written)
+		return -VIO_EPEER;
+	switch (said) {
+	case VIRTIO_BLK_S_OK:
+		return written < answer_bytes ? -VIO_EPEER : 0;
+	case VIRTIO_BLK_S_IOERR: /* spec: DRV-BLK-022 */
+		return -VIO_EIO;
+	case VIRTIO_BLK_S_UNSUPP:
+		return -VIO_ENOTSUP;
+	default:
+		return -VIO_EPEER;
+	}
+}
+
 /* What a request of some type has to be like; `total`: bytes of its data. */
 typedef int vio_blk_judge_type(const struct vio_dev *dev, const struct vio_blk_identity *identity,
 			       const struct vio_blk_io *io, uint64_t total);
