@@ -96,7 +96,8 @@ bool fuzz_loop_empty(const struct fuzz_loop *loop)
 	return !loop->watch_count && !loop->tasks;
 }
 
-unsigned fuzz_open_fds(void)
+/* Of the lowest descriptors, those that are open. */
+static unsigned open_fds(void)
 {
 	struct pollfd fds[FDS_LOOKED_AT];
 	unsigned count = 0;
@@ -108,4 +109,21 @@ unsigned fuzz_open_fds(void)
 	for (int fd = 0; fd < FDS_LOOKED_AT; fd++)
 		count += !(fds[fd].revents & POLLNVAL);
 	return count;
+}
+
+void fuzz_link_run(const struct fuzz_link *link, struct fuzz_input *input)
+{
+	static struct world *w;
+	static unsigned executions;
+	unsigned open_files;
+
+	if (!w)
+		w = link->make();
+	open_files = open_fds();
+	link->execute(w, input);
+	FUZZ_CHECK(open_fds() == open_files);
+	if (++executions % FUZZ_LIFE == 0) {
+		link->close(w);
+		w = NULL;
+	}
 }

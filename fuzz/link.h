@@ -13,6 +13,16 @@
  */
 #define FUZZ_LIFE 256u
 
+struct fuzz_link {
+	struct world *(*make)(void);
+	void (*close)(struct world *w);
+	/* From a client's beginning to its end, after which nothing of it is left. */
+	void (*execute)(struct world *w, struct fuzz_input *input);
+};
+
+/* One execution, which leaves as many files open as there were before. */
+void fuzz_link_run(const struct fuzz_link *link, struct fuzz_input *input);
+
 /* An event loop that never waits: what is ready is told of in turns. */
 #define FUZZ_WATCHES_MAX 64u
 
@@ -28,7 +38,5 @@ struct vio_watcher fuzz_loop_watcher(struct fuzz_loop *loop);
 void fuzz_loop_run(struct fuzz_loop *loop, unsigned turns);
 /* Nobody watches anything, and nothing is left to be done. */
 bool fuzz_loop_empty(const struct fuzz_loop *loop);
-/* Of the lowest descriptors, those that are open. */
-unsigned fuzz_open_fds(void);
 
 #endif

@@ -294,19 +294,13 @@ static void begin_execution(struct world *w, struct fuzz_input *input)
 	FUZZ_CHECK(!w->closed);
 }
 
-void fuzz_run(struct fuzz_input *input)
+static void execute(struct world *w, struct fuzz_input *input)
 {
 	static void (*const steps[])(struct world * w) = {
 		step_ask,  step_memory, step_memory, step_setup,  step_piece, step_kick,
 		step_next, step_begin,  step_fail,   step_memory, step_ask,   step_noise,
 	};
-	static struct world *w;
-	static unsigned executions;
-	unsigned open_files;
 
-	if (!w)
-		w = make_world();
-	open_files = fuzz_open_fds();
 	begin_execution(w, input);
 	if (fuzz_u8(input) & 3)
 		step_begin(w);
@@ -318,9 +312,11 @@ void fuzz_run(struct fuzz_input *input)
 	fake_kernel_free(&w->kernel);
 	unlink(w->account);
 	FUZZ_CHECK(w->served.dev.status == 0 && w->served.dev.phase == VIO_DEVICE_READY);
-	FUZZ_CHECK(fuzz_open_fds() == open_files);
-	if (++executions % FUZZ_LIFE == 0) {
-		close_world(w);
-		w = NULL;
-	}
+}
+
+void fuzz_run(struct fuzz_input *input)
+{
+	static const struct fuzz_link link = { make_world, close_world, execute };
+
+	fuzz_link_run(&link, input);
 }

@@ -329,7 +329,7 @@ static void begin_execution(struct world *w, struct fuzz_input *input)
 	connect_server(w);
 }
 
-static void execute(struct world *w)
+static void take_steps(struct world *w)
 {
 	unsigned steps = 0;
 
@@ -345,23 +345,18 @@ static void execute(struct world *w)
 	}
 }
 
-void fuzz_run(struct fuzz_input *input)
+static void execute(struct world *w, struct fuzz_input *input)
 {
-	static struct world *w;
-	static unsigned executions;
-	unsigned open_files;
-
-	if (!w)
-		w = make_world();
-	open_files = fuzz_open_fds();
 	begin_execution(w, input);
-	execute(w);
+	take_steps(w);
 	close(w->socket);
 	fuzz_loop_run(&w->loop, 1000);
 	FUZZ_CHECK(w->closed && w->served.dev.status == 0);
-	FUZZ_CHECK(fuzz_open_fds() == open_files);
-	if (++executions % FUZZ_LIFE == 0) {
-		close_world(w);
-		w = NULL;
-	}
+}
+
+void fuzz_run(struct fuzz_input *input)
+{
+	static const struct fuzz_link link = { make_world, close_world, execute };
+
+	fuzz_link_run(&link, input);
 }
