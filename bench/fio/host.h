@@ -28,6 +28,14 @@ struct engine_options {
 	unsigned int mark; /* the host's */
 };
 
+/* Each as X(name, kind of fio's, member, what it says, what stands for it when it isn't given). */
+#define ENGINE_OPTIONS(X)                                                             \
+	X("socket", STR_STORE, socket, "Where the vhost-user back end listens", NULL) \
+	X("queues", INT, queues, "Queues of the disk that a job uses in turn", "1")   \
+	X("polls", BOOL, polls, "Look at the ring instead of sleeping", "0")          \
+	X("reconnects", BOOL, reconnects, "Survive the death of the back end", "0")   \
+	X("split", BOOL, split, "Split rings, also where there are packed ones", "0")
+
 enum host_ddir {
 	HOST_READ,
 	HOST_WRITE,

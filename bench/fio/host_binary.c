@@ -69,22 +69,22 @@ static int nothing(struct thread_data *td, void *file)
 	return 0;
 }
 
-#define OPTION(text, kind_of, member, says, otherwise)                                                      \
-	{                                                                                                   \
-		.name = text, .long_name = text, .kind = kind_of,                                           \
-		.offset = { offsetof(struct engine_options, member) }, .help = says, .standard = otherwise, \
-		.most = UINT32_MAX, .category = FIO_CATEGORY_ENGINE,                                        \
-	}
+#define OPTION(text, kind_of, member, says, otherwise)                 \
+	{                                                              \
+		.name = text,                                          \
+		.long_name = text,                                     \
+		.kind = FIO_STORES_##kind_of,                          \
+		.offset = { offsetof(struct engine_options, member) }, \
+		.help = says,                                          \
+		.standard = otherwise,                                 \
+		.most = UINT32_MAX,                                    \
+		.category = FIO_CATEGORY_ENGINE,                       \
+	},
 
 static struct fio_table_option options[] = {
-	OPTION("socket", FIO_STORES_STRING, socket, "Where the vhost-user back end listens", NULL),
-	OPTION("queues", FIO_STORES_INT, queues, "Queues of the disk that a job uses in turn", "1"),
-	OPTION("polls", FIO_STORES_BOOL, polls, "Look at the ring instead of sleeping", "0"),
-	OPTION("reconnects", FIO_STORES_BOOL, reconnects, "Survive the death of the back end", "0"),
-	OPTION("split", FIO_STORES_BOOL, split, "Split rings, also where there are packed ones", "0"),
+	ENGINE_OPTIONS(OPTION)
 	/* By its value the place is known where fio keeps what it read. */
-	OPTION("vireo_mark", FIO_STORES_INT, mark, "Not to be set", TEXT(MARK)),
-	{ .name = NULL },
+	OPTION("vireo_mark", INT, mark, "Not to be set", TEXT(MARK)){ .name = NULL },
 };
 
 __attribute__((visibility("default"))) struct fio_table_engine ioengine = {

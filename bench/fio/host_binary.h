@@ -32,10 +32,10 @@
 #define FIO_IO_ERROR  144u
 
 /* Kinds of options, and their category. */
-#define FIO_STORES_STRING   6
-#define FIO_STORES_INT      8
-#define FIO_STORES_BOOL     10
-#define FIO_CATEGORY_ENGINE 0x40u
+#define FIO_STORES_STR_STORE 6
+#define FIO_STORES_INT       8
+#define FIO_STORES_BOOL      10
+#define FIO_CATEGORY_ENGINE  0x40u
 
 /* Engine: needs no disk of this machine, and doesn't grow files. */
 #define FIO_FLAGS_DISKLESS 4

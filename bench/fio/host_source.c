@@ -38,7 +38,7 @@ SAME(offsetof(struct fio_table_engine, options_bytes), ioengine_ops, option_stru
 _Static_assert(sizeof(struct fio_table_option) == sizeof(struct fio_option), "an option's size");
 _Static_assert(sizeof(struct fio_table_engine) == sizeof(struct ioengine_ops), "an engine's size");
 _Static_assert(FIO_OPS_VERSION == FIO_IOOPS_VERSION, "the interface's version");
-_Static_assert(FIO_STORES_STRING == FIO_OPT_STR_STORE && FIO_STORES_INT == FIO_OPT_INT &&
+_Static_assert(FIO_STORES_STR_STORE == FIO_OPT_STR_STORE && FIO_STORES_INT == FIO_OPT_INT &&
 		       FIO_STORES_BOOL == FIO_OPT_BOOL && FIO_CATEGORY_ENGINE == FIO_OPT_C_ENGINE,
 	       "kinds of options");
 _Static_assert(FIO_FLAGS_DISKLESS == FIO_DISKLESSIO && FIO_FLAGS_NOEXTEND == FIO_NOEXTEND, "flags");
@@ -54,20 +54,20 @@ static enum fio_q_status queue(struct thread_data *td, struct io_u *io_u)
 	return (enum fio_q_status)engine_queue(td, io_u);
 }
 
-#define OPTION(text, kind_of, member, says, otherwise)                                           \
-	{                                                                                        \
-		.name = text, .lname = text, .type = kind_of,                                    \
-		.off1 = offsetof(struct engine_options, member), .help = says, .def = otherwise, \
-		.maxval = UINT_MAX, .category = FIO_OPT_C_ENGINE,                                \
-	}
+#define OPTION(text, kind_of, member, says, otherwise)           \
+	{                                                        \
+		.name = text,                                    \
+		.lname = text,                                   \
+		.type = FIO_OPT_##kind_of,                       \
+		.off1 = offsetof(struct engine_options, member), \
+		.help = says,                                    \
+		.def = otherwise,                                \
+		.maxval = UINT_MAX,                              \
+		.category = FIO_OPT_C_ENGINE,                    \
+	},
 
 static struct fio_option options[] = {
-	OPTION("socket", FIO_OPT_STR_STORE, socket, "Where the vhost-user back end listens", NULL),
-	OPTION("queues", FIO_OPT_INT, queues, "Queues of the disk that a job uses in turn", "1"),
-	OPTION("polls", FIO_OPT_BOOL, polls, "Look at the ring instead of sleeping", "0"),
-	OPTION("reconnects", FIO_OPT_BOOL, reconnects, "Survive the death of the back end", "0"),
-	OPTION("split", FIO_OPT_BOOL, split, "Split rings, also where there are packed ones", "0"),
-	{ .name = NULL },
+	ENGINE_OPTIONS(OPTION){ .name = NULL },
 };
 
 __attribute__((visibility("default"))) struct ioengine_ops ioengine = {
