@@ -294,6 +294,8 @@ VIO_API void vio_device_settle(struct vio_device *dev, uint16_t queue);
  */
 VIO_API size_t vio_device_save(struct vio_device *dev, void *to, size_t size);
 VIO_API int vio_device_load(struct vio_device *dev, const void *from, size_t size);
+/* For an attachment that starts the queues itself: a blob in which one runs is damaged. Nothing is served. */
+VIO_API int vio_device_load_stopped(struct vio_device *dev, const void *from, size_t size);
 
 /*
  * The same of what no peer knows, the type's own state, for attachments whose peer brings features, status

@@ -380,7 +380,18 @@ static int restore(struct vio_device *dev, struct saved *saved)
 	return 0;
 }
 
-int vio_device_load(struct vio_device *dev, const void *from, size_t size)
+/* hostile: G12, judged before one is started, as that serves it */
+static int parse_stopped(const struct vio_device *dev, struct vio_state_reader *reader)
+{
+	uint16_t queue;
+
+	for (queue = 0; queue < dev->queue_count; queue++)
+		if (dev->queue_configs[queue].size)
+			return vio_state_refuse(reader, "queue that runs", queue);
+	return 0;
+}
+
+static int load(struct vio_device *dev, const void *from, size_t size, bool stopped)
 {
 	struct vio_state_reader reader = { .from = from, .size = size };
 	struct saved saved;
@@ -394,6 +405,8 @@ int vio_device_load(struct vio_device *dev, const void *from, size_t size)
 	error = parse_header(&reader, SAVED_MAGIC, &saved);
 	if (!error)
 		error = parse_body(dev, &reader, &saved); /* hostile: G2 */
+	if (!error && stopped)
+		error = parse_stopped(dev, &reader);
 	dev->refusal = reader.refusal;
 	if (error)
 		return error;
@@ -402,6 +415,16 @@ int vio_device_load(struct vio_device *dev, const void *from, size_t size)
 	if (error)
 		vio_device_reset(dev);
 	return error;
+}
+
+int vio_device_load(struct vio_device *dev, const void *from, size_t size)
+{
+	return load(dev, from, size, false);
+}
+
+int vio_device_load_stopped(struct vio_device *dev, const void *from, size_t size)
+{
+	return load(dev, from, size, true);
 }
 
 static bool any_runs(const struct vio_device *dev)

@@ -10,6 +10,8 @@
 #define STATE_MAX 4096u /* of the toy's */
 #define COMMON    0u    /* offset of the common configuration */
 
+#define STATE_DEVICE_BYTES 12u /* where a state says how many bytes of the device it has */
+
 struct state {
 	uint8_t bytes[STATE_MAX];
 	uint32_t length;
@@ -469,6 +471,42 @@ static void states_are_damaged(void **state)
 	free_other(bed, other);
 }
 
+/* hostile: E19 G12, the device's part says that a queue runs; it isn't served, not even once. */
+static void a_stopped_device_runs(void **state)
+{
+	struct bed *bed = *state, *other = make_other(bed);
+	struct state saved, forged;
+	uint8_t runs[STATE_MAX];
+	size_t stopped_bytes, runs_bytes;
+
+	bed_run(bed);
+	offer(bed, 0, 5);
+	runs_bytes = vio_device_save(&bed->dev, runs, sizeof(runs));
+	read_state(bed, &saved, STATE_MAX);
+	stopped_bytes = vio_device_save(&bed->dev, NULL, 0);
+	assert_in_range(runs_bytes, stopped_bytes + 1, STATE_MAX - saved.length);
+
+	forged = saved;
+	forged.length -= (uint32_t)stopped_bytes;
+	memcpy(forged.bytes + forged.length, runs, runs_bytes);
+	forged.length += (uint32_t)runs_bytes;
+	forged.bytes[STATE_DEVICE_BYTES] = (uint8_t)runs_bytes;
+	forged.bytes[STATE_DEVICE_BYTES + 1] = (uint8_t)(runs_bytes >> 8);
+	assert_int_equal(write_state(other, &forged, STATE_MAX), EINVAL);
+	assert_non_null(strstr(other->line, "queue that runs"));
+	assert_int_equal(state_of(other), VFIO_USER_STATE_ERROR);
+	bed_settle(other);
+	assert_int_equal(other->toy->served, 0);
+	assert_int_equal(used(bed), 0);
+
+	assert_int_equal(vfio_client_call(&other->client, VFIO_USER_DEVICE_RESET, NULL, 0), 0);
+	assert_int_equal(write_state(other, &saved, STATE_MAX), 0);
+	assert_int_equal(go_to(other, VFIO_USER_STATE_RUNNING), 0);
+	bed_settle(other);
+	assert_int_equal(answer(bed, 0), 6);
+	free_other(bed, other);
+}
+
 /* hostile: E19, a device that is stopped doesn't begin to work by being written to */
 static void nothing_moves_in_between(void **state)
 {
@@ -552,6 +590,7 @@ int main(void)
 		BED_CASE(states_lie),
 		BED_CASE(data_lies),
 		BED_CASE(states_are_damaged),
+		BED_CASE(a_stopped_device_runs),
 		BED_CASE(nothing_moves_in_between),
 		BED_CASE(it_ends_in_each_state),
 		BED_CASE(pages_are_not_logged),

@@ -138,7 +138,7 @@ static int take_parts(struct vio_vfio_user *server, struct vio_state_reader *rea
 		reader->refusal = rest.refusal;
 		return error;
 	}
-	error = vio_device_load(server->dev, rest.from + function, device);
+	error = vio_device_load_stopped(server->dev, rest.from + function, device);
 	if (error) {
 		reader->refusal = server->dev->refusal;
 		return error;
