@@ -10,23 +10,14 @@
 
 /* So that a kernel with a lot to ask doesn't keep the other things in the loop waiting. */
 #define MESSAGES_A_TURN 16
-/* So that nobody fills a disk by mistakes. */
-#define LOG_LINES_MAX   64u
 
 void vds_log(struct vio_vduse *vduse, const char *format, ...)
 {
-	char line[256];
 	va_list arguments;
 
-	if (!vduse->events->log || vduse->log_lines > LOG_LINES_MAX)
-		return;
 	va_start(arguments, format);
-	vsnprintf(line, sizeof(line), format, arguments);
+	link_log(&vduse->log, format, arguments);
 	va_end(arguments);
-	if (vduse->log_lines++ < LOG_LINES_MAX)
-		vduse->events->log(vduse->context, line);
-	else
-		vduse->events->log(vduse->context, "and more of it; this device logs no further");
 }
 
 int vds_refuse(struct vio_vduse *vduse, int error, const char *format, ...)
@@ -185,7 +176,7 @@ static int end(struct vio_vduse *vduse)
 	stays = vds_close(vduse);
 	vduse->failed = 0;
 	vduse->owes_config = false;
-	vduse->log_lines = 0;
+	vduse->log.lines = 0;
 	return stays;
 }
 
@@ -323,6 +314,7 @@ struct vio_vduse *vio_vduse_create(struct vio_device *dev, const struct vio_watc
 	vduse->watcher = *watcher;
 	vduse->events = events;
 	vduse->context = context;
+	vduse->log = (struct link_log){ events->log, context, 0 };
 	vduse->system = &vds_system_real;
 	vduse->control = -1;
 	vduse->device = (struct vio_watch){ .fd = -1, .ready = device_ready };

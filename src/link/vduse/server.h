@@ -10,6 +10,7 @@
 
 #include "link/guard.h"
 #include "link/inflight.h"
+#include "link/log.h"
 
 /* The calls that reach the kernel, as open(2), ioctl(2) and write(2); tests put theirs here. */
 struct vds_system {
@@ -88,7 +89,7 @@ struct vio_vduse {
 	const struct vio_vduse_events *events;
 	void *context;
 	const struct vds_system *system;
-	unsigned log_lines;
+	struct link_log log;
 	struct vio_vduse_mistake *mistake; /* while it starts */
 
 	char name[VIO_VDUSE_NAME_MAX + 1];

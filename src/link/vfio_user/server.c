@@ -1,36 +1,19 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include <stdarg.h>
-#include <stdio.h>
 #include <stdlib.h>
-#include <sys/epoll.h>
 #include <unistd.h>
 
 #include "link/vfio_user/server.h"
 
 /* So that a peer with a lot to say doesn't keep other connections of the loop waiting. */
 #define MESSAGES_A_TURN 64
-/* So that nobody fills a disk by mistakes. */
-#define LOG_LINES_MAX   64u
-
-static void log_arguments(struct vio_vfio_user *server, const char *format, va_list arguments)
-{
-	char line[256];
-
-	if (!server->events->log || server->log_lines > LOG_LINES_MAX)
-		return;
-	vsnprintf(line, sizeof(line), format, arguments);
-	if (server->log_lines++ < LOG_LINES_MAX)
-		server->events->log(server->context, line);
-	else
-		server->events->log(server->context, "and more of it; this connection logs no further");
-}
 
 void vfu_log(struct vio_vfio_user *server, const char *format, ...)
 {
 	va_list arguments;
 
 	va_start(arguments, format);
-	log_arguments(server, format, arguments);
+	link_log(&server->log, format, arguments);
 	va_end(arguments);
 }
 
@@ -39,7 +22,7 @@ int vfu_refuse(struct vio_vfio_user *server, int error, const char *format, ...)
 	va_list arguments;
 
 	va_start(arguments, format);
-	log_arguments(server, format, arguments);
+	link_log(&server->log, format, arguments);
 	va_end(arguments);
 	return error;
 }
@@ -73,31 +56,12 @@ static void on_fault(void *context, const struct vio_fault *fault)
 
 /* The connection. */
 
-/* Listens to the socket, or to its having room. */
-static int listen_to(struct vio_vfio_user *server, struct vio_watch *watch)
-{
-	int error = server->watcher.add(server->watcher.context, watch);
-
-	server->listening = error ? NULL : watch;
-	return error;
-}
-
-static void listen_to_nobody(struct vio_vfio_user *server)
-{
-	if (server->listening)
-		server->watcher.remove(server->watcher.context, server->listening);
-	server->listening = NULL;
-	if (server->room.fd >= 0)
-		close(server->room.fd);
-	server->room.fd = -1;
-}
-
 void vio_vfio_user_stop(struct vio_vfio_user *server)
 {
 	if (server->socket.fd < 0)
 		return;
 	vfu_halt(server);
-	listen_to_nobody(server);
+	link_socket_await_nothing(&server->socket);
 	vfu_kicks_close(server);
 	vfu_forget_held(server);
 	vfu_migration_reset(server);
@@ -128,26 +92,13 @@ static void end_connection(struct vio_vfio_user *server, int reason)
 	server->events->closed(server->context, reason);
 }
 
-static int wait_for_room(struct vio_vfio_user *server)
-{
-	struct epoll_event event = { .events = EPOLLOUT };
-
-	listen_to_nobody(server);
-	server->room.fd = epoll_create1(EPOLL_CLOEXEC);
-	if (server->room.fd < 0 || epoll_ctl(server->room.fd, EPOLL_CTL_ADD, server->socket.fd, &event) < 0)
-		return -VIO_ESYS;
-	return listen_to(server, &server->room);
-}
-
 static void room_ready(struct vio_watch *watch)
 {
-	struct vio_vfio_user *server = VIO_CONTAINER_OF(watch, struct vio_vfio_user, room);
+	struct vio_vfio_user *server = VIO_CONTAINER_OF(watch, struct vio_vfio_user, socket.room);
 	int result = vfu_send(&server->sender, server->socket.fd);
 
-	if (result > 0) {
-		listen_to_nobody(server);
-		result = listen_to(server, &server->socket);
-	}
+	if (result > 0)
+		result = link_socket_await_message(&server->socket);
 	if (result < 0)
 		end_connection(server, result);
 }
@@ -167,12 +118,12 @@ static int one_message(struct vio_vfio_user *server)
 	if (result < 0)
 		return result;
 	result = vfu_send(&server->sender, server->socket.fd);
-	return result ? result : wait_for_room(server);
+	return result ? result : link_socket_await_room(&server->socket);
 }
 
 static void socket_ready(struct vio_watch *watch)
 {
-	struct vio_vfio_user *server = VIO_CONTAINER_OF(watch, struct vio_vfio_user, socket);
+	struct vio_vfio_user *server = VIO_CONTAINER_OF(watch, struct vio_vfio_user, socket.messages);
 	int result = 1, turn;
 
 	for (turn = 0; turn < MESSAGES_A_TURN && result > 0; turn++)
@@ -211,13 +162,13 @@ int vio_vfio_user_start(struct vio_vfio_user *server, int socket_fd)
 	int error = -VIO_EBUSY;
 
 	if (server->socket.fd < 0) {
-		server->log_lines = 0;
+		server->log.lines = 0;
 		server->heard = 0;
 		error = attach(server);
 		if (!error) {
 			vfu_threads_attach(server);
 			server->socket.fd = socket_fd;
-			error = listen_to(server, &server->socket);
+			error = link_socket_await_message(&server->socket);
 			if (!error)
 				return 0;
 			server->socket.fd = -1;
@@ -244,8 +195,8 @@ struct vio_vfio_user *vio_vfio_user_create(struct vio_device *dev, const struct 
 	server->events = events;
 	server->context = context;
 	server->vector_count = (uint16_t)vectors;
-	server->socket = (struct vio_watch){ .fd = -1, .ready = socket_ready };
-	server->room = (struct vio_watch){ .fd = -1, .ready = room_ready };
+	server->log = (struct link_log){ events->log, context, 0 };
+	link_socket_init(&server->socket, watcher, socket_ready, room_ready);
 	server->rest.fd = -1;
 	server->work.run = work;
 	server->migration.state = VFIO_USER_STATE_RUNNING;

@@ -5,7 +5,9 @@
 #include <vireo/pci.h>
 #include <vireo/vfio_user.h>
 
+#include "link/log.h"
 #include "link/signal.h"
+#include "link/socket.h"
 #include "link/vfio_user/memory.h"
 #include "link/vfio_user/wire.h"
 
@@ -43,19 +45,12 @@ struct vio_vfio_user {
 		*model_events; /* with a crew: those of the model, which hear after us */
 	const struct vio_vfio_user_events *events;
 	void *context;
-	unsigned log_lines; /* of this connection */
-	uint64_t heard;     /* likewise, messages */
+	struct link_log log; /* of this connection */
+	uint64_t heard;      /* likewise, messages */
 
-	struct vio_watch socket; /* fd -1: no connection */
-	/*
-	 * While a reply waits for room in the socket, no further message is read: this is watched
-	 * in place of the socket. A watcher knows no "writable", but an epoll instance that waits
-	 * for it is readable when it comes to pass, in any loop. fd -1: no reply waits.
-	 */
-	struct vio_watch room;
-	struct vio_watch *listening; /* which of the two is watched; NULL: neither */
-	struct vio_watch rest;       /* a timer after changes of memory under queues; fd -1: none */
-	bool resting;                /* queues are held until memory seems to stand */
+	struct link_socket socket;
+	struct vio_watch rest; /* a timer after changes of memory under queues; fd -1: none */
+	bool resting;          /* queues are held until memory seems to stand */
 
 	bool negotiated;
 	unsigned client_fds;  /* what the client takes with one message */

@@ -1,31 +1,20 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include <stdarg.h>
-#include <stdio.h>
 #include <stdlib.h>
-#include <sys/epoll.h>
 #include <unistd.h>
 
 #include "link/vhost_user/backend.h"
 
 /* So that a peer with a lot to say doesn't keep other connections of the loop waiting (hostile: C9). */
 #define MESSAGES_A_TURN 64
-/* So that nobody fills a disk by mistakes. */
-#define LOG_LINES_MAX   64u
 
 void vu_log(struct vio_vhost_user *backend, const char *format, ...)
 {
-	char line[256];
 	va_list arguments;
 
-	if (!backend->events->log || backend->log_lines > LOG_LINES_MAX)
-		return;
 	va_start(arguments, format);
-	vsnprintf(line, sizeof(line), format, arguments);
+	link_log(&backend->log, format, arguments);
 	va_end(arguments);
-	if (backend->log_lines++ < LOG_LINES_MAX)
-		backend->events->log(backend->context, line);
-	else
-		backend->events->log(backend->context, "and more of it; this connection logs no further");
 }
 
 uint64_t vio_vhost_user_protocol_features(const struct vio_vhost_user *backend)
@@ -100,25 +89,6 @@ static const struct vio_device_events device_events = {
 
 /* The connection. */
 
-/* Listens to the socket, or to its having room. */
-static int listen_to(struct vio_vhost_user *backend, struct vio_watch *watch)
-{
-	int error = backend->watcher.add(backend->watcher.context, watch);
-
-	backend->listening = error ? NULL : watch;
-	return error;
-}
-
-static void listen_to_nobody(struct vio_vhost_user *backend)
-{
-	if (backend->listening)
-		backend->watcher.remove(backend->watcher.context, backend->listening);
-	backend->listening = NULL;
-	if (backend->room.fd >= 0)
-		close(backend->room.fd);
-	backend->room.fd = -1;
-}
-
 static void halt(struct vio_vhost_user *backend)
 {
 	if (backend->crew.halt)
@@ -145,7 +115,7 @@ void vio_vhost_user_stop(struct vio_vhost_user *backend)
 	if (backend->socket.fd < 0)
 		return;
 	halt(backend);
-	listen_to_nobody(backend);
+	link_socket_await_nothing(&backend->socket);
 	vio_device_detach(backend->dev);
 	for (queue = 0; queue < backend->dev->queue_count; queue++)
 		vu_vring_close(&backend->vrings[queue]);
@@ -181,27 +151,13 @@ static void end_connection(struct vio_vhost_user *backend, int reason)
 	backend->events->closed(backend->context, reason);
 }
 
-static int wait_for_room(struct vio_vhost_user *backend)
-{
-	struct epoll_event event = { .events = EPOLLOUT };
-
-	listen_to_nobody(backend);
-	backend->room.fd = epoll_create1(EPOLL_CLOEXEC);
-	if (backend->room.fd < 0 ||
-	    epoll_ctl(backend->room.fd, EPOLL_CTL_ADD, backend->socket.fd, &event) < 0)
-		return -VIO_ESYS;
-	return listen_to(backend, &backend->room);
-}
-
 static void room_ready(struct vio_watch *watch)
 {
-	struct vio_vhost_user *backend = VIO_CONTAINER_OF(watch, struct vio_vhost_user, room);
+	struct vio_vhost_user *backend = VIO_CONTAINER_OF(watch, struct vio_vhost_user, socket.room);
 	int result = vu_send(&backend->sender, backend->socket.fd);
 
-	if (result > 0) {
-		listen_to_nobody(backend);
-		result = listen_to(backend, &backend->socket);
-	}
+	if (result > 0)
+		result = link_socket_await_message(&backend->socket);
 	if (result < 0)
 		end_connection(backend, result);
 }
@@ -221,12 +177,12 @@ static int one_message(struct vio_vhost_user *backend)
 	if (result < 0)
 		return result;
 	result = vu_send(&backend->sender, backend->socket.fd);
-	return result ? result : wait_for_room(backend); /* hostile: C10 */
+	return result ? result : link_socket_await_room(&backend->socket); /* hostile: C10 */
 }
 
 static void socket_ready(struct vio_watch *watch)
 {
-	struct vio_vhost_user *backend = VIO_CONTAINER_OF(watch, struct vio_vhost_user, socket);
+	struct vio_vhost_user *backend = VIO_CONTAINER_OF(watch, struct vio_vhost_user, socket.messages);
 	int result = 1, turn;
 
 	for (turn = 0; turn < MESSAGES_A_TURN && result > 0; turn++)
@@ -250,8 +206,8 @@ struct vio_vhost_user *vio_vhost_user_create(struct vio_device *dev, const struc
 	backend->watcher = *watcher;
 	backend->events = events;
 	backend->context = context;
-	backend->socket = (struct vio_watch){ .fd = -1, .ready = socket_ready };
-	backend->room = (struct vio_watch){ .fd = -1, .ready = room_ready };
+	backend->log = (struct link_log){ events->log, context, 0 };
+	link_socket_init(&backend->socket, watcher, socket_ready, room_ready);
 	vu_memory_init(&backend->memory);
 	vu_sender_init(&backend->sender);
 	vu_state_init(&backend->state, dev, watcher);
@@ -308,10 +264,10 @@ int vio_vhost_user_start(struct vio_vhost_user *backend, int socket_fd)
 		close(socket_fd);
 		return -VIO_EBUSY;
 	}
-	backend->log_lines = 0;
+	backend->log.lines = 0;
 	backend->heard = 0;
 	backend->socket.fd = socket_fd;
-	error = listen_to(backend, &backend->socket);
+	error = link_socket_await_message(&backend->socket);
 	if (error) {
 		close(socket_fd);
 		backend->socket.fd = -1;

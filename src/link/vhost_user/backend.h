@@ -5,7 +5,9 @@
 #include <vireo/vhost_user.h>
 
 #include "link/inflight.h"
+#include "link/log.h"
 #include "link/signal.h"
+#include "link/socket.h"
 #include "link/vhost_user/dirty.h"
 #include "link/vhost_user/memory.h"
 #include "link/vhost_user/state.h"
@@ -46,19 +48,12 @@ struct vio_vhost_user {
 	struct vio_watcher watcher;
 	const struct vio_vhost_user_events *events;
 	void *context;
-	unsigned log_lines;         /* of this connection */
+	struct link_log log;        /* of this connection */
 	uint64_t heard;             /* likewise, messages */
 	struct vio_watch_crew crew; /* halt is NULL: one thread serves all */
 
-	struct vio_watch socket; /* fd -1: no connection */
-	/*
-	 * While a reply waits for room in the socket, no further message is read: this is watched
-	 * in place of the socket. A watcher knows no "writable", but an epoll instance that waits
-	 * for it is readable when it comes to pass, in any loop. fd -1: no reply waits.
-	 */
-	struct vio_watch room;
-	struct vio_watch *listening; /* which of the two is watched; NULL: neither */
-	struct link_signal channel;  /* for our own requests to the front end */
+	struct link_socket socket;
+	struct link_signal channel; /* for our own requests to the front end */
 	bool features_set;
 	uint64_t protocol_features;
 	struct vu_receiver receiver;

@@ -3,9 +3,9 @@
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/epoll.h>
 #include <unistd.h>
 
+#include "link/socket.h"
 #include "link/vhost_user/state.h"
 
 /* So much at a time, then others have their turn. */
@@ -132,15 +132,11 @@ static void room_ready(struct vio_watch *ready)
 		finish(state, result < 0 ? result : 0);
 }
 
-/* A watcher knows no "writable"; an epoll instance that waits for it is readable when it comes to pass. */
 static int watch_room(struct vu_state_transfer *state)
 {
-	struct epoll_event event = { .events = EPOLLOUT };
-	int fd = epoll_create1(EPOLL_CLOEXEC);
-	int error = -VIO_ESYS;
+	int fd = link_room_open(state->channel.fd);
+	int error = fd < 0 ? fd : watch(state, fd, room_ready);
 
-	if (fd >= 0 && !epoll_ctl(fd, EPOLL_CTL_ADD, state->channel.fd, &event))
-		error = watch(state, fd, room_ready);
 	if (error && fd >= 0)
 		close(fd);
 	return error;
