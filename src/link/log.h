@@ -4,7 +4,7 @@
 
 #include <stdarg.h>
 
-/* What goes to the owner's log, a line at a time, and not for ever, so that nobody fills a disk by mistakes. */
+/* What goes to the owner's log; not for ever, so that nobody fills a disk by mistakes. */
 struct link_log {
 	void (*line)(void *context, const char *line); /* NULL: nobody reads it */
 	void *context;
