@@ -11,7 +11,8 @@
  * Nobody waits for one where nobody is: what a driver writes then is dropped, or the
  * last VIO_HOST_TERMINAL_HELD bytes are kept for who comes. Somebody who is there and
  * reads slowly loses nothing; who reads nothing at all for `patience_ms` while there is
- * more to read counts as gone until it reads again.
+ * more to read counts as gone until it reads again. Of what somebody sent who has gone since, as
+ * many bytes wait for the driver.
  */
 #define VIO_HOST_TERMINAL_HELD 65536u
 

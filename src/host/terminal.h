@@ -39,6 +39,8 @@ struct vio_stream {
 	struct vio_watch in; /* fd -1: nothing comes */
 	bool in_watched;
 	bool asked;                 /* the device has read all that there was */
+	struct vio_watch gone;      /* an epoll descriptor: readable when the other end of `in` has hung up */
+	bool gone_watched;          /* while `in` isn't, as nobody reads */
 	int out;                    /* -1: nothing goes */
 	struct vio_watch out_watch; /* an epoll descriptor: readable when `out` is writable */
 	bool out_watched;
@@ -48,6 +50,9 @@ struct vio_stream {
 	struct vio_task end_task;
 	uint32_t first, count; /* of the ring */
 	uint8_t ring[VIO_HOST_TERMINAL_HELD];
+	/* What came from who has gone, and wasn't read: it comes before all else. */
+	uint32_t left_first, left_count;
+	uint8_t left[VIO_HOST_TERMINAL_HELD];
 };
 
 void vio_stream_init(struct vio_stream *stream, struct vio_loop *loop,

@@ -48,8 +48,6 @@ static void pty_look(struct vio_timer *timer)
 		vio_stream_take_size(&pty->stream, pty->ours);
 		if (!pty->stream.terminal.connected)
 			(void)vio_stream_connect(&pty->stream, pty->ours, pty->ours);
-	} else if (pty->stream.terminal.connected && !pty->stream.in_watched) {
-		vio_stream_disconnect(&pty->stream); /* with what was typed and nobody took */
 	}
 }
 

@@ -29,6 +29,13 @@ static void watch(struct vio_stream *stream, struct vio_watch *it, bool *is, boo
 	}
 }
 
+/* Input is waited for, or, while the device doesn't read, whether there is anybody who could send more. */
+static void watch_input(struct vio_stream *stream, bool wanted)
+{
+	watch(stream, &stream->in, &stream->in_watched, wanted);
+	watch(stream, &stream->gone, &stream->gone_watched, !wanted);
+}
+
 static void tell_writable(struct vio_stream *stream)
 {
 	if (!stream->full)
@@ -121,7 +128,25 @@ static void in_ready(struct vio_watch *it)
 	if (stream->terminal.events)
 		stream->terminal.events->readable(stream->terminal.events_context);
 	if (!stream->asked) /* the driver has no buffers; when it has, the device reads again */
-		watch(stream, &stream->in, &stream->in_watched, false);
+		watch_input(stream, false);
+}
+
+/* Its place is somebody else's now. Of what it sent as much is kept as there is room for. */
+static void gone_ready(struct vio_watch *it)
+{
+	struct vio_stream *stream = VIO_CONTAINER_OF(it, struct vio_stream, gone);
+	ssize_t got;
+
+	memmove(stream->left, stream->left + stream->left_first, stream->left_count);
+	stream->left_first = 0;
+	do {
+		got = read(stream->in.fd, stream->left + stream->left_count,
+			   sizeof(stream->left) - stream->left_count);
+		if (got > 0)
+			stream->left_count += (uint32_t)got;
+	} while (got > 0);
+	watch(stream, &stream->gone, &stream->gone_watched, false);
+	vio_loop_defer(stream->loop, &stream->end_task);
 }
 
 static void out_ready(struct vio_watch *it)
@@ -160,11 +185,23 @@ static size_t find_escape(const uint8_t *bytes, size_t length)
 	return found ? (size_t)(found - bytes) : length;
 }
 
+static size_t read_left(struct vio_stream *stream, void *to, size_t length)
+{
+	uint32_t take = length < stream->left_count ? (uint32_t)length : stream->left_count;
+
+	memcpy(to, stream->left + stream->left_first, take);
+	stream->left_first += take;
+	stream->left_count -= take;
+	return take;
+}
+
 static size_t stream_read(struct vio_terminal *terminal, void *to, size_t length)
 {
 	struct vio_stream *stream = stream_of(terminal);
 	ssize_t got;
 
+	if (stream->left_count)
+		return read_left(stream, to, length);
 	if (stream->in.fd < 0)
 		return 0;
 	got = read(stream->in.fd, to, length);
@@ -179,7 +216,7 @@ static size_t stream_read(struct vio_terminal *terminal, void *to, size_t length
 		return (size_t)got;
 	stream->asked = true;
 	if (got < 0 && (errno == EAGAIN || errno == EINTR)) {
-		watch(stream, &stream->in, &stream->in_watched, true);
+		watch_input(stream, true);
 	} else {
 		watch(stream, &stream->in, &stream->in_watched, false);
 		vio_loop_defer(stream->loop, &stream->end_task);
@@ -244,6 +281,7 @@ void vio_stream_init(struct vio_stream *stream, struct vio_loop *loop,
 	stream->in = (struct vio_watch){ .fd = -1, .ready = in_ready };
 	stream->out = -1;
 	stream->out_watch = (struct vio_watch){ .fd = -1, .ready = out_ready };
+	stream->gone = (struct vio_watch){ .fd = -1, .ready = gone_ready };
 	stream->patience.expired = patience_expired;
 	stream->end_task.run = end;
 }
@@ -257,26 +295,46 @@ static void set_connected(struct vio_stream *stream, bool connected)
 		stream->terminal.events->changed(stream->terminal.events_context);
 }
 
+/* Readable when `fd` can be written to, or, with no events, when it has hung up; or a negative code. */
+static int open_epoll(int fd, uint32_t events)
+{
+	struct epoll_event event = { .events = events };
+	int epoll = epoll_create1(EPOLL_CLOEXEC), error;
+
+	if (epoll < 0)
+		return vio_error_from_errno(errno);
+	/* Files aren't to be waited for: EPERM. */
+	if (!epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &event) || errno == EPERM)
+		return epoll;
+	error = vio_error_from_errno(errno);
+	close(epoll);
+	return error;
+}
+
+static void close_epoll(struct vio_stream *stream, struct vio_watch *it, bool *is)
+{
+	watch(stream, it, is, false);
+	if (it->fd >= 0)
+		close(it->fd);
+	it->fd = -1;
+}
+
 int vio_stream_connect(struct vio_stream *stream, int in, int out)
 {
-	struct epoll_event event = { .events = EPOLLOUT };
+	int writable = out >= 0 ? open_epoll(out, EPOLLOUT) : -1;
+	int gone = in >= 0 && in == out && writable >= 0 ? open_epoll(in, 0) : -1;
 
-	if (out >= 0) {
-		stream->out_watch.fd = epoll_create1(EPOLL_CLOEXEC);
-		if (stream->out_watch.fd < 0)
-			return vio_error_from_errno(errno);
-		/* Files aren't to be waited for: EPERM. */
-		if (epoll_ctl(stream->out_watch.fd, EPOLL_CTL_ADD, out, &event) && errno != EPERM) {
-			int error = vio_error_from_errno(errno);
-
-			close(stream->out_watch.fd);
-			stream->out_watch.fd = -1;
-			return error;
-		}
+	if (out >= 0 && writable < 0)
+		return writable;
+	if (in >= 0 && in == out && gone < 0) {
+		close(writable);
+		return gone;
 	}
+	stream->out_watch.fd = writable;
+	stream->gone.fd = gone;
 	stream->in.fd = in;
 	stream->out = out;
-	watch(stream, &stream->in, &stream->in_watched, true);
+	watch_input(stream, true);
 	watch(stream, &stream->out_watch, &stream->out_watched, stream->count > 0);
 	set_connected(stream, true);
 	return 0;
@@ -291,10 +349,9 @@ void vio_stream_end_input(struct vio_stream *stream)
 void vio_stream_disconnect(struct vio_stream *stream)
 {
 	vio_stream_end_input(stream);
-	watch(stream, &stream->out_watch, &stream->out_watched, false);
-	if (stream->out_watch.fd >= 0)
-		close(stream->out_watch.fd);
-	stream->out_watch.fd = stream->out = -1;
+	close_epoll(stream, &stream->gone, &stream->gone_watched);
+	close_epoll(stream, &stream->out_watch, &stream->out_watched);
+	stream->out = -1;
 	stream->stalled = false;
 	vio_loop_disarm(stream->loop, &stream->patience);
 	if (!stream->hold)

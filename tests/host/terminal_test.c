@@ -133,6 +133,86 @@ static void clients_come_and_go(void **state)
 	free_bed(&bed);
 }
 
+/* The driver takes nothing: that a client left is seen all the same, and what it typed isn't lost. */
+static void clients_leave_unread(unsigned backend)
+{
+	struct bed bed;
+	char text[8];
+
+	make(&bed, backend, backend == VIO_HOST_TERMINAL_SOCKET ? "port" : NULL, false, 0);
+	bed.reads = false;
+	for (unsigned i = 0; i < 3; i++) {
+		int fd = backend == VIO_HOST_TERMINAL_SOCKET ? dial(&bed)
+							     : open(bed.options.place, O_RDWR | O_NOCTTY);
+
+		run(&bed, 15);
+		assert_true(bed.terminal->connected);
+		snprintf(text, sizeof(text), "typed%u", i);
+		assert_int_equal(write(fd, text, 6), 6);
+		run(&bed, 3);
+		assert_int_equal(put(&bed, "hello", 5), 5);
+		run(&bed, 3);
+		assert_true(bed.terminal->connected);
+		close(fd);
+		run(&bed, 15);
+		assert_false(bed.terminal->connected);
+		assert_int_equal(bed.changed, 2 * (i + 1));
+	}
+	bed.reads = true;
+	readable(&bed);
+	assert_int_equal(bed.got_bytes, 18);
+	assert_memory_equal(bed.got, "typed0typed1typed2", 18);
+	free_bed(&bed);
+}
+
+static void clients_leave_unread_sockets(void **state)
+{
+	(void)state;
+	clients_leave_unread(VIO_HOST_TERMINAL_SOCKET);
+}
+
+static void clients_leave_unread_terminals(void **state)
+{
+	(void)state;
+	clients_leave_unread(VIO_HOST_TERMINAL_PTY);
+}
+
+/* Half of what this one sent has no place. */
+static void clients_leave_much_unread(void **state)
+{
+	static char much[2 * VIO_HOST_TERMINAL_HELD];
+	struct bed bed;
+	size_t got = 0;
+	int fd;
+
+	(void)state;
+	make(&bed, VIO_HOST_TERMINAL_SOCKET, "port", false, 0);
+	bed.reads = false;
+	fd = dial(&bed);
+	memset(much, 'x', sizeof(much));
+	assert_int_equal(write(fd, much, sizeof(much)), sizeof(much));
+	run(&bed, 3);
+	close(fd);
+	run(&bed, 3);
+	assert_false(bed.terminal->connected);
+	fd = dial(&bed);
+	assert_int_equal(write(fd, "next", 4), 4);
+	run(&bed, 3);
+	assert_true(bed.terminal->connected);
+	bed.reads = true;
+	do {
+		bed.got_bytes = bed.terminal->ops->read(bed.terminal, bed.got, sizeof(bed.got));
+		got += bed.got_bytes;
+	} while (bed.got_bytes == sizeof(bed.got));
+	assert_int_equal(got, VIO_HOST_TERMINAL_HELD + 4);
+	assert_int_equal(bed.got_bytes, 4);
+	assert_memory_equal(bed.got, "next", 4);
+	close(fd);
+	run(&bed, 3);
+	assert_false(bed.terminal->connected);
+	free_bed(&bed);
+}
+
 static void what_is_held(void **state)
 {
 	static char much[3 * VIO_HOST_TERMINAL_HELD], back[sizeof(much)];
@@ -343,6 +423,9 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(clients_come_and_go),
+		cmocka_unit_test(clients_leave_unread_sockets),
+		cmocka_unit_test(clients_leave_unread_terminals),
+		cmocka_unit_test(clients_leave_much_unread),
 		cmocka_unit_test(what_is_held),
 		cmocka_unit_test(slow_readers_lose_nothing),
 		cmocka_unit_test(patience_ends),
