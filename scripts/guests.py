@@ -38,7 +38,7 @@ def answers(vireo, path):
 @contextlib.contextmanager
 def serve(vireo, words):
     """A daemon, once `vireo` finds it ready; ended by force if nobody else does it."""
-    path = words[words.index("--socket-path") + 1]
+    path = next(words[at + 1] for at, word in enumerate(words) if word in ("--socket-path", "--vfio-user"))
     daemon = subprocess.Popen(words)  # pylint: disable=consider-using-with
     try:
         until(lambda: daemon.poll() is not None or answers(vireo, path), f"{words} to be ready")

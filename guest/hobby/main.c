@@ -2,7 +2,7 @@
 #include "use.h"
 
 static const struct use *const uses[] = {
-	&use_blk, &use_console, &use_input, &use_net, &use_ring, &use_rng,
+	&use_adder, &use_blk, &use_caesar, &use_console, &use_input, &use_net, &use_ring, &use_rng, &use_vssd,
 };
 
 static bool knows(const struct vio_driver *driver, const struct vio_dev *dev)

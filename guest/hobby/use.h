@@ -14,11 +14,14 @@ struct use {
 	int (*run)(struct os *os, struct vio_dev *dev, char *report);
 };
 
+extern const struct use use_adder;
 extern const struct use use_blk;
+extern const struct use use_caesar;
 extern const struct use use_console;
 extern const struct use use_input;
 extern const struct use use_net;
 extern const struct use use_ring;
 extern const struct use use_rng;
+extern const struct use use_vssd;
 
 #endif
