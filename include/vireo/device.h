@@ -55,7 +55,8 @@ struct vio_device_class {
 	int (*validate_features)(struct vio_device *dev, const struct vio_features *accepted);
 	/*
 	 * May be NULL. Takes away what a peer can't have meant that passes on a driver's features and keeps a
-	 * part of the device to itself, as QEMU does with the control queue of a network device.
+	 * part of the device to itself, as QEMU does with the control queue of a network device. What is left
+	 * is judged with dev->part_only.
 	 */
 	void (*trim_features)(const struct vio_device *dev, struct vio_features *sent);
 	/* FEATURES_OK was granted; dev->features_accepted stands until reset. */
@@ -146,6 +147,7 @@ struct vio_device {
 	uint8_t phase;    /* enum vio_device_phase */
 	bool config_read; /* since the generation was raised */
 	bool config_owed; /* it changed while the device was suspended */
+	bool part_only;   /* the attachment's peer may keep queues of the device to itself (trim_features) */
 	uint32_t config_generation;
 	uint64_t fault_count;
 	struct vio_fault fault;           /* the last one */

@@ -141,6 +141,7 @@ void vio_device_attach(struct vio_device *dev, const struct vio_mem *mem, const 
 	dev->features_carried = *carried;
 	dev->events = events;
 	dev->events_context = context;
+	dev->part_only = false;
 	dev->phase = VIO_DEVICE_ATTACHED;
 }
 

@@ -235,6 +235,18 @@ static void flows_come_back_to_their_queue(void **state)
 	net_test_free(test);
 }
 
+/* Who has the whole device can't have pairs without the queue by which they are set. */
+static void pairs_need_commands(void **state)
+{
+	struct net_test *test = net_test_make(four);
+
+	assert_false(harness_negotiate(&test->h, BIT(VIRTIO_NET_F_MQ)) & VIRTIO_CONFIG_S_FEATURES_OK);
+	harness_reset(&test->h);
+	assert_true(harness_negotiate(&test->h, BIT(VIRTIO_NET_F_MQ) | BIT(VIRTIO_NET_F_CTRL_VQ)) &
+		    VIRTIO_CONFIG_S_FEATURES_OK);
+	net_test_free(test);
+}
+
 /* QEMU answers commands itself, and passes on MQ without the control queue: queues that run are used. */
 static void pairs_without_commands(void **state)
 {
@@ -242,6 +254,7 @@ static void pairs_without_commands(void **state)
 	struct virtio_net_hdr_hash header;
 	unsigned seen = 0;
 
+	test->h.dev.part_only = true;
 	net_test_start(test, (CTRL & ~BIT(VIRTIO_NET_F_CTRL_VQ)) | BIT(VIRTIO_NET_F_MQ));
 	post_all(test);
 	assert_int_equal(test->fake.pairs, 4);
@@ -634,6 +647,7 @@ int main(void)
 		cmocka_unit_test(addresses_filter),
 		cmocka_unit_test(vlans_filter),
 		cmocka_unit_test(flows_come_back_to_their_queue),
+		cmocka_unit_test(pairs_need_commands),
 		cmocka_unit_test(pairs_without_commands),
 		cmocka_unit_test(rss_steers),
 		cmocka_unit_test(filters_come_before_steering),

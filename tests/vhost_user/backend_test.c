@@ -16,8 +16,9 @@ static void offers_what_it_has(void **state)
 	assert_true(features & PROTOCOL_BIT);
 	assert_true(features & FEATURE(VIRTIO_F_VERSION_1));
 	assert_true(features & FEATURE(VHOST_F_LOG_ALL));
-	/* Nobody tells us of a queue reset. */
+	/* Nobody tells us of a queue reset, nor of queues that it serves itself. */
 	assert_false(features & FEATURE(VIRTIO_F_RING_RESET));
+	assert_true(f->bed.dev.part_only);
 	protocol = frontend_get_u64(fe, VHOST_USER_GET_PROTOCOL_FEATURES);
 	assert_int_equal(protocol, USUAL_PROTOCOL | PROTOCOL(STATUS) | PROTOCOL(INFLIGHT_SHMFD) |
 					   PROTOCOL(LOG_SHMFD) | PROTOCOL(DEVICE_STATE) |

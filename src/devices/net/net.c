@@ -190,7 +190,6 @@ static const struct {
 
 static int net_validate_features(struct vio_device *dev, const struct vio_features *accepted)
 {
-	(void)dev;
 	for (unsigned i = 0; i < VIO_ARRAY_SIZE(net_needs); i++) {
 		unsigned one = net_needs[i].needs[0];
 		unsigned other = net_needs[i].needs[1] ? net_needs[i].needs[1] : one;
@@ -199,6 +198,10 @@ static int net_validate_features(struct vio_device *dev, const struct vio_featur
 		    !vio_features_has(accepted, other))
 			return -VIO_EINVAL;
 	}
+	/* There may be a control queue all the same, which isn't passed on to us. */
+	if (vio_features_has(accepted, VIRTIO_NET_F_MQ) &&
+	    !vio_features_has(accepted, VIRTIO_NET_F_CTRL_VQ) && !dev->part_only)
+		return -VIO_EINVAL;
 	return 0;
 }
 

@@ -274,5 +274,6 @@ int vio_vhost_user_start(struct vio_vhost_user *backend, int socket_fd)
 		return error;
 	}
 	vio_device_attach(backend->dev, &backend->memory.mem, &features, &device_events, backend);
+	backend->dev->part_only = true;
 	return 0;
 }
