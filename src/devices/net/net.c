@@ -371,6 +371,7 @@ static int net_realize(struct vio_device *dev)
 	network->events_context = dev;
 	net->delivering = false;
 	net->many = NULL;
+	net->sorted = NULL;
 	net->clock_armed = false;
 	net->batched = NULL;
 	net_reset(dev);
@@ -398,6 +399,8 @@ static void net_kick(struct vio_device *dev, struct vio_devq *q)
 		vio_netdev_transmit(dev, q);
 	} else if (net->many) {
 		vio_netdev_receive_many(dev, q);
+	} else if (net->sorted) {
+		vio_netdev_receive_sorted(dev, q);
 	} else if (net->delivering) {
 		vio_netdev_receive(dev, q);
 	} else if (net->starved && net->network->ops->ready) {

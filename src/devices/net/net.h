@@ -97,7 +97,8 @@ struct net {
 	/* Frames that are being delivered, as far as they haven't been yet. */
 	const struct vio_frame *many; /* or NULL */
 	unsigned many_count;
-	bool many_starved; /* there are no buffers for the next */
+	bool many_starved;         /* there are no buffers for the next */
+	struct net_sorted *sorted; /* many.c: those that are about to be, or NULL */
 
 	/* The frame that is being delivered. */
 	bool delivering;
@@ -145,6 +146,8 @@ void vio_netdev_receive(struct vio_device *dev, struct vio_devq *q);
 unsigned vio_netdev_deliver_many(void *context, const struct vio_frame *frames, unsigned count);
 /* The queue was kicked: puts net->many into it, up to one that has to go by itself. */
 void vio_netdev_receive_many(struct vio_device *dev, struct vio_devq *q);
+/* The queue was kicked: takes buffers for those of net->sorted that go there. */
+void vio_netdev_receive_sorted(struct vio_device *dev, struct vio_devq *q);
 
 /* filter.c */
 

@@ -130,6 +130,16 @@ static inline bool net_judge_plain(const struct net *net, const struct vio_devq 
 	return true;
 }
 
+/* Answers to it go to the pair it came from. Apart, as it takes a lot of stack. */
+static __attribute__((noinline)) void net_learn(struct net *net, const struct vio_frame *frame)
+{
+	struct vio_frame_layout layout;
+	uint8_t head[VIO_FRAME_HEAD_BYTES];
+
+	vio_frame_head(frame, head, &layout);
+	vio_netdev_learn(net, frame->pair, head, &layout);
+}
+
 static struct net_send *net_request(struct vio_device *dev, struct vio_devq *q, const struct vio_buf *buf)
 {
 	struct net_send *request = buf->request;
@@ -169,6 +179,8 @@ static unsigned net_submit_plain(struct vio_device *dev, struct vio_devq *q, str
 	for (plain = 0; plain < count; plain++) {
 		if (!net_judge_plain(net, q, &buffers[plain], &frames[plain]))
 			break;
+		if (net->driver.pairs > 1)
+			net_learn(net, &frames[plain]);
 	}
 	sent = plain ? net->network->ops->send_many(net->network, frames, plain) : 0;
 	vio_devq_push_many(q, buffers, nothing, sent);
@@ -186,8 +198,7 @@ static void net_submit_many(struct vio_device *dev, struct vio_devq *q, struct v
 			    unsigned count)
 {
 	struct net *net = vio_device_state(dev);
-	const bool plainly =
-		net->network->ops->send_many && vio_netdev_link_up(net) && net->driver.pairs <= 1;
+	const bool plainly = net->network->ops->send_many && vio_netdev_link_up(net);
 	unsigned done = 0;
 
 	if (plainly) {
