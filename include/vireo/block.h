@@ -48,6 +48,14 @@ struct vio_block_ops {
 	void (*drain)(struct vio_block *block);
 	/* Frees it; nothing is in flight. */
 	void (*close)(struct vio_block *block);
+	/*
+	 * Optional, all or none: from hold until release the storage may keep what is submitted, to carry out
+	 * together what belongs together. settle, in between, does what can be done at once; release begins
+	 * all that is left. Requests may be done inside of either.
+	 */
+	void (*hold)(struct vio_block *block);
+	void (*settle)(struct vio_block *block);
+	void (*release)(struct vio_block *block);
 };
 
 /* Filled by the storage; read by the device. */

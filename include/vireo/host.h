@@ -36,16 +36,17 @@ enum vio_host_block_kind {
 #define VIO_HOST_PATH_BYTES 1024u
 
 struct vio_host_block_options {
-	uint8_t backend;   /* enum vio_host_block_kind */
+	uint8_t backend; /* enum vio_host_block_kind */
 	char path[VIO_HOST_PATH_BYTES];
-	uint64_t size;     /* of MEMORY and NULL, in bytes */
+	uint64_t size; /* of MEMORY and NULL, in bytes */
 	bool read_only;
-	bool direct;       /* O_DIRECT */
-	bool shared;       /* the image isn't locked */
+	bool direct;         /* O_DIRECT */
+	bool merge;          /* requests that come together, of neighbours in the image, are one transfer */
+	bool shared;         /* the image isn't locked */
 	uint32_t block_size; /* 512 or 4096; 0: as the storage asks */
 };
 
-/* "backend", "path", "size", "readonly", "direct", "shared", "block-size", over these options. */
+/* "backend", "path", "size", "readonly", "direct", "merge", "shared", "block-size", over these options. */
 VIO_API const struct vio_property_table *vio_host_block_properties(void);
 
 /*

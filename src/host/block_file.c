@@ -3,17 +3,13 @@
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
-#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
-#include "host/engine.h"
-#include "host/image.h"
-#include "host/storage.h"
+#include "host/block_file.h"
 
 /*
  * Storage in a file or on a block device. A request is carried out in stages, each
@@ -24,42 +20,7 @@
 #define FILE_ZEROS_BYTES  1048576u /* written at a time where zeros have to be written */
 #define FILE_RETRIES_MAX  16u
 #define FILE_BOUNCE_BYTES 262144u
-#define FILE_BOUNCES_MAX  8u
 #define FILE_PASSES_MAX   64u /* reads that aren't looked for in the page cache after one wasn't there */
-
-#ifndef IOV_MAX
-#define IOV_MAX 1024
-#endif
-
-struct file_block {
-	struct vio_block block;
-	struct vio_loop *loop;
-	struct vio_image image;
-	struct vio_timer look;
-	struct vio_task batch_over; /* queued while block.batching */
-	unsigned in_flight;
-	bool direct;
-
-	/* What the file system has refused once isn't asked for again. */
-	bool cant_punch, cant_zero, cant_stable, cant_glance;
-	unsigned passes, passes_left; /* of glance() */
-	struct file_block *origin;    /* whose image this is; itself, unless it is shared */
-	/*
-	 * Of the origin. The kernel drops what it couldn't write and tells once, whoever asks: no later
-	 * flush can be believed.
-	 */
-	atomic_bool flush_failed;
-	uint8_t *zeros; /* FILE_ZEROS_BYTES, not writable */
-
-	/*
-	 * Aligned memory for direct transfers of memory that isn't. There is only so
-	 * much, as it is the driver who decides how much would be used; requests that
-	 * find none wait for another to be finished.
-	 */
-	void *bounces[FILE_BOUNCES_MAX]; /* idle */
-	unsigned bounces_idle, bounces_made;
-	struct vio_io_queue bounce_waiting;
-};
 
 enum stage {
 	STAGE_TRANSFER,
@@ -69,18 +30,6 @@ enum stage {
 	STAGE_SYNC,  /* what has been changed, or all of a FLUSH */
 };
 
-struct file_request {
-	struct vio_io io;
-	struct file_block *file;
-	uint64_t position; /* bytes transferred; request->spans begin there */
-	uint8_t *bounce;   /* the transfer goes through this */
-	struct iovec iov;  /* of the bounce or the zeros */
-	uint8_t stage;
-	uint8_t retries;
-};
-
-VIO_STATIC_ASSERT(sizeof(struct file_request) <= sizeof(((struct vio_block_request *)0)->storage_private),
-		  "a request's private memory is too small");
 VIO_STATIC_ASSERT(sizeof(struct vio_span) == sizeof(struct iovec) &&
 			  offsetof(struct vio_span, host) == offsetof(struct iovec, iov_base) &&
 			  offsetof(struct vio_span, length) == offsetof(struct iovec, iov_len),
@@ -89,14 +38,14 @@ VIO_STATIC_ASSERT(sizeof(struct vio_span) == sizeof(struct iovec) &&
 static void file_io_done(struct vio_io *io, int result);
 static void begin_transfer(struct file_request *fr);
 
-static struct vio_block_request *request_of(struct file_request *fr)
-{
-	return VIO_CONTAINER_OF(fr, struct vio_block_request, storage_private);
-}
-
 static uint64_t left(struct file_request *fr)
 {
-	return request_of(fr)->length - fr->position;
+	return vio_file_request_of(fr)->length - fr->position;
+}
+
+static const struct iovec *iov_of(const struct vio_block_request *request)
+{
+	return (const struct iovec *)(const void *)request->spans;
 }
 
 /* The image's size. */
@@ -158,7 +107,7 @@ static void bounce_give(struct file_block *file, uint8_t *bounce)
 /* Between bounce buffer and spans, without moving on. */
 static void bounce_copy(struct file_request *fr, size_t length)
 {
-	const struct vio_block_request *request = request_of(fr);
+	const struct vio_block_request *request = vio_file_request_of(fr);
 	const struct vio_span *span = request->spans;
 	uint8_t *at = fr->bounce;
 
@@ -208,7 +157,7 @@ static int result_of(const struct vio_block_request *request, int errno_value)
 
 static void finish(struct file_request *fr, int errno_value)
 {
-	struct vio_block_request *request = request_of(fr);
+	struct vio_block_request *request = vio_file_request_of(fr);
 	struct file_block *file = fr->file;
 	uint8_t *bounce = fr->bounce;
 
@@ -253,7 +202,7 @@ static void begin_sync(struct file_request *fr)
 /* Something has been changed; is it to be stable? */
 static void finish_change(struct file_request *fr)
 {
-	if (request_of(fr)->flags & VIO_BLOCK_STABLE)
+	if (vio_file_request_of(fr)->flags & VIO_BLOCK_STABLE)
 		begin_sync(fr);
 	else
 		finish(fr, 0);
@@ -261,7 +210,7 @@ static void finish_change(struct file_request *fr)
 
 static void begin_transfer(struct file_request *fr)
 {
-	struct vio_block_request *request = request_of(fr);
+	struct vio_block_request *request = vio_file_request_of(fr);
 	bool write = request->op == VIO_BLOCK_WRITE;
 
 	fr->stage = STAGE_TRANSFER;
@@ -278,7 +227,7 @@ static void begin_transfer(struct file_request *fr)
 		fr->io.iov = &fr->iov;
 		fr->io.iov_count = 1;
 	} else {
-		fr->io.iov = (const struct iovec *)(const void *)request->spans;
+		fr->io.iov = iov_of(request);
 		fr->io.iov_count = request->span_count < IOV_MAX ? request->span_count : IOV_MAX;
 	}
 	submit(fr);
@@ -287,7 +236,7 @@ static void begin_transfer(struct file_request *fr)
 /* Takes what was transferred off the spans, and empty ones behind it, which would look like the end. */
 static void advance(struct file_request *fr, size_t length)
 {
-	struct vio_block_request *request = request_of(fr);
+	struct vio_block_request *request = vio_file_request_of(fr);
 
 	fr->position += length;
 	while (request->span_count) {
@@ -304,9 +253,27 @@ static void advance(struct file_request *fr, size_t length)
 	}
 }
 
+void vio_file_transferred(struct file_request *fr)
+{
+	if (vio_file_request_of(fr)->op == VIO_BLOCK_WRITE && !fr->io.mode)
+		finish_change(fr);
+	else
+		finish(fr, 0);
+}
+
+/*
+ * A write that was to be stable may have met what the kernel couldn't write of earlier ones, and is the only
+ * one that is told.
+ */
+void vio_file_note_error(struct file_block *file, int mode, int result)
+{
+	if (result == -EIO && mode && !file->direct)
+		atomic_store(&file->origin->flush_failed, true);
+}
+
 static void transfer_done(struct file_request *fr, int result)
 {
-	struct vio_block_request *request = request_of(fr);
+	struct vio_block_request *request = vio_file_request_of(fr);
 	struct file_block *file = fr->file;
 
 	if (result == -EOPNOTSUPP && fr->io.mode) {
@@ -314,6 +281,7 @@ static void transfer_done(struct file_request *fr, int result)
 		begin_transfer(fr);
 		return;
 	}
+	vio_file_note_error(file, fr->io.mode, result);
 	if (result < 0) {
 		finish(fr, -result);
 		return;
@@ -327,10 +295,8 @@ static void transfer_done(struct file_request *fr, int result)
 		finish(fr, EIO);
 	} else if (left(fr)) {
 		begin_transfer(fr);
-	} else if (request->op == VIO_BLOCK_WRITE && !fr->io.mode) {
-		finish_change(fr);
 	} else {
-		finish(fr, 0);
+		vio_file_transferred(fr);
 	}
 }
 
@@ -339,7 +305,7 @@ static void begin_zeros(struct file_request *fr)
 	fr->stage = STAGE_ZEROS;
 	fr->io.op = VIO_IO_WRITE;
 	fr->io.mode = 0;
-	fr->io.offset = request_of(fr)->offset + fr->position;
+	fr->io.offset = vio_file_request_of(fr)->offset + fr->position;
 	fr->iov.iov_base = fr->file->zeros;
 	fr->iov.iov_len = left(fr) < FILE_ZEROS_BYTES ? left(fr) : FILE_ZEROS_BYTES;
 	fr->io.iov = &fr->iov;
@@ -366,8 +332,8 @@ static void begin_fallocate(struct file_request *fr, enum stage stage)
 	fr->io.op = VIO_IO_FALLOCATE;
 	fr->io.mode =
 		FALLOC_FL_KEEP_SIZE | (stage == STAGE_PUNCH ? FALLOC_FL_PUNCH_HOLE : FALLOC_FL_ZERO_RANGE);
-	fr->io.offset = request_of(fr)->offset;
-	fr->io.length = request_of(fr)->length;
+	fr->io.offset = vio_file_request_of(fr)->offset;
+	fr->io.length = vio_file_request_of(fr)->length;
 	submit(fr);
 }
 
@@ -395,7 +361,7 @@ static void fallocate_done(struct file_request *fr, int result)
 	if (refused && fr->stage == STAGE_ZERO)
 		fr->file->cant_zero = true;
 	/* Other ways only when this one is shut, not when the storage is broken or full. */
-	if (request_of(fr)->op == VIO_BLOCK_DISCARD || result == -EIO || result == -ENOSPC)
+	if (vio_file_request_of(fr)->op == VIO_BLOCK_DISCARD || result == -EIO || result == -ENOSPC)
 		finish(fr, -result);
 	else if (fr->stage == STAGE_PUNCH)
 		begin_zeroes(fr, false);
@@ -438,12 +404,12 @@ static void file_io_done(struct vio_io *io, int result)
 
 /* The beginning of a request. */
 
-static void begin_first_transfer(struct file_request *fr)
+void vio_file_begin(struct file_request *fr)
 {
 	struct file_block *file = fr->file;
 
 	advance(fr, 0);
-	if (!needs_bounce(file, request_of(fr))) {
+	if (!needs_bounce(file, vio_file_request_of(fr))) {
 		begin_transfer(fr);
 		return;
 	}
@@ -458,12 +424,12 @@ static void begin_first_transfer(struct file_request *fr)
 
 static void begin(struct file_request *fr)
 {
-	struct vio_block_request *request = request_of(fr);
+	struct vio_block_request *request = vio_file_request_of(fr);
 
 	switch (request->op) {
 	case VIO_BLOCK_READ:
 	case VIO_BLOCK_WRITE:
-		begin_first_transfer(fr);
+		vio_file_begin(fr);
 		break;
 	case VIO_BLOCK_FLUSH:
 		begin_sync(fr);
@@ -504,27 +470,43 @@ static int answer_at_once(const struct file_block *file, const struct vio_block_
  * served. Where that fails it isn't tried for a while, so that storage that is never cached pays next to
  * nothing.
  */
-static bool glance(struct file_block *file, const struct vio_block_request *request)
+uint64_t vio_file_glance(struct file_block *file, const struct iovec *iov, unsigned iov_count,
+			 uint64_t offset, uint64_t length)
 {
-	const struct iovec *iov = (const struct iovec *)(const void *)request->spans;
 	ssize_t got;
 
-	if (request->op != VIO_BLOCK_READ || file->cant_glance || request->span_count > IOV_MAX)
-		return false;
+	if (file->cant_glance || iov_count > IOV_MAX)
+		return 0;
 	if (file->passes_left) {
 		file->passes_left--;
-		return false;
+		return 0;
 	}
-	got = preadv2(file->image.fd, iov, (int)request->span_count, (off_t)request->offset, RWF_NOWAIT);
-	if (got >= 0 && (uint64_t)got == request->length) {
+	got = preadv2(file->image.fd, iov, (int)iov_count, (off_t)offset, RWF_NOWAIT);
+	if (got >= 0 && (uint64_t)got == length) {
 		file->passes = 0;
-		return true;
+		return length;
 	}
 	if (got < 0 && errno != EAGAIN && errno != EINTR)
 		file->cant_glance = errno == EOPNOTSUPP || errno == ENOSYS || errno == EINVAL;
 	file->passes = file->passes < FILE_PASSES_MAX / 2 ? 2 * file->passes + 1 : FILE_PASSES_MAX;
 	file->passes_left = file->passes;
-	return false;
+	return got < 0 ? 0 : (uint64_t)got;
+}
+
+/* A read that is in the page cache as a whole. */
+static bool glance(struct file_block *file, const struct vio_block_request *request)
+{
+	return request->op == VIO_BLOCK_READ &&
+	       vio_file_glance(file, iov_of(request), request->span_count, request->offset,
+			       request->length) == request->length;
+}
+
+void vio_file_answer(struct file_request *fr)
+{
+	struct vio_block_request *request = vio_file_request_of(fr);
+
+	fr->file->in_flight--;
+	request->done(request, 0);
 }
 
 static void file_submit(struct vio_block *block, struct vio_block_request *request)
@@ -533,7 +515,7 @@ static void file_submit(struct vio_block *block, struct vio_block_request *reque
 	struct file_request *fr = (struct file_request *)(void *)request->storage_private;
 	int answer = answer_at_once(file, request);
 
-	if (answer > 0 && glance(file, request))
+	if (answer > 0 && !file->holding && glance(file, request))
 		answer = 0;
 	if (answer <= 0) {
 		request->done(request, answer);
@@ -543,7 +525,33 @@ static void file_submit(struct vio_block *block, struct vio_block_request *reque
 	fr->io.fd = file->image.fd;
 	fr->io.done = file_io_done;
 	file->in_flight++;
-	begin(fr);
+	if (file->holding && !needs_bounce(file, request) && vio_file_hold(fr))
+		return;
+	vio_file_release(file);
+	if (file->holding && glance(file, request))
+		vio_file_answer(fr);
+	else
+		begin(fr);
+}
+
+static void file_hold(struct vio_block *block)
+{
+	struct file_block *file = VIO_CONTAINER_OF(block, struct file_block, block);
+
+	file->holding = file->merges;
+}
+
+static void file_settle(struct vio_block *block)
+{
+	vio_file_settle(VIO_CONTAINER_OF(block, struct file_block, block));
+}
+
+static void file_release(struct vio_block *block)
+{
+	struct file_block *file = VIO_CONTAINER_OF(block, struct file_block, block);
+
+	file->holding = false;
+	vio_file_release(file);
 }
 
 static bool file_is_idle(void *context)
@@ -555,8 +563,25 @@ static void file_drain(struct vio_block *block)
 {
 	struct file_block *file = VIO_CONTAINER_OF(block, struct file_block, block);
 
+	vio_file_release(file);
 	vio_loop_wait_io(file->loop, file_is_idle, file);
 	end_batch(file);
+}
+
+static void file_free(struct file_block *file)
+{
+	vio_file_merge_free(file);
+	free(file);
+}
+
+static struct file_block *file_make(bool merges)
+{
+	struct file_block *file = calloc(1, sizeof(*file));
+
+	if (!file || !merges || vio_file_merge_prepare(file))
+		return file;
+	free(file);
+	return NULL;
 }
 
 static void file_close(struct vio_block *block)
@@ -573,13 +598,16 @@ static void file_close(struct vio_block *block)
 		munmap(file->zeros, FILE_ZEROS_BYTES);
 		vio_image_close(&file->image);
 	}
-	free(file);
+	file_free(file);
 }
 
 static const struct vio_block_ops file_ops = {
 	.submit = file_submit,
 	.drain = file_drain,
 	.close = file_close,
+	.hold = file_hold,
+	.settle = file_settle,
+	.release = file_release,
 };
 
 static void describe(struct file_block *file, const struct vio_host_block_options *options)
@@ -605,20 +633,20 @@ static void describe(struct file_block *file, const struct vio_host_block_option
 static int file_open(struct vio_loop *loop, const struct vio_host_block_options *options,
 		     struct vio_block **opened, struct vio_message *message)
 {
-	struct file_block *file = calloc(1, sizeof(*file));
+	struct file_block *file = file_make(options->merge);
 	int error;
 
 	if (!file)
 		return vio_fail(message, -VIO_ENOMEM, "out of memory");
 	file->zeros = mmap(NULL, FILE_ZEROS_BYTES, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (file->zeros == MAP_FAILED) {
-		free(file);
+		file_free(file);
 		return vio_fail(message, -VIO_ENOMEM, "out of memory");
 	}
 	error = vio_image_open(options, &file->image, message);
 	if (error) {
 		munmap(file->zeros, FILE_ZEROS_BYTES);
-		free(file);
+		file_free(file);
 		return error;
 	}
 	describe(file, options);
@@ -634,7 +662,7 @@ static int file_open(struct vio_loop *loop, const struct vio_host_block_options 
 static int file_share(struct vio_block *block, struct vio_loop *loop, struct vio_block **shared)
 {
 	struct file_block *origin = VIO_CONTAINER_OF(block, struct file_block, block);
-	struct file_block *file = calloc(1, sizeof(*file));
+	struct file_block *file = file_make(origin->merges);
 
 	if (!file)
 		return -VIO_ENOMEM;

@@ -37,6 +37,8 @@ static const struct vio_property properties[] = {
 	{ OPTION("size", size, VIO_PROPERTY_BYTES), .help = "bytes of a backend without an image" },
 	{ OPTION("readonly", read_only, VIO_PROPERTY_BOOL), .help = "refuse all writes" },
 	{ OPTION("direct", direct, VIO_PROPERTY_BOOL), .help = "go around the page cache (O_DIRECT)" },
+	{ OPTION("merge", merge, VIO_PROPERTY_BOOL), .initial = "on",
+	  .help = "make one transfer of requests that come together and lie side by side in the image" },
 	{ OPTION("shared", shared, VIO_PROPERTY_BOOL),
 	  .help = "don't lock the image: others may have it open, too, while a guest moves between them" },
 	{ OPTION("block-size", block_size, VIO_PROPERTY_U32), .max = 4096,

@@ -174,6 +174,76 @@ static void latency_is_counted(void **state)
 	assert_int_equal(counters[0].requests[VIO_BLOCK_KIND_READ], 7);
 }
 
+/* Storage that keeps what it can: of the requests kept, settle does one half, release the rest. */
+static struct {
+	const struct vio_block_ops *ops; /* of the storage itself */
+	unsigned holds, settles, releases;
+	bool holding;
+} keeping;
+
+static void keeping_hold(struct vio_block *block)
+{
+	assert_false(keeping.holding);
+	keeping.holding = true;
+	keeping.holds++;
+	d.fake.later = true;
+}
+
+static void keeping_settle(struct vio_block *block)
+{
+	assert_true(keeping.holding);
+	keeping.settles++;
+	clock_state.now_ns += 1000;
+	for (unsigned half = d.fake.pending_count / 2; half; half--)
+		fake_block_complete(&d.fake, 0);
+}
+
+static void keeping_release(struct vio_block *block)
+{
+	assert_true(keeping.holding);
+	keeping.holding = false;
+	keeping.releases++;
+	d.fake.later = false;
+	clock_state.now_ns += 1000;
+	while (d.fake.pending_count)
+		fake_block_complete(&d.fake, 0);
+}
+
+/* What storage keeps to carry it out together is counted one by one, and told. */
+static void kept_requests_are_counted(void **state)
+{
+	struct vio_block_ops ops = *d.fake.block.ops;
+	const uint64_t *latencies = counters[0].latencies[VIO_BLOCK_KIND_READ];
+
+	memset(&keeping, 0, sizeof(keeping));
+	keeping.ops = d.fake.block.ops;
+	ops.hold = keeping_hold;
+	ops.settle = keeping_settle;
+	ops.release = keeping_release;
+	d.fake.block.ops = &ops;
+	disk_start(&d, 0, 256);
+	add_reads(0, 0, 30, 512);
+	d.fake.result = -VIO_EIO;
+	d.fake.result_after = 25;
+	harness_kick(&d.h, 0);
+	assert_int_equal(disk_collect(&d, 0), 30);
+	assert_int_equal(counters[0].requests[VIO_BLOCK_KIND_READ], 30);
+	assert_int_equal(counters[0].errors[VIO_BLOCK_KIND_READ], 5);
+	assert_int_equal(counters[0].bytes[VIO_BLOCK_KIND_READ], 25 * 512);
+	assert_int_equal(keeping.holds, 1);
+	assert_int_equal(keeping.releases, 1);
+	assert_in_range(keeping.settles, 4, 5);
+	assert_int_equal(latencies[0], 0);
+	assert_true(d.h.queues[0].interrupts > 0);
+	/* One that comes alone has nobody to be carried out with. */
+	d.fake.result = 0;
+	add_reads(0, 30, 1, 512);
+	harness_kick(&d.h, 0);
+	assert_int_equal(disk_collect(&d, 0), 1);
+	assert_int_equal(keeping.holds, 1);
+	d.fake.block.ops = keeping.ops;
+}
+
 /* Queues have counters of their own, and none is lost when a queue is drained. */
 static void queues_count_apart(void **state)
 {
@@ -435,6 +505,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(kinds_are_counted, setup, teardown),
 		cmocka_unit_test_setup_teardown(latency_is_counted, setup, teardown),
 		cmocka_unit_test_setup_teardown(queues_count_apart, setup, teardown),
+		cmocka_unit_test_setup_teardown(kept_requests_are_counted, setup, teardown),
 		cmocka_unit_test_setup_teardown(requests_are_limited, setup, teardown),
 		cmocka_unit_test_setup_teardown(clock_jumps, setup, teardown),
 		cmocka_unit_test_setup_teardown(bytes_are_limited, setup, teardown),

@@ -130,7 +130,7 @@ static void nothing_to_close(struct vio_block *block)
 {
 }
 
-static const struct vio_block_ops ops = { submit, drain, nothing_to_close };
+static const struct vio_block_ops ops = { .submit = submit, .drain = drain, .close = nothing_to_close };
 
 void fake_block_init(struct fake_block *fake, uint64_t size_bytes, uint32_t block_bytes)
 {

@@ -9,7 +9,8 @@
 
 /*
  * Requests of all kinds at random, many in flight at a time, against an array that
- * says what has to be there. Requests that are in flight together don't overlap.
+ * says what has to be there. Requests that are in flight together don't overlap; many
+ * are neighbours, and are held back to be carried out together.
  * VIREO_SEED chooses another run.
  */
 enum { BLOCK = 512, BLOCKS = 2048, SLOTS = 48, SPANS = 6, BLOCKS_MAX = 64, REQUESTS = 3000 };
@@ -28,6 +29,8 @@ static struct world {
 	uint8_t image[BLOCKS * BLOCK];
 	bool taken[BLOCKS];
 	bool undefined[BLOCKS]; /* after a discard */
+	unsigned next;          /* behind what was asked for last */
+	bool held;
 	unsigned seed;
 } world;
 
@@ -54,11 +57,14 @@ static bool reserve(struct slot *slot)
 {
 	slot->count = 1 + below(BLOCKS_MAX);
 	slot->first = below(BLOCKS - slot->count + 1);
+	if (below(2) && world.next + slot->count <= BLOCKS)
+		slot->first = world.next;
 	for (unsigned i = 0; i < slot->count; i++)
 		if (world.taken[slot->first + i])
 			return false;
 	for (unsigned i = 0; i < slot->count; i++)
 		world.taken[slot->first + i] = true;
+	world.next = slot->first + slot->count;
 	return true;
 }
 
@@ -148,12 +154,31 @@ static void prepare(void)
 	}
 }
 
+/* Not all storage holds anything back. */
+static void hold_or_release(void)
+{
+	struct vio_block *block = world.drive.block;
+
+	if (!block->ops->hold)
+		return;
+	if (!world.held && !below(8)) {
+		block->ops->hold(block);
+		world.held = true;
+	} else if (world.held && !below(5)) {
+		block->ops->settle(block);
+	} else if (world.held && !below(10)) {
+		block->ops->release(block);
+		world.held = false;
+	}
+}
+
 static void play(void)
 {
 	print_message("# seed %u\n", world.seed);
 	for (unsigned turn = 0; turn < REQUESTS; turn++) {
 		struct slot *slot = &world.slots[below(SLOTS)];
 
+		hold_or_release();
 		if (!slot->busy)
 			start(slot);
 		if (!below(200))
