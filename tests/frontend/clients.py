@@ -25,7 +25,10 @@ BLK_CLIENT = os.path.abspath(sys.argv[3])
 NET_CLIENT = os.path.abspath(sys.argv[4]) if len(sys.argv) > 4 else None
 # Features by number, to be left out.
 INDIRECT_DESC, EVENT_IDX, RING_PACKED, IN_ORDER = 28, 29, 34, 35
-WAIT_S = 30
+# Ends what hangs; whatever works may take as long as the machine lets it.
+WAIT_S = 300
+# Questions in the meantime are so many and no more, as each is a process that takes its time from the work.
+QUESTIONS = 20
 QEMU = "qemu-storage-daemon"
 EXPORT = "type=vhost-user-blk,id=e,addr.type=unix,addr.path=socket"
 
@@ -149,8 +152,10 @@ def own_threads():
             ended = threading.Event()
 
             def ask():
-                while not ended.is_set():
+                for _ in range(QUESTIONS):
                     counted.append(json.loads(run("stat", "--json", "socket")))
+                    if ended.is_set():
+                        break
 
             counted = []
             with serve("blk", *backend, "num-queues=4", *options):
