@@ -581,8 +581,6 @@ static int daemon_choose_vduse(const struct vio_daemon_settings *settings, struc
 	if (settings->client)
 		return vio_fail(message, -VIO_EINVAL,
 				"--client connects to --socket-path PATH, not to VDUSE");
-	if (settings->poll_us)
-		return vio_fail(message, -VIO_ENOTSUP, "option '--poll-us': queues aren't polled over VDUSE");
 	return 0;
 }
 

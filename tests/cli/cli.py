@@ -218,7 +218,6 @@ def test_wrong_options(_):
              "vfio-user, --vfio-user PATH, or --vduse NAME for this kernel", []),
             ("--vduse and --socket-path exclude each other", ["--vduse", "n", "--socket-path", "s"]),
             ("--vduse-account is nothing without --vduse NAME", ["--vduse-account", "f"]),
-            ("option '--poll-us': queues aren't polled over VDUSE", ["--vduse", "n", "--poll-us", "9"]),
             ("--socket-path and --fd exclude each other", ["--socket-path", "s", "--fd", "0"])]:
         refused(2, "vireo serve caesar: " + text, "serve", "caesar", *option)
 

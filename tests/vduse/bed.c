@@ -241,7 +241,7 @@ void bed_run(struct bed *bed)
 	assert_int_equal(bed_status(bed, TOY_RUNNING), VDUSE_REQ_RESULT_OK);
 }
 
-void bed_offer(struct bed *bed, uint16_t queue, uint32_t number)
+void bed_show(struct bed *bed, uint16_t queue, uint32_t number)
 {
 	uint8_t *ring = bed->memory + BED_RING_OFFSET + queue * BED_RING_BYTES;
 	struct virtq_desc *desc = (void *)ring;
@@ -258,6 +258,19 @@ void bed_offer(struct bed *bed, uint16_t queue, uint32_t number)
 					      vio_le16_make(VIRTQ_DESC_F_WRITE), vio_le16_make(0) };
 	avail->ring[bed->offered[queue]++ % TOY_SIZE] = vio_le16_make(head);
 	avail->idx = vio_le16_make(bed->offered[queue]);
+}
+
+bool bed_wants_kick(const struct bed *bed, uint16_t queue)
+{
+	const uint8_t *ring = bed->memory + BED_RING_OFFSET + queue * BED_RING_BYTES;
+	const struct virtq_used *used = (const void *)(ring + 0x2000);
+
+	return !(vio_le16_get(used->flags) & VIRTQ_USED_F_NO_NOTIFY);
+}
+
+void bed_offer(struct bed *bed, uint16_t queue, uint32_t number)
+{
+	bed_show(bed, queue, number);
 	fake_kernel_kick(&bed->kernel, queue);
 	bed_settle(bed);
 }

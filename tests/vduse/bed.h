@@ -72,8 +72,12 @@ void bed_map(struct bed *bed);
 void bed_negotiate(struct bed *bed);
 void bed_queue(struct bed *bed, uint16_t queue);
 void bed_run(struct bed *bed);
-/* Puts number into the queue, and kicks. */
+/* Puts number into the queue. */
+void bed_show(struct bed *bed, uint16_t queue, uint32_t number);
+/* The same, and kicks. */
 void bed_offer(struct bed *bed, uint16_t queue, uint32_t number);
+/* Whether the server wants to be kicked. */
+bool bed_wants_kick(const struct bed *bed, uint16_t queue);
 /* Number plus 1 of the last request once it is answered, else 0. */
 uint32_t bed_answer(const struct bed *bed, uint16_t queue);
 /* The server still does what it is there for. */

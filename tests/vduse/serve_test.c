@@ -50,6 +50,39 @@ static void a_queue_may_come_late(void **state)
 	assert_int_equal(bed_answer(bed, 0), 9);
 }
 
+/* A server that polls finds what nobody kicks for; when it sleeps it wants to be kicked. */
+static void queues_are_polled(void **state)
+{
+	struct bed *bed = *state;
+
+	vio_loop_poll(bed->loop, 1000000);
+	assert_int_equal(bed_start(bed), 0);
+	bed_run(bed);
+	for (uint16_t i = 0; i < 20; i++) {
+		const uint16_t kicked = i % TOY_QUEUES, polled = (uint16_t)((i / 2) % TOY_QUEUES);
+
+		assert_true(bed_wants_kick(bed, kicked));
+		bed_offer(bed, kicked, i);
+		assert_int_equal(bed_answer(bed, kicked), i + 1u);
+		bed_show(bed, polled, 100u + i);
+		assert_true(vio_loop_step(bed->loop, 1) > 0);
+		assert_int_equal(bed_answer(bed, polled), 101u + i);
+	}
+	bed_offer(bed, 0, 7);
+	bed_show(bed, 0, 8);
+	assert_true(bed->server->queues[0].kick.poll(&bed->server->queues[0].kick));
+	assert_false(bed->server->queues[0].kick.poll(&bed->server->queues[0].kick));
+	assert_int_equal(bed_answer(bed, 0), 9);
+	assert_false(bed_wants_kick(bed, 0));
+	/* Paused while it is polled, it starts as one that isn't. */
+	assert_int_equal(bed_update(bed, 0, UINT64_MAX), VDUSE_REQ_RESULT_OK);
+	bed_settle(bed);
+	assert_true(bed_wants_kick(bed, 0));
+	bed_offer(bed, 0, 10);
+	assert_int_equal(bed_answer(bed, 0), 11);
+	vio_loop_poll(bed->loop, 0);
+}
+
 static void features_are_withheld(void **state)
 {
 	struct bed *bed = *state;
@@ -372,7 +405,7 @@ int main(void)
 		BED_CASE(a_queue_stood_somewhere),    BED_CASE(memory_moves),
 		BED_CASE(the_configuration_changes),  BED_CASE(interrupts_come_again),
 		BED_CASE(a_change_meanwhile_is_told), BED_CASE(who_dies_is_followed),
-		BED_CASE(a_reset_ends_the_account),
+		BED_CASE(a_reset_ends_the_account),   BED_CASE(queues_are_polled),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

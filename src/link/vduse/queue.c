@@ -162,6 +162,29 @@ static void kick_ready(struct vio_watch *watch)
 		serve(queue);
 }
 
+/* The loop polls instead of waiting for kicks, which the driver needn't make meanwhile. */
+static bool kick_poll(struct vio_watch *watch)
+{
+	struct vds_queue *queue = VIO_CONTAINER_OF(watch, struct vds_queue, kick);
+	struct vio_devq *q = &queue->vduse->dev->queues[queue->index];
+	const uint16_t before = q->avail_next;
+
+	if (queue->vduse->failed || !q->running || vio_devq_broken(q))
+		return false;
+	if (!q->polling)
+		vio_devq_disable_kick(q);
+	serve(queue);
+	return q->avail_next != before;
+}
+
+static bool kick_rest(struct vio_watch *watch)
+{
+	struct vds_queue *queue = VIO_CONTAINER_OF(watch, struct vds_queue, kick);
+	struct vio_devq *q = &queue->vduse->dev->queues[queue->index];
+
+	return !q->polling || vio_devq_enable_kick(q);
+}
+
 static void kick_again(struct vio_task *task)
 {
 	serve(VIO_CONTAINER_OF(task, struct vds_queue, again));
@@ -172,7 +195,7 @@ void vds_queue_init(struct vds_queue *queue, struct vio_vduse *vduse, uint16_t i
 	*queue = (struct vds_queue){
 		.vduse = vduse,
 		.index = index,
-		.kick = { .fd = -1, .ready = kick_ready },
+		.kick = { .fd = -1, .ready = kick_ready, .poll = kick_poll, .rest = kick_rest },
 		.again = { .run = kick_again },
 	};
 }
