@@ -36,13 +36,18 @@ struct vio_stream {
 	bool hold;
 	bool escapes; /* Ctrl-] ends the process */
 
-	struct vio_watch in; /* fd -1: nothing comes */
+	int in; /* -1: nothing comes */
+	/*
+	 * Descriptors are watched by way of an epoll instance, which also knows "writable", and of a hangup
+	 * alone. And io_uring loses one of a pseudo terminal whose other end is closed and opened at once.
+	 */
+	struct vio_watch in_watch;
 	bool in_watched;
 	bool asked;                 /* the device has read all that there was */
-	struct vio_watch gone;      /* an epoll descriptor: readable when the other end of `in` has hung up */
-	bool gone_watched;          /* while `in` isn't, as nobody reads */
+	struct vio_watch gone;      /* readable when the other end of `in` has hung up */
+	bool gone_watched;          /* while in_watch isn't, as nobody reads */
 	int out;                    /* -1: nothing goes */
-	struct vio_watch out_watch; /* an epoll descriptor: readable when `out` is writable */
+	struct vio_watch out_watch; /* readable when `out` is writable */
 	bool out_watched;
 	bool full;    /* the device waits for room */
 	bool stalled; /* nothing went for longer than patience */

@@ -32,7 +32,7 @@ static void watch(struct vio_stream *stream, struct vio_watch *it, bool *is, boo
 /* Input is waited for, or, while the device doesn't read, whether there is anybody who could send more. */
 static void watch_input(struct vio_stream *stream, bool wanted)
 {
-	watch(stream, &stream->in, &stream->in_watched, wanted);
+	watch(stream, &stream->in_watch, &stream->in_watched, wanted);
 	watch(stream, &stream->gone, &stream->gone_watched, !wanted);
 }
 
@@ -122,7 +122,7 @@ static bool ring_flush(struct vio_stream *stream)
 
 static void in_ready(struct vio_watch *it)
 {
-	struct vio_stream *stream = VIO_CONTAINER_OF(it, struct vio_stream, in);
+	struct vio_stream *stream = VIO_CONTAINER_OF(it, struct vio_stream, in_watch);
 
 	stream->asked = false;
 	if (stream->terminal.events)
@@ -140,7 +140,7 @@ static void gone_ready(struct vio_watch *it)
 	memmove(stream->left, stream->left + stream->left_first, stream->left_count);
 	stream->left_first = 0;
 	do {
-		got = read(stream->in.fd, stream->left + stream->left_count,
+		got = read(stream->in, stream->left + stream->left_count,
 			   sizeof(stream->left) - stream->left_count);
 		if (got > 0)
 			stream->left_count += (uint32_t)got;
@@ -202,9 +202,9 @@ static size_t stream_read(struct vio_terminal *terminal, void *to, size_t length
 
 	if (stream->left_count)
 		return read_left(stream, to, length);
-	if (stream->in.fd < 0)
+	if (stream->in < 0)
 		return 0;
-	got = read(stream->in.fd, to, length);
+	got = read(stream->in, to, length);
 	if (got > 0 && stream->escapes) {
 		size_t before = find_escape(to, (size_t)got);
 
@@ -218,7 +218,7 @@ static size_t stream_read(struct vio_terminal *terminal, void *to, size_t length
 	if (got < 0 && (errno == EAGAIN || errno == EINTR)) {
 		watch_input(stream, true);
 	} else {
-		watch(stream, &stream->in, &stream->in_watched, false);
+		watch(stream, &stream->in_watch, &stream->in_watched, false);
 		vio_loop_defer(stream->loop, &stream->end_task);
 	}
 	return 0;
@@ -278,8 +278,8 @@ void vio_stream_init(struct vio_stream *stream, struct vio_loop *loop,
 	stream->loop = loop;
 	stream->patience_ms = options->patience_ms;
 	stream->hold = options->hold;
-	stream->in = (struct vio_watch){ .fd = -1, .ready = in_ready };
-	stream->out = -1;
+	stream->in = stream->out = -1;
+	stream->in_watch = (struct vio_watch){ .fd = -1, .ready = in_ready };
 	stream->out_watch = (struct vio_watch){ .fd = -1, .ready = out_ready };
 	stream->gone = (struct vio_watch){ .fd = -1, .ready = gone_ready };
 	stream->patience.expired = patience_expired;
@@ -295,45 +295,55 @@ static void set_connected(struct vio_stream *stream, bool connected)
 		stream->terminal.events->changed(stream->terminal.events_context);
 }
 
-/* Readable when `fd` can be written to, or, with no events, when it has hung up; or a negative code. */
-static int open_epoll(int fd, uint32_t events)
+/* Readable at these events of `fd`, or, with none, when it has hung up; a file always is, by itself. */
+static int open_epoll(struct vio_watch *it, int fd, uint32_t events)
 {
 	struct epoll_event event = { .events = events };
-	int epoll = epoll_create1(EPOLL_CLOEXEC), error;
+	int error;
 
-	if (epoll < 0)
+	it->fd = epoll_create1(EPOLL_CLOEXEC);
+	if (it->fd < 0)
 		return vio_error_from_errno(errno);
-	/* Files aren't to be waited for: EPERM. */
-	if (!epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &event) || errno == EPERM)
-		return epoll;
-	error = vio_error_from_errno(errno);
-	close(epoll);
-	return error;
+	if (!epoll_ctl(it->fd, EPOLL_CTL_ADD, fd, &event))
+		return 0;
+	error = errno;
+	close(it->fd);
+	it->fd = error == EPERM ? fd : -1;
+	return error == EPERM ? 0 : vio_error_from_errno(error);
 }
 
-static void close_epoll(struct vio_stream *stream, struct vio_watch *it, bool *is)
+static void close_epoll(struct vio_stream *stream, struct vio_watch *it, bool *is, int of)
 {
 	watch(stream, it, is, false);
-	if (it->fd >= 0)
+	if (it->fd >= 0 && it->fd != of)
 		close(it->fd);
 	it->fd = -1;
 }
 
+static void close_all(struct vio_stream *stream)
+{
+	vio_stream_end_input(stream);
+	close_epoll(stream, &stream->gone, &stream->gone_watched, -1);
+	close_epoll(stream, &stream->out_watch, &stream->out_watched, stream->out);
+	stream->out = -1;
+}
+
 int vio_stream_connect(struct vio_stream *stream, int in, int out)
 {
-	int writable = out >= 0 ? open_epoll(out, EPOLLOUT) : -1;
-	int gone = in >= 0 && in == out && writable >= 0 ? open_epoll(in, 0) : -1;
+	int error = 0;
 
-	if (out >= 0 && writable < 0)
-		return writable;
-	if (in >= 0 && in == out && gone < 0) {
-		close(writable);
-		return gone;
-	}
-	stream->out_watch.fd = writable;
-	stream->gone.fd = gone;
-	stream->in.fd = in;
+	stream->in = in;
 	stream->out = out;
+	if (in >= 0)
+		error = open_epoll(&stream->in_watch, in, EPOLLIN);
+	if (!error && in >= 0 && in == out)
+		error = open_epoll(&stream->gone, in, 0);
+	if (!error && out >= 0)
+		error = open_epoll(&stream->out_watch, out, EPOLLOUT);
+	if (error) {
+		close_all(stream);
+		return error;
+	}
 	watch_input(stream, true);
 	watch(stream, &stream->out_watch, &stream->out_watched, stream->count > 0);
 	set_connected(stream, true);
@@ -342,16 +352,13 @@ int vio_stream_connect(struct vio_stream *stream, int in, int out)
 
 void vio_stream_end_input(struct vio_stream *stream)
 {
-	watch(stream, &stream->in, &stream->in_watched, false);
-	stream->in.fd = -1;
+	close_epoll(stream, &stream->in_watch, &stream->in_watched, stream->in);
+	stream->in = -1;
 }
 
 void vio_stream_disconnect(struct vio_stream *stream)
 {
-	vio_stream_end_input(stream);
-	close_epoll(stream, &stream->gone, &stream->gone_watched);
-	close_epoll(stream, &stream->out_watch, &stream->out_watched);
-	stream->out = -1;
+	close_all(stream);
 	stream->stalled = false;
 	vio_loop_disarm(stream->loop, &stream->patience);
 	if (!stream->hold)

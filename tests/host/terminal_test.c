@@ -7,6 +7,7 @@
 #include <cmocka.h>
 
 #include <fcntl.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -363,6 +364,47 @@ static void pseudo_terminals(void **state)
 	free_bed(&bed);
 }
 
+struct typist {
+	const char *place;
+	int fd;
+};
+
+/* Somebody leaves, and somebody else is there at once. */
+static void *take_turns(void *context)
+{
+	struct typist *typist = context;
+
+	close(typist->fd);
+	typist->fd = open(typist->place, O_RDWR | O_NOCTTY);
+	if (write(typist->fd, "x", 1) != 1)
+		close(typist->fd);
+	return NULL;
+}
+
+/* Whether or not anybody was seen to leave, what is typed arrives. */
+static void terminals_change_hands(void **state)
+{
+	struct typist typist;
+	struct bed bed;
+	pthread_t thread;
+
+	(void)state;
+	make(&bed, VIO_HOST_TERMINAL_PTY, NULL, false, 0);
+	typist = (struct typist){ bed.options.place, open(bed.options.place, O_RDWR | O_NOCTTY) };
+	for (unsigned n = 0; n < 100 && !bed.terminal->connected; n++)
+		run(&bed, 1);
+	for (unsigned i = 0; i < 30; i++) {
+		bed.got_bytes = 0;
+		assert_int_equal(pthread_create(&thread, NULL, take_turns, &typist), 0);
+		for (unsigned n = 0; n < 1000 && !bed.got_bytes; n++)
+			run(&bed, 1);
+		assert_int_equal(pthread_join(thread, NULL), 0);
+		assert_int_equal(bed.got_bytes, 1);
+	}
+	close(typist.fd);
+	free_bed(&bed);
+}
+
 static void files(void **state)
 {
 	struct vio_message message;
@@ -431,6 +473,7 @@ int main(void)
 		cmocka_unit_test(patience_ends),
 		cmocka_unit_test(no_reader_no_end),
 		cmocka_unit_test(pseudo_terminals),
+		cmocka_unit_test(terminals_change_hands),
 		cmocka_unit_test(files),
 		cmocka_unit_test(refusals),
 	};
