@@ -178,7 +178,7 @@ def case_vhost(guest):
     """The same device by vhost-vdpa, with our own driver at the other end."""
     out = boot(guest, """
         truncate -s 8M /run/image
-        serve num-queues=2
+        serve --poll-us 300 num-queues=2
         appear
         lend v
         ./vireo probe /dev/vhost-vdpa-0
