@@ -43,8 +43,8 @@ unsigned vio_devq_logged_pop_many(struct vio_devq *q, struct vio_buf *buffers, u
 		q->log->ops->taken(q->log, q, buffers, count, position);
 	if (count && q->log->ops->popped)
 		q->log->ops->popped(q->log, q, buffers, count);
-	/* When it is asked for kicks, vio_devq_enable_kick() says so. */
-	if (q->kicks_off && !kicks_off)
+	/* When it is asked for kicks, vio_devq_enable_kick() says so; something may have come after that. */
+	if (q->kicks_off && (count || !kicks_off))
 		vio_devq_logged_asked(q);
 	return count;
 }

@@ -11,6 +11,9 @@ struct account {
 	struct vio_devq_log log;
 	unsigned taken, given, showing, shown;
 	struct vio_devq_again next;
+	unsigned asked;
+	struct test_pair *late; /* who adds a buffer when it is first asked for kicks; NULL: nobody */
+	int token;
 };
 
 static struct account *account_of(struct vio_devq_log *log)
@@ -54,6 +57,19 @@ static void again(struct vio_devq_log *log, struct vio_devq_again *next)
 	*next = account_of(log)->next;
 }
 
+static void asked(struct vio_devq_log *log, const struct vio_devq *q)
+{
+	struct account *account = account_of(log);
+	struct test_pair *late = account->late;
+
+	account->asked++;
+	account->late = NULL;
+	if (late)
+		assert_int_equal(test_pair_add(late, 64, 4, &account->token), 0);
+	if (late)
+		vio_drvq_kick(&late->drv);
+}
+
 static const struct vio_devq_log_ops ops = {
 	.taken = taken,
 	.untaken = untaken,
@@ -61,6 +77,7 @@ static const struct vio_devq_log_ops ops = {
 	.showing = showing,
 	.shown = shown,
 	.again = again,
+	.asked = asked,
 };
 
 static const uint64_t formats[] = { TEST_PLAIN, TEST_PLAIN | TEST_PACKED, TEST_PLAIN | TEST_IN_ORDER,
@@ -105,6 +122,28 @@ static void many_are_told(void **state)
 		assert_true(account.shown > 0);
 		for (unsigned j = 0; j < COUNT; j++)
 			assert_ptr_equal(vio_drvq_get(&pair.drv, &length), &tokens[j]);
+		test_pair_close(&pair);
+	}
+}
+
+/* Kicks are refused, asked for, and refused again within one call, as a buffer comes late: each is told. */
+static void kicks_are_told(void **state)
+{
+	struct vio_buf buffers[SIZE];
+	struct account account;
+	struct test_pair pair;
+
+	for (unsigned i = 0; i < VIO_ARRAY_SIZE(formats); i++) {
+		open(&pair, &account, formats[i]);
+		assert_int_equal(test_pair_add(&pair, 0, 4, &account), 0);
+		vio_drvq_kick(&pair.drv);
+		assert_int_equal(vio_devq_pop_many(&pair.dev, buffers, SIZE), 1);
+		assert_int_equal(account.asked, 1);
+		account.late = &pair;
+		assert_int_equal(vio_devq_pop_many(&pair.dev, buffers + 1, SIZE - 1), 1);
+		assert_int_equal(account.asked, 3);
+		assert_int_equal(vio_devq_pop_many(&pair.dev, buffers + 2, SIZE - 2), 0);
+		assert_int_equal(account.asked, 4);
 		test_pair_close(&pair);
 	}
 }
@@ -167,6 +206,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(many_are_told),
+		cmocka_unit_test(kicks_are_told),
 		cmocka_unit_test(accounts_that_cannot_be),
 	};
 
