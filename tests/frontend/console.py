@@ -144,6 +144,7 @@ def refuses():
 def main():
     tests = [pipes, keyboard, signals, hang_up, refuses]
     failed = 0
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)  # nohup ignores it, and what is started here would, too
     print(f"1..{len(tests)}")
     for number, test in enumerate(tests, 1):
         with tempfile.TemporaryDirectory() as folder:

@@ -76,12 +76,6 @@ def shown(text):
     return found
 
 
-def boot(guest, arguments):
-    process = start(guest, arguments)
-    assert process.wait(boots.TIMEOUT_S) == 0, guest.said()
-    return shown(guest.said())
-
-
 def get(guest, name):
     return subprocess.run([VIREO, "get", "--socket-path", guest.path("i.sock"), name], check=True,
                           stdout=subprocess.PIPE, text=True).stdout.strip()
@@ -140,13 +134,28 @@ def report(got, expected):
                          f"not {expected[at:at + 5]}")
 
 
+def boot_and_write(guest, lines, last, *words):
+    """What a reader shows of a script that is written to a pipe once it reads."""
+    path = guest.path("pipe")
+    os.mkfifo(path)
+    if guest.there("count"):
+        os.unlink(guest.path("count"))
+    with serve(guest, "backend=script", f"path={path}", *words), open(path, "w", encoding="ascii") as pipe:
+        process = start(guest, str(last))
+        boots.until(lambda: read_count(guest) == 0 or process.poll() is not None, "somebody who reads",
+                    boots.TIMEOUT_S)
+        pipe.write("".join(f"{line}\n" for line in lines))
+        pipe.flush()
+        assert process.wait(boots.TIMEOUT_S) == 0, guest.said()
+    os.unlink(path)
+    return shown(guest.said())
+
+
 def check_kind(guest, kind, lines, expected, last, axes):
-    words = [line for step in lines for line in (step if isinstance(step, list) else [step])]
-    with serve(guest, "backend=script", script(guest, ["wait 3000"] + words), f"kind={kind}"):
-        found = boot(guest, str(last))
-        assert found["name"] == [["Vireo", kind]], found["name"]
-        assert [int(words[0]) for words in found.get("axis", [])] == axes, found.get("axis")
-        assert events(found) == expected or report(events(found), expected)
+    found = boot_and_write(guest, lines, last, f"kind={kind}")
+    assert found["name"] == [["Vireo", kind]], found["name"]
+    assert [int(words[0]) for words in found.get("axis", [])] == axes, found.get("axis")
+    assert events(found) == expected or report(events(found), expected)
 
 
 def case_pointers(guest):
@@ -180,13 +189,9 @@ def case_touches(guest):
 
 def case_pipe(guest):
     """A pipe, written to while the guest reads; what makes no sense is left out."""
-    path = guest.path("pipe")
-    os.mkfifo(path)
-    with serve(guest, "backend=script", f"path={path}"):
-        with open(path, "w", encoding="ascii") as pipe:
-            pipe.write("EV_KEY KEY_NONE_SUCH 1\nEV_KEY KEY_A\nwait 3000\nEV_KEY KEY_A 1\nEV_SYN 0 0\n"
-                       "EV_KEY KEY_A 0\nEV_SYN 0 0\n")
-        assert events(boot(guest, "30")) == [(1, 30, 1), (0, 0, 0), (1, 30, 0)]
+    lines = ["EV_KEY KEY_NONE_SUCH 1", "EV_KEY KEY_A", "EV_KEY KEY_A 1", "EV_SYN 0 0", "EV_KEY KEY_A 0",
+             "EV_SYN 0 0"]
+    assert events(boot_and_write(guest, lines, 30)) == [(1, 30, 1), (0, 0, 0), (1, 30, 0)]
 
 
 def case_evdev(guest):
