@@ -2,7 +2,6 @@
 #define _GNU_SOURCE
 #include "lib/test.h"
 
-#include <dirent.h>
 #include <limits.h>
 #include <poll.h>
 #include <stdlib.h>
@@ -13,6 +12,7 @@
 #include <vireo/client.h>
 
 #include "client/fake.h"
+#include "lib/leaks.h"
 
 /* A disk behind vireo/client.h, honest and not: each request completes once, in time, and nothing else. */
 
@@ -525,21 +525,9 @@ static void test_floods_stop_nothing(void **state)
 		assert_int_equal(run(rig, VIO_CLIENT_READ, 0), 0);
 }
 
-static unsigned count_fds(void)
-{
-	DIR *directory = opendir("/proc/self/fd");
-	unsigned count = 0;
-
-	assert_non_null(directory);
-	while (readdir(directory))
-		count++;
-	closedir(directory);
-	return count;
-}
-
 static void test_nothing_is_left_behind(void **state)
 {
-	unsigned before = count_fds();
+	unsigned before = leaks_descriptors();
 	void *inner;
 
 	for (unsigned i = 0; i < 20; i++) {
@@ -551,7 +539,7 @@ static void test_nothing_is_left_behind(void **state)
 		assert_int_equal(submit(inner, VIO_CLIENT_READ, 0), 1);
 		tear_down(&inner);
 	}
-	assert_int_equal(count_fds(), before);
+	assert_int_equal(leaks_descriptors(), before);
 }
 
 static void test_memory_is_counted(void **state)

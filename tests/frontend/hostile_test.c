@@ -6,7 +6,6 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include <dirent.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -17,6 +16,8 @@
 
 #include <vireo/drivers/adder.h>
 #include <vireo/vhost_user_frontend.h>
+
+#include "lib/leaks.h"
 
 /*
  * A back end that keeps to a script: it answers as it should, but for one message, where it does what the
@@ -86,18 +87,6 @@ struct peer {
 	struct vio_dev dev;
 	unsigned fds_before;
 };
-
-static unsigned count_fds(void)
-{
-	DIR *directory = opendir("/proc/self/fd");
-	unsigned count = 0;
-
-	assert_non_null(directory);
-	while (readdir(directory))
-		count++;
-	closedir(directory);
-	return count;
-}
 
 static void hang_up(struct peer *peer)
 {
@@ -347,7 +336,7 @@ static void work(void *context)
 static void begin(struct peer *peer, enum trick trick, uint32_t on)
 {
 	memset(peer, 0, sizeof(*peer));
-	peer->fds_before = count_fds();
+	peer->fds_before = leaks_descriptors();
 	peer->socket = -1;
 	peer->channel = -1;
 	peer->trick = trick;
@@ -426,7 +415,7 @@ static int live(struct peer *peer)
 static void end(struct peer *peer)
 {
 	hang_up(peer);
-	assert_int_equal(count_fds(), peer->fds_before);
+	assert_int_equal(leaks_descriptors(), peer->fds_before);
 }
 
 static void the_script_works(void **state)
@@ -718,7 +707,7 @@ static void options_are_judged(void **state)
 {
 	const struct vio_vhost_user_memory odd = { .fd = 0, .bytes = 5 };
 	struct vio_vhost_user_frontend_options options = { .queue_size = 3 };
-	unsigned before = count_fds();
+	unsigned before = leaks_descriptors();
 	struct vio_dev dev;
 	int ends[2];
 
@@ -730,7 +719,7 @@ static void options_are_judged(void **state)
 	}
 	assert_int_equal(vio_vhost_user_frontend_connect(""), -VIO_EINVAL);
 	assert_int_equal(vio_vhost_user_frontend_connect("/nowhere/at/all"), -VIO_ESYS);
-	assert_int_equal(count_fds(), before);
+	assert_int_equal(leaks_descriptors(), before);
 }
 
 static void the_arena_gives_and_takes(void **state)

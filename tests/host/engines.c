@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "host/engines.h"
 
-#include <dirent.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+
+#include "lib/leaks.h"
 
 #define PATIENCE_S 10
 
@@ -14,25 +15,13 @@ struct fixture {
 	unsigned descriptors; /* open before the loop was made */
 };
 
-static unsigned count_descriptors(void)
-{
-	DIR *folder = opendir("/proc/self/fd");
-	unsigned count = 0;
-
-	assert_non_null(folder);
-	while (readdir(folder))
-		count++;
-	closedir(folder);
-	return count;
-}
-
 static int setup(void **state, unsigned flags, const char *name)
 {
 	struct fixture *fixture = calloc(1, sizeof(*fixture));
 	int error = 1;
 
 	assert_non_null(fixture);
-	fixture->descriptors = count_descriptors();
+	fixture->descriptors = leaks_descriptors();
 	fixture->loop = vio_loop_create(flags, &error);
 	assert_non_null(fixture->loop);
 	assert_int_equal(error, 0);
@@ -63,7 +52,7 @@ int engine_teardown(void **state)
 
 	vio_loop_destroy(fixture->loop);
 	free(fixture);
-	assert_int_equal(count_descriptors(), descriptors);
+	assert_int_equal(leaks_descriptors(), descriptors);
 	return 0;
 }
 

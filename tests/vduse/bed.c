@@ -2,7 +2,6 @@
 #define _GNU_SOURCE
 #include "vduse/bed.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,29 +9,11 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-static unsigned count_fds(void)
-{
-	DIR *directory = opendir("/proc/self/fd");
-	unsigned count = 0;
-
-	assert_non_null(directory);
-	while (readdir(directory))
-		count++;
-	closedir(directory);
-	return count;
-}
+#include "lib/leaks.h"
 
 static unsigned count_maps(void)
 {
-	FILE *maps = fopen("/proc/self/maps", "r");
-	unsigned count = 0;
-	char line[512];
-
-	assert_non_null(maps);
-	while (fgets(line, sizeof(line), maps))
-		count += strstr(line, BED_MEMORY) || strstr(line, "vireo-vduse-");
-	fclose(maps);
-	return count;
+	return leaks_mappings(BED_MEMORY) + leaks_mappings("vireo-vduse-");
 }
 
 static void closed(void *context, int reason)
@@ -102,7 +83,7 @@ int bed_make(void **state)
 	assert_int_equal(ftruncate(bed->memory_fd, (off_t)BED_BYTES), 0);
 	bed->memory = mmap(NULL, BED_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED, bed->memory_fd, 0);
 	assert_true(bed->memory != MAP_FAILED);
-	bed->fds_before = count_fds();
+	bed->fds_before = leaks_descriptors();
 	bed->maps_before = count_maps();
 	*state = bed;
 	return 0;
@@ -111,7 +92,7 @@ int bed_make(void **state)
 void bed_check_idle(struct bed *bed)
 {
 	assert_true(fake_kernel_closed(&bed->kernel));
-	assert_int_equal(count_fds(), bed->fds_before);
+	assert_int_equal(leaks_descriptors(), bed->fds_before);
 	assert_int_equal(count_maps(), bed->maps_before);
 	assert_int_equal(bed->dev.status, 0);
 	assert_int_equal(bed->dev.phase, VIO_DEVICE_READY);

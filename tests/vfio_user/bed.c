@@ -2,7 +2,6 @@
 #define _GNU_SOURCE
 #include "vfio_user/bed.h"
 
-#include <dirent.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,30 +11,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-static unsigned count_fds(void)
-{
-	DIR *directory = opendir("/proc/self/fd");
-	unsigned count = 0;
-
-	assert_non_null(directory);
-	while (readdir(directory))
-		count++;
-	closedir(directory);
-	return count;
-}
-
-static unsigned count_maps(void)
-{
-	FILE *maps = fopen("/proc/self/maps", "r");
-	unsigned count = 0;
-	char line[512];
-
-	assert_non_null(maps);
-	while (fgets(line, sizeof(line), maps))
-		count += strstr(line, BED_MEMORY_NAME) != NULL;
-	fclose(maps);
-	return count;
-}
+#include "lib/leaks.h"
 
 static void closed(void *context, int reason)
 {
@@ -104,16 +80,16 @@ int bed_make(void **state)
 		bed->events[i] = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	bed->line_event = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	assert_true(bed->line_event >= 0);
-	bed->fds_before = count_fds();
-	bed->maps_before = count_maps();
+	bed->fds_before = leaks_descriptors();
+	bed->maps_before = leaks_mappings(BED_MEMORY_NAME);
 	*state = bed;
 	return 0;
 }
 
 void bed_check_idle(struct bed *bed)
 {
-	assert_int_equal(count_fds(), bed->fds_before);
-	assert_int_equal(count_maps(), bed->maps_before);
+	assert_int_equal(leaks_descriptors(), bed->fds_before);
+	assert_int_equal(leaks_mappings(BED_MEMORY_NAME), bed->maps_before);
 	assert_int_equal(bed->dev.status, 0);
 	assert_int_equal(bed->dev.phase, VIO_DEVICE_READY);
 }

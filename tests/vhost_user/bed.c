@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "vhost_user/bed.h"
 
-#include <dirent.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -278,8 +277,8 @@ void bed_make(struct bed *bed)
 	static const struct vio_vhost_user_events events = { .closed = closed, .log = log_line };
 
 	memset(bed, 0, sizeof(*bed));
-	bed->fds_before = bed_count_fds();
-	bed->maps_before = bed_count_maps();
+	bed->fds_before = leaks_descriptors();
+	bed->maps_before = leaks_mappings(FRONTEND_MEMORY_NAME);
 	bed->watcher = (struct vio_watcher){
 		.context = bed,
 		.add = watch_add,
@@ -308,39 +307,14 @@ void bed_free(struct bed *bed)
 	vio_device_unrealize(&bed->dev);
 	free(bed->storage);
 	free(bed->echo);
-	assert_int_equal(bed_count_fds(), bed->fds_before);
-	assert_int_equal(bed_count_maps(), bed->maps_before);
-}
-
-unsigned bed_count_fds(void)
-{
-	DIR *directory = opendir("/proc/self/fd");
-	unsigned count = 0;
-
-	assert_non_null(directory);
-	while (readdir(directory))
-		count++;
-	closedir(directory);
-	return count;
-}
-
-unsigned bed_count_maps(void)
-{
-	FILE *maps = fopen("/proc/self/maps", "r");
-	unsigned count = 0;
-	char line[512];
-
-	assert_non_null(maps);
-	while (fgets(line, sizeof(line), maps))
-		count += strstr(line, FRONTEND_MEMORY_NAME) != NULL;
-	fclose(maps);
-	return count;
+	assert_int_equal(leaks_descriptors(), bed->fds_before);
+	assert_int_equal(leaks_mappings(FRONTEND_MEMORY_NAME), bed->maps_before);
 }
 
 void bed_check_idle(const struct bed *bed, unsigned frontend_fds)
 {
-	assert_int_equal(bed_count_fds(), bed->fds_before + frontend_fds);
-	assert_int_equal(bed_count_maps(), bed->maps_before);
+	assert_int_equal(leaks_descriptors(), bed->fds_before + frontend_fds);
+	assert_int_equal(leaks_mappings(FRONTEND_MEMORY_NAME), bed->maps_before);
 	assert_int_equal(bed->watch_count, 0);
 	assert_null(bed->tasks);
 	assert_int_equal(bed->dev.status, 0);

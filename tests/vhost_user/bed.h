@@ -4,6 +4,7 @@
 
 #include <vireo/vhost_user.h>
 
+#include "lib/leaks.h"
 #include "lib/test.h"
 
 /*
@@ -70,9 +71,6 @@ unsigned bed_turn(struct bed *bed);
 /* Rounds until nothing is ready. Fails the test when there is no end to it. */
 void bed_settle(struct bed *bed);
 
-/* Of this process: descriptors that are open, and mappings of front ends' memory. */
-unsigned bed_count_fds(void);
-unsigned bed_count_maps(void);
 /* The back end holds neither descriptors nor mappings nor watches, and the device is in reset. */
 void bed_check_idle(const struct bed *bed, unsigned frontend_fds);
 

@@ -354,14 +354,14 @@ static void descriptors_over_and_over(void **state)
 {
 	struct fixture *f = *state;
 	struct frontend *fe = &f->fe;
-	const unsigned fds = bed_count_fds();
+	const unsigned fds = leaks_descriptors();
 
 	for (unsigned i = 0; i < 3000; i++) {
 		assert_int_equal(frontend_queue_kick(fe, 0), 0);
 		assert_int_equal(frontend_queue_call(fe, 0), 0);
 		assert_int_equal(frontend_queue_err(fe, 0), 0);
 	}
-	assert_int_equal(bed_count_fds(), fds);
+	assert_int_equal(leaks_descriptors(), fds);
 	frontend_roundtrip(fe, 0, 2);
 }
 
