@@ -190,6 +190,7 @@ static void queue_make(struct vio_devq *q, bool packed, unsigned size_max)
 	q->notify_on_empty = nondet_bool();
 	q->budget = nondet_u32();
 	q->generation = nondet_u32();
+	q->singles = any_bytes((size_t)size * 16u);
 	q->spans = any_bytes((size_t)size * (SPANS_MAX * 16u));
 	q->requests = any_bytes((size_t)size * STRIDE);
 	q->busy = any_bytes(size);
@@ -263,9 +264,11 @@ static void queue_check(const struct vio_devq *q, const struct vio_devq *before,
 	__CPROVER_assert(buf->slot < q->size, "it has a slot");
 	__CPROVER_assert(buf->readable_count + buf->writable_count <= SPANS_MAX, "its spans fit");
 	__CPROVER_assert(buf->writable == buf->readable + buf->readable_count, "one after the other");
-	__CPROVER_assert(buf->readable == walk_spans &&
-				 buf->readable == q->spans + (size_t)buf->slot * SPANS_MAX,
-			 "in its slot");
+	__CPROVER_assert(
+		(buf->readable == walk_spans && buf->readable == q->spans + (size_t)buf->slot * SPANS_MAX) ||
+			(buf->readable == q->singles + buf->slot &&
+			 buf->readable_count + buf->writable_count == 1),
+		"in its slot");
 	__CPROVER_assert(buf->readable_bytes + buf->writable_bytes <= CHAIN_BYTES_MAX, "not too long");
 	__CPROVER_assert(buf->writable_limit ==
 				 (buf->writable_bytes > UINT32_MAX ? UINT32_MAX : buf->writable_bytes),

@@ -206,7 +206,8 @@ struct vio_devq {
 	uint16_t *slots;             /* stack of free slots; not in order */
 	struct vio_devq_done *order; /* a record for each slot; in order, and in the same place */
 	uint8_t *busy;               /* one for each head */
-	struct vio_span *spans;
+	struct vio_span *singles;    /* one for each slot */
+	struct vio_span *spans;      /* spans_max for each */
 	uint8_t *requests;
 };
 

@@ -7,10 +7,11 @@
 #include "ring/walk.h"
 
 /*
- * The storage, in this order: spans, requests, records or slots, busy bytes. Each slot has
- * spans_max spans and a request. Slots are handed out last in, first out, so that a device
- * that answers at once stays in the same few cache lines; in order they go round, as a
- * record stands at the slot of its buffer.
+ * The storage, in this order: single spans, spans, requests, records or slots, busy bytes. Each
+ * slot has a span for a buffer that needs no more, spans_max spans and a request. The single ones
+ * lie side by side, since spans_max apart all of them compete for a few lines of a cache. Slots are
+ * handed out last in, first out, so that a device that answers at once stays in the same few cache
+ * lines; in order they go round, as a record stands at the slot of its buffer.
  */
 
 static uint32_t request_stride(uint32_t request_bytes)
@@ -24,7 +25,7 @@ static size_t span_bytes(uint16_t size_max, uint16_t spans_max)
 {
 	const size_t align = _Alignof(max_align_t);
 
-	return ((size_t)size_max * spans_max * sizeof(struct vio_span) + align - 1) / align * align;
+	return ((size_t)size_max * (1u + spans_max) * sizeof(struct vio_span) + align - 1) / align * align;
 }
 
 size_t vio_devq_storage_bytes(uint16_t size_max, uint16_t spans_max, uint32_t request_bytes)
@@ -49,7 +50,8 @@ void vio_devq_init(struct vio_devq *q, uint16_t index, uint16_t size_max, uint16
 	q->request_stride = request_stride(request_bytes);
 	q->interrupt = interrupt;
 	q->interrupt_context = context;
-	q->spans = storage;
+	q->singles = storage;
+	q->spans = q->singles + size_max;
 	at += span_bytes(size_max, spans_max);
 	q->requests = at;
 	at += (size_t)size_max * q->request_stride;

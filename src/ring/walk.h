@@ -235,7 +235,7 @@ static inline __attribute__((always_inline)) bool devq_take_single_as(struct vio
 		return false;
 	slot = in_order ? devq_order_take(q) : q->slots[q->in_flight];
 	devq_take_named(q, buf, name, slot, 1);
-	buf_fill_single(buf, devq_slot_spans(q, slot), span.host, d->len, writable);
+	buf_fill_single(buf, &q->singles[slot], span.host, d->len, writable);
 	return true;
 }
 
@@ -260,13 +260,12 @@ static inline __attribute__((always_inline)) bool devq_take_single(struct vio_de
 struct taker {
 	uint64_t base, readable, writable; /* of the region hit last: bytes that may be read, written */
 	uint8_t *host;
-	struct vio_span *spans;
+	struct vio_span *singles;
 	uint8_t *requests;
 	uint8_t *busy;
 	const uint16_t *slots; /* the free slot that is next */
 	uint32_t generation;
 	unsigned request_stride;
-	unsigned spans_max;
 	unsigned size;
 	unsigned taken; /* of those that aren't in q->in_flight yet */
 	bool in_order;
@@ -287,13 +286,12 @@ static inline __attribute__((always_inline)) void devq_taker_region(struct taker
 static inline __attribute__((always_inline)) struct taker devq_taker(const struct vio_devq *q)
 {
 	struct taker taker = {
-		.spans = q->spans,
+		.singles = q->singles,
 		.requests = q->requests,
 		.busy = q->busy,
 		.slots = q->slots + q->in_flight,
 		.generation = q->generation,
 		.request_stride = q->request_stride,
-		.spans_max = q->spans_max,
 		.size = q->size,
 		.in_order = q->in_order,
 	};
@@ -337,8 +335,7 @@ static inline __attribute__((always_inline)) bool devq_take_single_next_as(struc
 	buf->slot = slot;
 	buf->generation = taker->generation;
 	buf->request = taker->requests + (size_t)slot * taker->request_stride;
-	buf_fill_single(buf, taker->spans + (size_t)slot * taker->spans_max, taker->host + offset, d->len,
-			writable);
+	buf_fill_single(buf, &taker->singles[slot], taker->host + offset, d->len, writable);
 	return true;
 }
 
