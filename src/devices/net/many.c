@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include <string.h>
 
+#include "base/prefetch.h"
 #include "devices/net/net.h"
 
 /*
@@ -89,16 +90,6 @@ static bool net_is_tagged(const uint8_t *head)
 	return type == 0x8100 || type == 0x88a8;
 }
 
-/* The line is to be ours, which a compiler asks for only where all processors of its target can do it. */
-static inline void net_prefetch_to_write(const void *at)
-{
-#if defined(__x86_64__)
-	__asm__ volatile("prefetchw %0" : : "m"(*(const uint8_t *)at));
-#else
-	__builtin_prefetch(at, 1);
-#endif
-}
-
 /* At least HEAD_BYTES were copied from before `from`, to before `to`. */
 static inline void net_copy(uint8_t *to, const uint8_t *from, size_t length)
 {
@@ -112,14 +103,21 @@ static inline void net_copy(uint8_t *to, const uint8_t *from, size_t length)
 		memcpy(to, from, length);
 }
 
+/* Most drivers give the same memory again, and look at it: a line that isn't written stays with both. */
+static inline void net_put_unless_there(uint8_t *to, const struct virtio_net_hdr_hash *header, size_t bytes)
+{
+	if (memcmp(to, header, bytes))
+		memcpy(to, header, bytes);
+}
+
 static inline void net_put_header(const struct net_many *many, const struct virtio_net_hdr_hash *header,
 				  uint8_t *to)
 {
 	/* The lengths are constants to the compiler. */
 	if (many->header_bytes == sizeof(header->header))
-		memcpy(to, header, sizeof(header->header));
+		net_put_unless_there(to, header, sizeof(header->header));
 	else if (many->header_bytes == VIRTIO_NET_HDR_BYTES_SHORT)
-		memcpy(to, header, VIRTIO_NET_HDR_BYTES_SHORT);
+		net_put_unless_there(to, header, VIRTIO_NET_HDR_BYTES_SHORT);
 	else
 		memcpy(to, header, sizeof(*header));
 }
@@ -189,9 +187,9 @@ static inline void net_prefetch(const struct net_many *many, const struct vio_bu
 {
 	for (unsigned i = 0; i < count; i++) {
 		if (buffers[i].writable_count) {
-			net_prefetch_to_write(buffers[i].writable->host);
+			__builtin_prefetch(buffers[i].writable->host);
 			/* Where headers of a driver end a line the frame is in the next. */
-			net_prefetch_to_write(buffers[i].writable->host + many->header_bytes);
+			vio_prefetch_to_write(buffers[i].writable->host + many->header_bytes);
 		}
 	}
 }
