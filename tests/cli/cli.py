@@ -18,7 +18,9 @@ import subprocess
 import sys
 import tempfile
 import time
-import traceback
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), os.pardir, "lib"))
+import tap  # pylint: disable=wrong-import-position
 
 VIREO, ADDER = sys.argv[1:3]
 WAIT_S = 30
@@ -735,24 +737,9 @@ def test_boot_refuses_devices(directory):
 
 
 def main():
-    cases = [(name, case) for name, case in globals().items() if name.startswith("test_")]
-    cases = [pair for pair in cases if not sys.argv[3:] or pair[0] in sys.argv[3:]]
-    failed = 0
-    print(f"1..{len(cases)}")
-    for number, (name, case) in enumerate(cases, 1):
-        here = os.getcwd()
-        with tempfile.TemporaryDirectory(prefix="vireo-cli-") as directory:
-            os.chdir(directory)
-            try:
-                case(directory)
-                print(f"ok {number} {name}", flush=True)
-            except Exception:  # pylint: disable=broad-except
-                failed += 1
-                print("".join(f"# {line}\n" for line in traceback.format_exc().splitlines()), end="")
-                print(f"not ok {number} {name}", flush=True)
-            finally:
-                os.chdir(here)
-    return 1 if failed else 0
+    cases = tap.named(globals(), "test_")
+    return tap.run({name: lambda case=case: case(os.getcwd()) for name, case in cases.items()
+                    if not sys.argv[3:] or name in sys.argv[3:]})
 
 
 if __name__ == "__main__":

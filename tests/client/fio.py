@@ -14,9 +14,10 @@ import shutil
 import socket
 import subprocess
 import sys
-import tempfile
 import time
-import traceback
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), os.pardir, "lib"))
+import tap  # pylint: disable=wrong-import-position
 
 VIREO, ENGINE, SANITIZERS, CLIENT_PORT, DISGUISE = sys.argv[1:6]
 WAIT_S = 60
@@ -176,23 +177,10 @@ def main():
                 cases[f"{name}: {case.__name__}"] = on(disk, case)
         cases["refusals"] = on(vireo_disk, refusals)
         cases["another fio"] = another_fio
-    failed = 0
-    print(f"1..{len(cases)}")
-    for number, (name, case) in enumerate(cases.items(), 1):
-        try:
-            case()
-            print(f"ok {number} {name}", flush=True)
-        except Exception:  # whatever it is, the next case runs
-            failed += 1
-            for line in traceback.format_exc().splitlines():
-                print(f"# {line}")
-            print(f"not ok {number} {name}", flush=True)
-    return 1 if failed else 0
+    return tap.run(cases)
 
 
 if __name__ == "__main__":
     VIREO, CLIENT_PORT, DISGUISE = (os.path.abspath(word) for word in (VIREO, CLIENT_PORT, DISGUISE))
     ENGINE = ENGINE if ENGINE == "-" else os.path.abspath(ENGINE)
-    with tempfile.TemporaryDirectory() as folder:
-        os.chdir(folder)
-        sys.exit(main())
+    sys.exit(main())

@@ -16,9 +16,10 @@ import stat
 import struct
 import subprocess
 import sys
-import tempfile
 import time
-import traceback
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), os.pardir, "lib"))
+import tap  # pylint: disable=wrong-import-position
 
 VIREO, SOAK_DISK, BLK_CLIENT = (os.path.abspath(path) for path in sys.argv[1:4])
 WAIT_S = 60
@@ -249,23 +250,8 @@ def slow_starved():
 
 
 def main():
-    cases = [(name, case) for name, case in globals().items() if name.startswith(sys.argv[4] + "_")]
-    failed = 0
-    print(f"1..{len(cases)}")
-    for number, (name, case) in enumerate(cases, 1):
-        with tempfile.TemporaryDirectory(prefix="vireo-hardship-") as directory:
-            os.chdir(directory)
-            try:
-                case()
-                print(f"ok {number} {name}", flush=True)
-            except Exception:  # pylint: disable=broad-except
-                failed += 1
-                text = traceback.format_exc()
-                text += Daemon.said()[-1500:] if os.path.exists("daemon.log") else ""
-                print("".join(f"# {line}\n" for line in text.splitlines()), end="")
-                print(f"not ok {number} {name}", flush=True)
-            os.chdir("/")
-    return 1 if failed else 0
+    return tap.run(tap.named(globals(), sys.argv[4] + "_"),
+                   lambda: Daemon.said()[-1500:] if os.path.exists("daemon.log") else "")
 
 
 if __name__ == "__main__":

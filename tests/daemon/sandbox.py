@@ -23,7 +23,9 @@ import subprocess
 import sys
 import tempfile
 import time
-import traceback
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), os.pardir, "lib"))
+import tap  # pylint: disable=wrong-import-position
 
 VIREO = os.path.abspath(sys.argv[1])
 TEMPTED = os.path.abspath(sys.argv[2])
@@ -31,10 +33,6 @@ INSTRUMENTED = sys.argv[3] == "1"
 UNITS = [os.path.abspath(path) for path in sys.argv[4:]]
 WAIT_S = 60
 NOBODY = "nobody"
-
-
-class Absent(Exception):
-    """Something isn't there, so there is nothing to see."""
 
 
 def run(*words, status=0, **more):
@@ -114,7 +112,7 @@ def test_tempted():
         sandbox = daemon.status()["sandbox"]
         assert sandbox["on"], sandbox
         if not sandbox["calls"]:
-            raise Absent("no filter of system calls: built without libseccomp")
+            raise tap.Absent("no filter of system calls: built without libseccomp")
         for way in ("try", "old"):
             for what in attempts():
                 if what.startswith("remove"):
@@ -174,7 +172,7 @@ def test_given_sockets():
         daemon.path = "own/socket"
         with daemon:
             if not daemon.status()["sandbox"]["landlock"]:
-                raise Absent("no Landlock")
+                raise tap.Absent("no Landlock")
             assert int(daemon.ask(f"try remove {path}")) == errno.EACCES
             assert run("adder", "folder/given", "41") == b"42\n"
         assert not os.path.exists("own/socket.control")
@@ -188,7 +186,7 @@ def test_ring():
         with tempted("--sandbox", sandbox) as daemon:
             result = int(daemon.ask("ring nop"))
             if result == errno.ENOTSUP:
-                raise Absent("no io_uring")
+                raise tap.Absent("no io_uring")
             assert result == 0, os.strerror(result)
             with open("kept", "wb"):
                 pass
@@ -262,7 +260,7 @@ def test_vfio_user():
 def test_user():
     """Root becomes another user; the sockets and what is open go along."""
     if os.getuid():
-        raise Absent("only root can become another user")
+        raise tap.Absent("only root can become another user")
     nobody = pwd.getpwnam(NOBODY)
     os.chmod(".", 0o755)
     with open("disk.img", "wb") as file:
@@ -393,7 +391,7 @@ def serve_as_service(notify):
 def test_units():
     """What is installed for systemd is what it knows, and keeps nearly everything from the daemon."""
     if not shutil.which("systemd-analyze"):
-        raise Absent("systemd")
+        raise tap.Absent("systemd")
     for unit in UNITS:
         with open(unit, encoding="utf-8") as file:
             text = re.sub(r"^ExecStart=\S+", f"ExecStart={VIREO}", file.read(), flags=re.M)
@@ -410,29 +408,15 @@ def test_units():
     assert done.returncode == 0, done.stdout + done.stderr
 
 
+def said():
+    if not os.path.exists("daemon.log"):
+        return ""
+    with open("daemon.log", encoding="utf-8", errors="replace") as log:
+        return log.read()[-2000:]
+
+
 def main():
-    cases = [(name, case) for name, case in globals().items() if name.startswith("test_")]
-    failed = 0
-    print(f"1..{len(cases)}")
-    for number, (name, case) in enumerate(cases, 1):
-        here = os.getcwd()
-        with tempfile.TemporaryDirectory(prefix="vireo-sandbox-") as directory:
-            os.chdir(directory)
-            try:
-                case()
-                print(f"ok {number} {name}", flush=True)
-            except Absent as absent:
-                print(f"ok {number} {name} # SKIP {absent}", flush=True)
-            except Exception:  # pylint: disable=broad-except
-                failed += 1
-                text = traceback.format_exc()
-                if os.path.exists("daemon.log"):
-                    with open("daemon.log", encoding="utf-8", errors="replace") as log:
-                        text += log.read()[-2000:]
-                print("".join(f"# {line}\n" for line in text.splitlines()), end="")
-                print(f"not ok {number} {name}", flush=True)
-            os.chdir(here)
-    return 1 if failed else 0
+    return tap.run(tap.named(globals(), "test_"), said)
 
 
 if __name__ == "__main__":

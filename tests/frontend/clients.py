@@ -15,10 +15,11 @@ import signal
 import socket
 import subprocess
 import sys
-import tempfile
 import threading
 import time
-import traceback
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), os.pardir, "lib"))
+import tap  # pylint: disable=wrong-import-position
 
 VIREO = os.path.abspath(sys.argv[1])
 BLK_CLIENT = os.path.abspath(sys.argv[3])
@@ -341,23 +342,7 @@ def main():
     if sys.argv[2] == "qemu" and not shutil.which(QEMU):
         print(f"{QEMU} is absent")
         return 77
-    cases = [(name, case) for name, case in globals().items() if name.startswith(sys.argv[2] + "_")]
-    failed = 0
-    print(f"1..{len(cases)}")
-    for number, (name, case) in enumerate(cases, 1):
-        here = os.getcwd()
-        with tempfile.TemporaryDirectory(prefix="vireo-clients-") as directory:
-            os.chdir(directory)
-            try:
-                case()
-                print(f"ok {number} {name}", flush=True)
-            except Exception:  # pylint: disable=broad-except
-                failed += 1
-                print("".join(f"# {line}\n" for line in traceback.format_exc().splitlines()), end="")
-                print(f"not ok {number} {name}", flush=True)
-            finally:
-                os.chdir(here)
-    return 1 if failed else 0
+    return tap.run(tap.named(globals(), sys.argv[2] + "_"))
 
 
 if __name__ == "__main__":

@@ -14,10 +14,11 @@ import signal
 import socket
 import subprocess
 import sys
-import tempfile
 import termios
 import time
-import traceback
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), os.pardir, "lib"))
+import tap  # pylint: disable=wrong-import-position
 
 VIREO, BACKEND = (os.path.abspath(path) for path in sys.argv[1:3])
 WAIT_S = 30
@@ -142,22 +143,8 @@ def refuses():
 
 
 def main():
-    tests = [pipes, keyboard, signals, hang_up, refuses]
-    failed = 0
     signal.signal(signal.SIGHUP, signal.SIG_DFL)  # nohup ignores it, and what is started here would, too
-    print(f"1..{len(tests)}")
-    for number, test in enumerate(tests, 1):
-        with tempfile.TemporaryDirectory() as folder:
-            os.chdir(folder)
-            try:
-                test()
-                print(f"ok {number} {test.__name__}", flush=True)
-            except Exception:  # pylint: disable=broad-except
-                failed += 1
-                print("".join(f"# {line}\n" for line in traceback.format_exc().splitlines()), end="")
-                print(f"not ok {number} {test.__name__}", flush=True)
-            os.chdir("/")
-    sys.exit(bool(failed))
+    sys.exit(tap.run({case.__name__: case for case in (pipes, keyboard, signals, hang_up, refuses)}))
 
 
 main()
