@@ -27,6 +27,13 @@
 #define CQ_ENTRIES 4096u
 #define FILES_MAX  4u
 
+/*
+ * I/O that is handed over at a time, so that a disk begins while the rest is made ready; of more than
+ * two the kernel would keep the first until it has the last. (Measured, 32 in flight around the page
+ * cache: an eighth more requests a second for a quarter more processor time.)
+ */
+#define IO_AT_A_TIME 2u
+
 /* Completions carry the address of their vio_io or, with this bit, of their uring_poll; 0 tells nothing. */
 #define TAG_POLL   UINT64_C(1)
 #define TAG_AGAIN  UINT64_C(2) /* of the uring_poll, too: an edge that was seen at the wrong time */
@@ -304,9 +311,14 @@ static void sqe_fill(const struct uring *uring, struct io_uring_sqe *sqe, struct
 
 static void fill_io(struct uring *uring, struct vio_io_queue *queue)
 {
-	while (queue->first) {
-		struct io_uring_sqe *sqe = sqe_get(uring);
+	for (unsigned count = 0; queue->first; count++) {
+		struct io_uring_sqe *sqe;
 
+		if (count && count % IO_AT_A_TIME == 0) {
+			ring_wake(uring);
+			io_uring_submit(&uring->ring);
+		}
+		sqe = sqe_get(uring);
 		if (!sqe)
 			return;
 		sqe_fill(uring, sqe, vio_io_queue_take(queue));
