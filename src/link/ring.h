@@ -4,6 +4,8 @@
 
 #include <vireo/devq.h>
 
+#include "base/atomic.h"
+
 /*
  * What of a ring a link looks at itself, before a queue is started and has judged it: NULL where it isn't in
  * memory in one piece, or not aligned in ours (pieces of a peer's memory may begin anywhere).
@@ -28,6 +30,20 @@ static inline bool link_ring_present(const struct vio_mem *mem, const struct vio
 	       link_ring_area(mem, config->driver_area, packed ? 4 : 4 + 2 * size, packed ? 4 : 2,
 			      VIO_MEM_READ) &&
 	       link_ring_area(mem, config->device_area, packed ? 4 : 4 + 8 * size, 4, VIO_MEM_WRITE);
+}
+
+/*
+ * Where a packed queue stands of which a peer says nothing but zeros, as some do of one that never ran: the
+ * ring tells, as its first descriptor was used if this isn't the first lap.
+ */
+static inline struct vio_devq_position link_ring_position(const struct vio_mem *mem, struct vio_addr ring)
+{
+	const struct pvirtq_desc *first =
+		link_ring_area(mem, ring, sizeof(*first), VIRTQ_DESC_ALIGN, VIO_MEM_READ);
+
+	if (first && !(vio_load_le16(&first->flags) & VIRTQ_DESC_F_USED))
+		return (struct vio_devq_position){ PVIRTQ_WRAP, PVIRTQ_WRAP };
+	return (struct vio_devq_position){ 0, 0 };
 }
 
 #endif

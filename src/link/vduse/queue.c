@@ -248,7 +248,6 @@ static void *descriptors(const struct vio_vduse *vduse, uint64_t at, uint64_t si
 static bool position(struct vds_queue *queue, const struct vduse_vq_info *info, struct vio_devq_position *at)
 {
 	const struct vduse_vq_state_packed *state = &info->packed;
-	const struct pvirtq_desc *first;
 
 	if (!vio_device_has_feature(queue->vduse->dev, VIRTIO_F_RING_PACKED)) {
 		*at = (struct vio_devq_position){ info->split.avail_index, info->split.avail_index };
@@ -260,11 +259,8 @@ static bool position(struct vds_queue *queue, const struct vduse_vq_info *info, 
 		return false;
 	at->avail = state->last_avail_idx | (state->last_avail_counter ? PVIRTQ_WRAP : 0);
 	at->used = state->last_used_idx | (state->last_used_counter ? PVIRTQ_WRAP : 0);
-	if (at->avail || at->used)
-		return true;
-	first = descriptors(queue->vduse, info->desc_addr, 1);
-	if (first && !(vio_load_le16(&first->flags) & VIRTQ_DESC_F_USED))
-		at->avail = at->used = PVIRTQ_WRAP;
+	if (!at->avail && !at->used)
+		*at = link_ring_position(&queue->vduse->memory.mem, vio_addr_make(info->desc_addr));
 	return true;
 }
 

@@ -191,21 +191,15 @@ void vu_vring_pause(struct vu_vring *vring)
 
 /*
  * Where a packed queue stands, by SET_VRING_BASE: what to take next in the lower half, what
- * to fill next in the upper. Some front ends leave the upper half 0, and some all of it in a
- * queue that never ran. The first would be a ring that is full to the last entry, and the
- * other is told by the ring: its first descriptor was used if this isn't the first lap.
+ * to fill next in the upper. Some front ends leave the upper half 0, which would be a ring that
+ * is full to the last entry, and some all of it.
  */
 static struct vio_devq_position packed_base(const struct vu_vring *vring, struct vio_addr ring)
 {
 	struct vio_devq_position at = vring->base;
-	const struct pvirtq_desc *first;
 
-	if (!at.avail && !at.used) {
-		first = link_ring_area(&vring->backend->memory.mem, ring, sizeof(*first), VIRTQ_DESC_ALIGN,
-				       VIO_MEM_READ);
-		if (first && !(vio_load_le16(&first->flags) & VIRTQ_DESC_F_USED))
-			at.avail = PVIRTQ_WRAP;
-	}
+	if (!at.avail && !at.used)
+		at = link_ring_position(&vring->backend->memory.mem, ring);
 	if (!at.used && (at.avail & PVIRTQ_WRAP))
 		at.used = at.avail;
 	return at;
