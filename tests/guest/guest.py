@@ -91,6 +91,24 @@ class Guest(guests.Guest):
         assert not os.path.exists(self.run_dir), "the directory of the sockets stayed behind"
         return done.stdout
 
+    def boot_beside(self, programs, text, *arguments):
+        """The same with programs of the machine, by name, beside the script."""
+        for name, path in programs.items():
+            shutil.copy(path, self.path(name))
+        return self.boot(text, *arguments)
+
+
+# lend NAME: gives a vDPA device to vhost in place of the kernel's driver.
+LEND = """
+lend() {
+    device=/sys/bus/vdpa/devices/$1
+    if [ -e "$device/driver" ]; then
+        echo "$1" >"$device/driver/unbind"
+    fi
+    echo vhost_vdpa >"$device/driver_override"
+    echo "$1" >/sys/bus/vdpa/drivers/vhost_vdpa/bind
+}
+"""
 
 FILES = """
 mke2fs -q -t ext2 -E nodiscard /dev/vda

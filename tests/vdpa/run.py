@@ -9,18 +9,17 @@ Exits 0, 1, or 77 with a line that names what is absent.
 
 import json
 import os
-import shutil
 import sys
 import tempfile
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), os.pardir, "guest"))
 import guest as boots  # pylint: disable=wrong-import-position
 
-PROGRAMS = sys.argv[2:4]
+PROGRAMS = {"vireo": sys.argv[2], "drive": sys.argv[3]}
 MAC = "02:00:00:00:99:01"
 
 # Makes a vDPA device of the simulator's and gives it to vhost: simulate NAME KIND [WORD...]. It becomes the
-# next of /dev/vhost-vdpa-0, -1, ... What is there already is given to vhost by lend NAME.
+# next of /dev/vhost-vdpa-0, -1, ...
 SIMULATE = """
 simulate() {
     name=$1
@@ -29,23 +28,12 @@ simulate() {
     vdpa dev add name "$name" mgmtdev "vdpasim_$kind" "$@"
     lend "$name"
 }
-lend() {
-    name=$1
-    device=/sys/bus/vdpa/devices/$name
-    if [ -e "$device/driver" ]; then
-        echo "$name" >"$device/driver/unbind"
-    fi
-    echo vhost_vdpa >"$device/driver_override"
-    echo "$name" >/sys/bus/vdpa/drivers/vhost_vdpa/bind
-}
 """
 
 
 def boot(guest, text):
     """What the script says, with the programs beside it."""
-    for program, name in zip(PROGRAMS, ("vireo", "drive")):
-        shutil.copy(program, guest.path(name))
-    return guest.boot(SIMULATE + text)
+    return guest.boot_beside(PROGRAMS, boots.LEND + SIMULATE + text)
 
 
 def probe(guest, path, *words):

@@ -8,14 +8,13 @@ Exits 0, 1, or 77 with a line that names what is absent.
 """
 
 import os
-import shutil
 import sys
 import tempfile
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), os.pardir, "guest"))
 import guest as boots  # pylint: disable=wrong-import-position
 
-PROGRAMS = sys.argv[2:4]
+PROGRAMS = {"vireo": sys.argv[2], "drive": sys.argv[3]}
 
 # serve [WORD...]: starts the daemon. appear: its device gets a driver. ready FILE: waits for a file.
 SERVE = """
@@ -43,24 +42,9 @@ appear() {
 """
 
 
-# Gives the device to vhost in place of the kernel's driver.
-LEND = """
-lend() {
-    device=/sys/bus/vdpa/devices/$1
-    if [ -e "$device/driver" ]; then
-        echo "$1" >"$device/driver/unbind"
-    fi
-    echo vhost_vdpa >"$device/driver_override"
-    echo "$1" >/sys/bus/vdpa/drivers/vhost_vdpa/bind
-}
-"""
-
-
 def boot(guest, text):
     """What the script says, with the programs beside it."""
-    for program, name in zip(PROGRAMS, ("vireo", "drive")):
-        shutil.copy(program, guest.path(name))
-    return guest.boot(SERVE + LEND + text, "--memory", "512M")
+    return guest.boot_beside(PROGRAMS, SERVE + boots.LEND + text, "--memory", "512M")
 
 
 def log_of(guest):
