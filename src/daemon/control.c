@@ -8,11 +8,11 @@
 #include <malloc.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/epoll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "daemon/daemon.h"
+#include "link/socket.h"
 
 static void client_forget_answer(struct vio_control_client *client)
 {
@@ -67,14 +67,12 @@ static int client_send(struct vio_control_client *client)
 static bool client_wait_for_room(struct vio_control_client *client)
 {
 	struct vio_watcher *watcher = &client->control->daemon->watcher;
-	struct epoll_event event = { .events = EPOLLOUT };
-	int fd = epoll_create1(EPOLL_CLOEXEC);
+	int fd = link_room_open(client->watch.fd);
 
 	if (fd < 0)
 		return false;
 	client->room.fd = fd;
-	if (epoll_ctl(fd, EPOLL_CTL_ADD, client->watch.fd, &event) < 0 ||
-	    watcher->add(watcher->context, &client->room)) {
+	if (watcher->add(watcher->context, &client->room)) {
 		client->room.fd = -1;
 		close(fd);
 		return false;
