@@ -145,6 +145,11 @@ struct vio_devq_log_ops {
 	void (*filled)(struct vio_devq_log *log, const struct vio_devq *q, const struct vio_buf *buf,
 		       uint32_t written);
 	void (*asked)(struct vio_devq_log *log, const struct vio_devq *q);
+	/*
+	 * May be NULL. A buffer couldn't be taken, for what q->fault says. true: that is no fault, but
+	 * something that is to come; it is as if there were no buffer until the queue is kicked again.
+	 */
+	bool (*absent)(struct vio_devq_log *log, const struct vio_devq *q);
 };
 
 struct vio_devq_log {

@@ -39,6 +39,8 @@ unsigned vio_devq_logged_pop_many(struct vio_devq *q, struct vio_buf *buffers, u
 	else
 #endif
 		count = vio_split_pop_many(q, buffers, max);
+	if (vio_devq_broken(q) && q->log->ops->absent && q->log->ops->absent(q->log, q))
+		q->fault = (struct vio_fault){ VIO_FAULT_NONE, q->index, 0, 0 };
 	if (count)
 		q->log->ops->taken(q->log, q, buffers, count, position);
 	if (count && q->log->ops->popped)
