@@ -24,6 +24,7 @@
  */
 struct vio_dev;
 struct vio_device;
+struct vio_devq_config;
 struct vio_fault;
 
 /* --- The driver's half. --- */
@@ -163,6 +164,11 @@ struct vio_pci_device_config {
 	void (*vector)(void *context, unsigned vector);
 	/* vio_pci_device_run() is due. May be NULL: then call it now and then. */
 	void (*work)(void *context);
+	/*
+	 * A queue is about to start as the driver has set it up: an owner may put the rings elsewhere, and
+	 * have a log kept. May be NULL.
+	 */
+	void (*starting)(void *context, uint16_t queue, struct vio_devq_config *config);
 	/* BARs have moved, appeared or gone: ask vio_pci_device_bar(). May be NULL. */
 	void (*moved)(void *context);
 	/* The driver broke the standard. May be NULL. */

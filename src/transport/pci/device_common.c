@@ -63,7 +63,7 @@ struct vio_pci_queue *vio_pci_model_queue(struct vio_pci_device *model)
 
 bool vio_pci_model_queue_start(struct vio_pci_device *model, struct vio_pci_queue *queue)
 {
-	const struct vio_devq_config config = {
+	struct vio_devq_config config = {
 		.size = (uint16_t)queue->size,
 		.at = vio_devq_position_first(&model_device(model)->features_accepted),
 		.descriptor_area = vio_addr_make(queue->area[0]),
@@ -73,6 +73,8 @@ bool vio_pci_model_queue_start(struct vio_pci_device *model, struct vio_pci_queu
 
 	queue->again = false;
 	queue->enabled = true; /* before the device may look at it and report */
+	if (model->config.starting)
+		model->config.starting(model->config.context, model->queue_select, &config);
 	if (queue->size && !vio_device_queue_start(model_device(model), model->queue_select, &config))
 		return true;
 	queue->enabled = false;
