@@ -72,6 +72,19 @@ static void echo(struct rig *rig, uint32_t length)
 	assert_memory_equal(back + 12, frame + 12, length - 12);
 }
 
+/* What comes before buffers to receive into have is lost, as on any network. */
+static void warm_up(struct rig *rig)
+{
+	uint8_t early[64] = { 2 };
+	uint32_t got;
+
+	if (!rig->transport->late)
+		return;
+	assert_int_equal(vio_net_send_buffer(&rig->dev, early, sizeof(early)), 0);
+	rig_run(rig);
+	(void)vio_net_receive_buffer(&rig->dev, early, sizeof(early), &got);
+}
+
 static void echo_body(struct rig *rig)
 {
 	assert_int_equal(rig_bind(rig, &vio_net_driver), 0);
@@ -79,9 +92,11 @@ static void echo_body(struct rig *rig)
 	assert_true(driver_of(rig)->mac_known);
 	assert_memory_equal(driver_of(rig)->mac, "\x52\x54\0\0\0\1", 6);
 	assert_int_equal(driver_of(rig)->mtu, 1400);
+	warm_up(rig);
 	for (uint32_t length = 14; length <= 1414; length += 50)
 		echo(rig, length);
 	assert_int_equal(vio_net_init(&rig->dev), 0);
+	warm_up(rig);
 	for (unsigned i = 0; i < 200; i++)
 		echo(rig, 60 + i);
 	assert_int_equal(driver_of(rig)->dropped, 0);

@@ -36,6 +36,7 @@ struct rig_transport {
 	bool remote;        /* between device and driver are messages: what one does the other sees later */
 	bool config_padded; /* more may be read than the configuration has: zeros */
 	bool config_whole;  /* it is read in one piece, between changes */
+	bool late;          /* what the device gave back is on its way until rig_run() */
 	bool moves;         /* the device goes elsewhere now and then: nothing stays in flight */
 	bool status_unread; /* the driver knows no status but what it wrote */
 	unsigned platform_flags; /* TEST_PLATFORM_... */
@@ -51,7 +52,8 @@ struct rig_transport {
 };
 
 /* Those that are in a file of their own. */
-extern const struct rig_transport rig_vfio_user, rig_vfio_user_line, rig_vfio_user_moving;
+extern const struct rig_transport rig_vfio_user, rig_vfio_user_line, rig_vfio_user_moving,
+	rig_vfio_user_messages, rig_vfio_user_mixed;
 
 /* All of them, NULL at the end. */
 extern const struct rig_transport *const rig_transports[];

@@ -355,7 +355,7 @@ const struct rig_transport *const rig_transports[] = {
 	&ccw, &ccw_classic, &ccw_legacy,
 #ifndef RIG_CORE_ONLY
 	&vhost_user, &vhost_user_plain, &rig_vfio_user, &rig_vfio_user_line,
-	&rig_vfio_user_moving,
+	&rig_vfio_user_moving, &rig_vfio_user_messages, &rig_vfio_user_mixed,
 #endif
 	NULL,
 };

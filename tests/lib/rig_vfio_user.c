@@ -12,6 +12,7 @@
 #include <vireo/pci.h>
 
 #include "lib/vfio_client.h"
+#include "lib/vfio_far.h"
 
 /*
  * Our PCI driver behind a client of vfio-user: what the driver does to the configuration space and
@@ -35,6 +36,9 @@ struct vfio_user_state {
 	int events[VECTORS_MAX];
 	bool gone;
 	unsigned turns; /* of one that moves */
+	/* Memory that came without a descriptor. */
+	struct vfio_far far;
+	bool distant, mixed;
 };
 
 static bool work(struct vfio_user_state *state)
@@ -42,10 +46,20 @@ static bool work(struct vfio_user_state *state)
 	return vio_loop_step(state->loop, 0) > 0;
 }
 
-static void waiting(void *context)
+static void settle(void *context)
 {
 	while (work(context))
 		continue;
+}
+
+static void waiting(void *context)
+{
+	struct vfio_user_state *state = context;
+
+	if (state->distant && state->far.client)
+		vfio_far_serve(&state->far, settle, state);
+	else
+		settle(state);
 }
 
 static void closed(void *context, int reason)
@@ -118,6 +132,29 @@ static int vector(void *context, unsigned which, uint64_t *address, uint32_t *da
 	return 0;
 }
 
+/* All of it; or pieces of 12 KiB, of which every other one comes with a descriptor. */
+static void map_distant(struct rig *rig, struct vfio_user_state *state)
+{
+	const uint64_t piece = state->mixed ? 12288 : TEST_PLATFORM_BYTES, pieces = state->mixed ? 1000 : 1;
+	uint64_t i;
+
+	state->far = (struct vfio_far){ .client = &state->client,
+					.address = TEST_PLATFORM_BASE,
+					.size = TEST_PLATFORM_BYTES,
+					.host = rig->platform.arena,
+					.brief = state->mixed,
+					.shuffled = state->mixed,
+					.seed = 1 };
+	for (i = 0; i < pieces; i++)
+		assert_int_equal(vfio_client_map(&state->client, TEST_PLATFORM_BASE + i * piece, piece,
+						 i * piece, i % 2 ? rig->platform.fd : -1),
+				 0);
+	if (state->mixed)
+		assert_int_equal(vfio_client_map(&state->client, TEST_PLATFORM_BASE + pieces * piece,
+						 TEST_PLATFORM_BYTES - pieces * piece, 0, -1),
+				 0);
+}
+
 static void connect_to(struct rig *rig, struct vfio_user_state *state)
 {
 	int ends[2];
@@ -126,9 +163,12 @@ static void connect_to(struct rig *rig, struct vfio_user_state *state)
 	assert_int_equal(vio_vfio_user_start(state->server, ends[0]), 0);
 	state->client = (struct vfio_client){ .socket = ends[1], .waiting = waiting, .context = state };
 	assert_int_equal(vfio_client_version(&state->client, "{\"capabilities\":{\"max_msg_fds\":16}}"), 0);
-	assert_int_equal(
-		vfio_client_map(&state->client, TEST_PLATFORM_BASE, TEST_PLATFORM_BYTES, 0, rig->platform.fd),
-		0);
+	if (state->distant)
+		map_distant(rig, state);
+	else
+		assert_int_equal(vfio_client_map(&state->client, TEST_PLATFORM_BASE, TEST_PLATFORM_BYTES, 0,
+						 rig->platform.fd),
+				 0);
 }
 
 static void assign_interrupts(struct vfio_user_state *state)
@@ -213,6 +253,22 @@ static void line_join(struct rig *rig)
 	join_with(rig, 0);
 }
 
+static void distant_join(struct rig *rig)
+{
+	struct vfio_user_state *state = rig->transport_state;
+
+	state->distant = true;
+	join_with(rig, 2);
+}
+
+static void mixed_join(struct rig *rig)
+{
+	struct vfio_user_state *state = rig->transport_state;
+
+	state->mixed = true;
+	distant_join(rig);
+}
+
 /* An interrupt of a line stays masked until the driver has dealt with it. */
 static bool interrupts(struct rig *rig, struct vfio_user_state *state)
 {
@@ -240,6 +296,15 @@ static bool run(struct rig *rig)
 	bool done = work(state);
 
 	return interrupts(rig, state) || done;
+}
+
+static bool distant_run(struct rig *rig)
+{
+	struct vfio_user_state *state = rig->transport_state;
+	bool took = !state->gone && vfio_far_take(&state->far);
+	bool answered = !state->gone && vfio_far_answer(&state->far);
+
+	return run(rig) || took || answered;
 }
 
 #define STATE_MAX  65536u
@@ -297,6 +362,7 @@ static void part(struct rig *rig)
 {
 	struct vfio_user_state *state = rig->transport_state;
 
+	vfio_far_forget(&state->far);
 	vfio_client_close(&state->client);
 	vio_vfio_user_destroy(state->server);
 	vio_loop_destroy(state->loop);
@@ -322,6 +388,32 @@ const struct rig_transport rig_vfio_user_line = {
 	.state_bytes = sizeof(struct vfio_user_state),
 	.join = line_join,
 	.run = run,
+	.pull_out = pull_out,
+	.part = part,
+};
+
+/* Memory is read and written by messages. */
+const struct rig_transport rig_vfio_user_messages = {
+	.name = "vfio-user-messages",
+	.remote = true,
+	.late = true,
+	.platform_flags = TEST_PLATFORM_WHOLE,
+	.state_bytes = sizeof(struct vfio_user_state),
+	.join = distant_join,
+	.run = distant_run,
+	.pull_out = pull_out,
+	.part = part,
+};
+
+/* Some of it is, which are answered late and in any order. */
+const struct rig_transport rig_vfio_user_mixed = {
+	.name = "vfio-user-mixed",
+	.remote = true,
+	.late = true,
+	.platform_flags = TEST_PLATFORM_WHOLE,
+	.state_bytes = sizeof(struct vfio_user_state),
+	.join = mixed_join,
+	.run = distant_run,
 	.pull_out = pull_out,
 	.part = part,
 };

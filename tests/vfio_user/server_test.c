@@ -418,25 +418,6 @@ static void a_queue_that_was_reset_stays_so(void **state)
 	assert_int_equal(bed_answer(bed, 0), 6);
 }
 
-static void memory_without_a_descriptor_is_out_of_reach(void **state)
-{
-	const uint64_t half = BED_MEMORY_BYTES / 2;
-	struct bed *bed = *state;
-
-	bed_agree(bed);
-	assert_int_equal(vfio_client_map(&bed->client, BED_MEMORY, half, 0, bed->memory_fd), 0);
-	assert_int_equal(vfio_client_map(&bed->client, BED_MEMORY + half, half, 0, -1), 0);
-	assert_non_null(strstr(bed->line, "without a descriptor"));
-	bed_assign(bed, VFIO_USER_IRQ_MSIX);
-	bed_driver_start(bed, 1);
-	bed_offer(bed, 0, 1);
-	bed_kick(bed, 0);
-	assert_int_equal(bed->dev.fault_count, 1);
-	assert_int_equal(bed_get(bed, VIRTIO_PCI_COMMON_STATUS, 1),
-			 TOY_RUNNING | VIRTIO_CONFIG_S_NEEDS_RESET);
-	assert_int_equal(vfio_client_unmap(&bed->client, BED_MEMORY + half, half), 0);
-}
-
 static void memory_has_rights(void **state)
 {
 	const uint64_t half = BED_MEMORY_BYTES / 2;
@@ -562,7 +543,7 @@ int main(void)
 		BED_CASE(whatever_comes_while_memory_is_away),
 		BED_CASE(rings_that_are_gone_are_the_drivers_fault),
 		BED_CASE(a_queue_that_was_reset_stays_so),
-		BED_CASE(memory_without_a_descriptor_is_out_of_reach),
+
 		BED_CASE(memory_has_rights),
 		BED_CASE(commands_needn_t_be_answered),
 		BED_CASE(commands_are_answered_in_order),

@@ -163,6 +163,12 @@ struct vfio_user_irq_set {
 #define VFIO_USER_IRQ_SET_TRIGGER     0x20u
 #define VFIO_USER_IRQ_SET_ACTION_MASK 0x38u
 
+/* DMA_READ and DMA_WRITE; `count` bytes follow what is written, and the answer to a read. */
+struct vfio_user_dma_access {
+	uint64_t address;
+	uint64_t count;
+};
+
 /* REGION_READ and REGION_WRITE; `count` bytes follow what was written, and the answer to a read. */
 struct vfio_user_region_access {
 	uint64_t offset;

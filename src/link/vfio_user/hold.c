@@ -2,7 +2,6 @@
 #include <sys/timerfd.h>
 #include <unistd.h>
 
-#include "link/ring.h"
 #include "link/vfio_user/server.h"
 
 /*
@@ -19,15 +18,30 @@
  */
 #define REST_MS 100
 
+/* Where the driver has its rings; memory without a descriptor may have come in place of such with one. */
+static struct vio_devq_config *place(const struct vfu_queue *queue, struct vio_devq_config *config)
+{
+	const uint64_t *area = queue->server->model_queues[queue->index].area;
+
+	config->at = queue->base;
+	config->descriptor_area = vio_addr_make(area[0]);
+	config->driver_area = vio_addr_make(area[1]);
+	config->device_area = vio_addr_make(area[2]);
+	return config;
+}
+
 /* hostile: A108 */
 static void go_on(struct vio_vfio_user *server, struct vfu_queue *queue)
 {
 	struct vio_devq_config config = server->dev->queue_configs[queue->index];
 
 	queue->held = false;
+	if (!queue->relay)
+		vfu_relay_place(queue, place(queue, &config));
 	config.at = queue->base;
 	if (vio_device_queue_start(server->dev, queue->index, &config))
 		vio_device_needs_reset(server->dev);
+	vfu_relay_go_on(queue);
 }
 
 static void rest_over(struct vio_watch *watch)
@@ -77,6 +91,7 @@ void vfu_hold_queues(struct vio_vfio_user *server)
 		if (!server->dev->queues[i].running)
 			continue; /* or held already, and then the rest goes on */
 		queue->held = true;
+		vfu_relay_rest(queue);
 		queue->base = vio_device_queue_stop(server->dev, i);
 		server->resting = true;
 	}
@@ -86,7 +101,6 @@ void vfu_hold_queues(struct vio_vfio_user *server)
 
 void vfu_release_queues(struct vio_vfio_user *server)
 {
-	const bool packed = vio_device_has_feature(server->dev, VIRTIO_F_RING_PACKED);
 	uint16_t i;
 
 	if (!server->resting)
@@ -101,8 +115,7 @@ void vfu_release_queues(struct vio_vfio_user *server)
 		/* What the driver reset, or set up anew, since then is none of ours. */
 		if (!server->model_queues[i].enabled || server->dev->queues[i].running)
 			queue->held = false;
-		if (queue->held &&
-		    link_ring_present(&server->memory.mem, &server->dev->queue_configs[i], packed))
+		if (queue->held && vfu_relay_present(queue))
 			go_on(server, queue);
 		server->resting |= queue->held;
 	}

@@ -6,12 +6,22 @@
 void vfu_memory_init(struct vfu_memory *memory)
 {
 	memory->count = 0;
-	vio_mem_init(&memory->mem, memory->storage, VIO_VFIO_USER_REGIONS_MAX);
+	memory->hint = 0;
+	memory->distant = 0;
+	vio_mem_init(&memory->mem, memory->storage, VIO_ARRAY_SIZE(memory->storage));
+}
+
+static bool is_distant(const struct vfu_region *region)
+{
+	return !region->host && (region->rights & VIO_MEM_WRITE);
 }
 
 int vfu_memory_add(struct vfu_memory *memory, const struct vfio_user_dma_map *wire, int fd, int socket_fd)
 {
-	struct vfu_region region = { .address = wire->address, .size = wire->size };
+	struct vfu_region region = { .address = wire->address,
+				     .size = wire->size,
+				     .rights = (wire->flags & VFIO_USER_DMA_MAP_READ ? VIO_MEM_READ : 0) |
+					       (wire->flags & VFIO_USER_DMA_MAP_WRITE ? VIO_MEM_WRITE : 0) };
 	struct vio_region bus = { .base = vio_addr_make(wire->address), .size = wire->size };
 	uint64_t end;
 	unsigned i;
@@ -34,10 +44,15 @@ int vfu_memory_add(struct vfu_memory *memory, const struct vfio_user_dma_map *wi
 					  socket_fd, &bus.host);
 		if (error)
 			return error;
-		bus.rights = (wire->flags & VFIO_USER_DMA_MAP_READ ? VIO_MEM_READ : 0) |
-			     (wire->flags & VFIO_USER_DMA_MAP_WRITE ? VIO_MEM_WRITE : 0);
-		(void)vio_mem_add(&memory->mem, &bus); /* it fits, and overlaps none */
+		region.host = bus.host;
+		bus.rights = region.rights;
+		error = vio_mem_add(&memory->mem, &bus);
+		if (error) { /* it overlaps no other, but lies where relays are */
+			link_mapping_drop(&region.map);
+			return error;
+		}
 	}
+	memory->distant += is_distant(&region);
 	memory->regions[memory->count++] = region;
 	return 0;
 }
@@ -52,12 +67,57 @@ struct vfu_region *vfu_memory_find(struct vfu_memory *memory, uint64_t address, 
 	return NULL;
 }
 
+static bool holds(const struct vfu_region *region, uint64_t address)
+{
+	return address - region->address < region->size;
+}
+
+const struct vfu_region *vfu_memory_at(struct vfu_memory *memory, uint64_t address)
+{
+	unsigned i;
+
+	if (memory->hint < memory->count && holds(&memory->regions[memory->hint], address))
+		return &memory->regions[memory->hint];
+	for (i = 0; i < memory->count; i++)
+		if (holds(&memory->regions[i], address)) {
+			memory->hint = i;
+			return &memory->regions[i];
+		}
+	return NULL;
+}
+
+enum vfu_reach vfu_memory_reach(struct vfu_memory *memory, uint64_t address, uint64_t bytes, unsigned rights)
+{
+	const struct vfu_region *region;
+	uint64_t piece;
+	unsigned pieces = 0;
+	bool mapped = true;
+
+	/* Ends: each round passes a region. */
+	while (bytes) {
+		region = vfu_memory_at(memory, address);
+		if (!region || (region->rights & rights) != rights)
+			return VFU_OUTSIDE;
+		mapped &= region->host != NULL;
+		pieces++;
+		piece = region->size - (address - region->address);
+		if (piece > bytes)
+			piece = bytes;
+		address += piece;
+		bytes -= piece;
+	}
+	return mapped && pieces <= 1 ? VFU_MAPPED : VFU_DISTANT;
+}
+
 void vfu_memory_remove(struct vfu_memory *memory, struct vfu_region *region)
 {
-	if (region->map.bytes) {
+	const bool distant = is_distant(region);
+
+	if (region->host) {
 		vio_mem_remove(&memory->mem, vio_addr_make(region->address), region->size);
 		link_mapping_drop(&region->map);
 	}
+	memory->distant -= distant;
 	*region = memory->regions[--memory->count];
 }
 

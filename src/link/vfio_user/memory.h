@@ -7,19 +7,32 @@
 #include <vireo/vfio_user.h>
 
 #include "link/guard.h"
+#include "link/vfio_user/relay.h"
 
 /* A DMA region, and where it is mapped here. */
 struct vfu_region {
 	uint64_t address, size;
-	struct link_mapping map; /* of no bytes: it came without a descriptor */
+	unsigned rights; /* VIO_MEM_... */
+	uint8_t *host;   /* NULL: it came without a descriptor */
+	struct link_mapping map;
 };
 
-/* The client's memory: all regions, and those of them that the device can reach. */
+/* The client's memory: all regions, and what the device can reach: those that are mapped, and relays'. */
 struct vfu_memory {
 	struct vfu_region regions[VIO_VFIO_USER_REGIONS_MAX];
 	unsigned count;
-	struct vio_region storage[VIO_VFIO_USER_REGIONS_MAX];
+	unsigned hint; /* region that was found last */
+	unsigned
+		distant; /* those without a descriptor that may be written, as what is meant for devices is */
+	struct vio_region storage[VIO_VFIO_USER_REGIONS_MAX + VFU_RELAYS_MAX];
 	struct vio_mem mem;
+};
+
+/* How far the server gets with some bytes of it. */
+enum vfu_reach {
+	VFU_OUTSIDE, /* not at all, or not with these rights */
+	VFU_DISTANT, /* by copies */
+	VFU_MAPPED,  /* they lie in one piece here */
 };
 
 void vfu_memory_init(struct vfu_memory *memory);
@@ -31,6 +44,9 @@ void vfu_memory_init(struct vfu_memory *memory);
 int vfu_memory_add(struct vfu_memory *memory, const struct vfio_user_dma_map *wire, int fd, int socket_fd);
 /* The region of exactly this address and size, or NULL. */
 struct vfu_region *vfu_memory_find(struct vfu_memory *memory, uint64_t address, uint64_t size);
+/* The one that an address lies in, or NULL. */
+const struct vfu_region *vfu_memory_at(struct vfu_memory *memory, uint64_t address);
+enum vfu_reach vfu_memory_reach(struct vfu_memory *memory, uint64_t address, uint64_t bytes, unsigned rights);
 void vfu_memory_remove(struct vfu_memory *memory, struct vfu_region *region);
 void vfu_memory_clear(struct vfu_memory *memory);
 /* The client has cut a file of it short, and the device ran into that. */

@@ -45,18 +45,13 @@ static int dma_map(struct vio_vfio_user *server)
 	memcpy(&map, receiver->payload.bytes, sizeof(map));
 	if (map.argsz < sizeof(map) || (map.flags & ~known)) /* hostile: E8 */
 		return vfu_refuse(server, -VIO_EINVAL, "DMA_MAP: argsz %u, flags %#x", map.argsz, map.flags);
-	if (fd >= 0)
+	if (fd >= 0 || (map.flags & VFIO_USER_DMA_MAP_WRITE))
 		vfu_hold_queues(server);
 	error = vfu_memory_add(&server->memory, &map, fd, server->socket.fd);
 	if (error)
 		return vfu_refuse(server, error, "DMA_MAP: %#llx bytes at %#llx, from %#llx of a file: %s",
 				  (unsigned long long)map.size, (unsigned long long)map.address,
 				  (unsigned long long)map.offset, vio_strerror(error));
-	if (fd < 0 && (map.flags & VFIO_USER_DMA_MAP_WRITE))
-		vfu_log(server,
-			"DMA_MAP: %#llx bytes at %#llx come without a descriptor, so the device can't reach "
-			"them; give the machine memory that is shared",
-			(unsigned long long)map.size, (unsigned long long)map.address);
 	return 0;
 }
 
@@ -154,6 +149,8 @@ int vfu_handle_message(struct vio_vfio_user *server)
 	bool first = header->command == VFIO_USER_VERSION;
 	int result;
 
+	if (vfu_is_answer(header))
+		return vfu_dma_reply(server);
 	server->sender.length = server->sender.sent = 0;
 	server->sender.fd_count = 0;
 	if (!server->negotiated && !first) { /* hostile: E7 */

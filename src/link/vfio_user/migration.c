@@ -170,6 +170,9 @@ static int to_stop(struct vio_vfio_user *server)
 	const uint32_t from = migration->state;
 	int error = 0;
 
+	if (from == VFIO_USER_STATE_RUNNING && vfu_relays_any(server))
+		return vfu_refuse(server, -VIO_ENOTSUP,
+				  "a device whose rings came without a descriptor can't be taken elsewhere");
 	migration->state = VFIO_USER_STATE_STOP;
 	if (from == VFIO_USER_STATE_RUNNING)
 		vfu_hold_queues(server);

@@ -3,6 +3,8 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include <vireo/spec/virtio_pci.h>
+
 #include "link/vfio_user/server.h"
 
 /* Regions: the model's configuration space and BARs, by message, and kicks by eventfd, too. */
@@ -84,6 +86,30 @@ static unsigned width_at(uint32_t region, uint64_t offset, uint32_t left)
 	return width;
 }
 
+/* The value of a register that is read on the way, at its place in what is read. */
+static uint64_t placed(uint32_t at, uint64_t value, uint64_t offset, unsigned width)
+{
+	return offset <= at && at - offset < width ? value << 8 * (at - offset) : 0;
+}
+
+/*
+ * A reset, of a queue or of all, isn't over while the client may still be at what it was asked for before:
+ * until it has answered, the driver doesn't read zero. spec: DEV-BASIC-010 DEV-PCI-023
+ */
+static uint64_t unfinished(struct vio_vfio_user *server, uint32_t region, uint64_t offset, unsigned width)
+{
+	if (region != VIO_PCI_MEMORY_BAR || !vfu_dma_trails(server))
+		return 0;
+	if (server->dev->status) {
+		const uint16_t queue = server->model.queue_select;
+
+		if (queue >= server->dev->queue_count || server->model_queues[queue].enabled)
+			return 0; /* spec: DEV-PCI-021 */
+		return placed(VIRTIO_PCI_COMMON_Q_RESET, 1, offset, width);
+	}
+	return placed(VIRTIO_PCI_COMMON_STATUS, VIRTIO_CONFIG_S_NEEDS_RESET, offset, width);
+}
+
 static void read_region(struct vio_vfio_user *server, const struct vfio_user_region_access *access,
 			uint8_t *to)
 {
@@ -96,7 +122,8 @@ static void read_region(struct vio_vfio_user *server, const struct vfio_user_reg
 		if (access->region == VFIO_USER_REGION_CONFIG)
 			value = vio_pci_device_config_read(&server->model, (unsigned)offset, width);
 		else
-			value = vio_pci_device_bar_read(&server->model, access->region, offset, width);
+			value = vio_pci_device_bar_read(&server->model, access->region, offset, width) |
+				unfinished(server, access->region, offset, width);
 		for (i = 0; i < width; i++)
 			to[done++] = (uint8_t)(value >> (8 * i));
 	}
@@ -133,6 +160,8 @@ static void write_region(struct vio_vfio_user *server, const struct vfio_user_re
 		else
 			vio_pci_device_bar_write(&server->model, access->region, offset, width, value);
 	}
+	if (queue >= 0)
+		vfu_relay_kick(&server->queues[queue]);
 }
 
 /*
@@ -237,10 +266,12 @@ static void kicked(struct vio_watch *watch)
 	if (link_signal_take(watch->fd) <= 0)
 		return;
 	if (server->crew.post) {
+		queue->kicked = true;
 		vfu_serve(queue);
 		return;
 	}
 	vfu_release_queues(server);
+	vfu_relay_kick(queue);
 	vio_pci_device_bar_write(&server->model, VIO_PCI_MEMORY_BAR, notify_offset(server, queue->index),
 				 width, queue->index);
 }

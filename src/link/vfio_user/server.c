@@ -36,6 +36,13 @@ static void on_work(void *context)
 	server->watcher.defer(server->watcher.context, &server->work);
 }
 
+static void on_starting(void *context, uint16_t queue, struct vio_devq_config *config)
+{
+	struct vio_vfio_user *server = context;
+
+	vfu_relay_place(&server->queues[queue], config);
+}
+
 static void work(struct vio_task *task)
 {
 	struct vio_vfio_user *server = VIO_CONTAINER_OF(task, struct vio_vfio_user, work);
@@ -68,6 +75,8 @@ void vio_vfio_user_stop(struct vio_vfio_user *server)
 	vio_pci_device_end(&server->model);
 	server->watcher.cancel(server->watcher.context, &server->work);
 	vfu_threads_cancel(server);
+	vfu_relays_sweep(server);
+	vfu_dma_forget(server);
 	vfu_interrupts_close(server);
 	vfu_memory_clear(&server->memory);
 	vfu_receiver_next(&server->receiver);
@@ -97,10 +106,19 @@ static void room_ready(struct vio_watch *watch)
 	struct vio_vfio_user *server = VIO_CONTAINER_OF(watch, struct vio_vfio_user, socket.room);
 	int result = vfu_send(&server->sender, server->socket.fd);
 
-	if (result > 0)
+	if (result > 0) {
 		result = link_socket_await_message(&server->socket);
+		server->watcher.defer(server->watcher.context, &server->dma.task);
+	}
 	if (result < 0)
 		end_connection(server, result);
+}
+
+int vfu_flush(struct vio_vfio_user *server)
+{
+	int result = vfu_send(&server->sender, server->socket.fd);
+
+	return result ? result : link_socket_await_room(&server->socket);
 }
 
 /* 1: go on; 0: nothing to do for now; a negative code ends the connection. */
@@ -113,12 +131,23 @@ static int one_message(struct vio_vfio_user *server)
 	server->heard++;
 	vfu_halt(server);
 	result = vfu_handle_message(server);
+	vfu_relays_sweep(server);
 	vfu_resume(server);
 	vfu_receiver_next(&server->receiver);
+	return result < 0 ? result : vfu_flush(server);
+}
+
+static void go_on(struct vio_task *task)
+{
+	struct vio_vfio_user *server = VIO_CONTAINER_OF(task, struct vio_vfio_user, dma.task);
+	int result;
+
+	vfu_halt(server);
+	vfu_relays_settle(server);
+	result = vfu_dma_go_on(server);
+	vfu_resume(server);
 	if (result < 0)
-		return result;
-	result = vfu_send(&server->sender, server->socket.fd);
-	return result ? result : link_socket_await_room(&server->socket);
+		end_connection(server, result);
 }
 
 static void socket_ready(struct vio_watch *watch)
@@ -146,6 +175,7 @@ static int attach(struct vio_vfio_user *server)
 		.interrupt = vfu_line,
 		.vector = vfu_vector,
 		.work = on_work,
+		.starting = on_starting,
 		.fault = on_fault,
 	};
 
@@ -199,6 +229,7 @@ struct vio_vfio_user *vio_vfio_user_create(struct vio_device *dev, const struct 
 	link_socket_init(&server->socket, watcher, socket_ready, room_ready);
 	server->rest.fd = -1;
 	server->work.run = work;
+	server->dma.task.run = go_on;
 	server->migration.state = VFIO_USER_STATE_RUNNING;
 	vfu_memory_init(&server->memory);
 	server->msix = calloc(vectors, sizeof(*server->msix));

@@ -5,11 +5,15 @@
 #include <vireo/pci.h>
 #include <vireo/vfio_user.h>
 
+#include "base/atomic.h"
 #include "link/log.h"
 #include "link/signal.h"
 #include "link/socket.h"
+#include "link/vfio_user/dma.h"
 #include "link/vfio_user/memory.h"
 #include "link/vfio_user/wire.h"
+#include "ring/packed.h"
+#include "ring/split.h"
 
 /* One interrupt: what to raise, and whether it may be. */
 struct vfu_irq {
@@ -23,6 +27,10 @@ struct vfu_queue {
 	struct vio_watch kick;         /* its ioeventfd, -1: not asked for yet */
 	struct vio_devq_position base; /* where it stands while it is held */
 	uint16_t index;
+	struct vfu_relay *relay;    /* or NULL: its rings are where the driver said */
+	struct vio_devq_log watch;  /* without one, while there is memory that only one can reach */
+	bool wants_relay;           /* a buffer lies in it */
+	bool kicked;                /* with a crew: for the relay */
 	bool held;                  /* stopped when memory changed, and not started since */
 	struct vio_watcher watcher; /* of the thread that serves it */
 	/* threads.c: what its thread has to come back to, and what is not for that thread. */
@@ -67,6 +75,7 @@ struct vio_vfio_user {
 	struct vio_pci_queue *model_queues;
 
 	struct vfu_migration migration;
+	struct vfu_dma dma;
 	struct vfu_memory memory;
 	struct vfu_receiver receiver;
 	struct vfu_sender sender;
@@ -77,6 +86,9 @@ void vfu_log(struct vio_vfio_user *server, const char *format, ...) __attribute_
 /* The same for a request that isn't granted; returns `error`. */
 int vfu_refuse(struct vio_vfio_user *server, int error, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
+
+/* Sends what is in the sender: 1; 0: it waits for room; a negative code ends the connection. */
+int vfu_flush(struct vio_vfio_user *server);
 
 /*
  * Handles the message that is complete in the receiver; a reply is left in the sender. A

@@ -31,8 +31,8 @@ void vfu_serve(struct vfu_queue *queue)
 {
 	struct vio_vfio_user *server = queue->server;
 
-	/* Queues that rest may go on by a kick, which isn't for one thread to say. */
-	if (server->resting || vio_device_serve(server->dev, queue->index))
+	/* Queues that rest may go on by a kick, and relays look: neither is for one thread to say. */
+	if (server->resting || queue->relay || vio_device_serve(server->dev, queue->index))
 		post(queue, &queue->settle);
 }
 
@@ -49,6 +49,10 @@ static void settle(struct vio_task *task)
 	vfu_release_queues(queue->server);
 	vio_device_settle(dev, queue->index);
 	vio_device_kick(dev, queue->index);
+	if (queue->kicked)
+		vfu_relay_kick(queue);
+	queue->kicked = false;
+	vfu_relays_settle(queue->server);
 }
 
 static void interrupt(struct vio_task *task)

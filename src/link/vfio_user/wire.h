@@ -25,7 +25,7 @@ struct vfu_receiver {
 	struct link_receiver state;
 };
 
-/* The sending end: one reply at most, of which the rest waits for room in the socket. */
+/* The sending end: one message at most, of which the rest waits for room in the socket. */
 struct vfu_sender {
 	union {
 		uint64_t align;
@@ -42,6 +42,9 @@ static inline uint32_t vfu_payload_bytes(const struct vfu_receiver *receiver)
 {
 	return receiver->header.size - (uint32_t)sizeof(receiver->header);
 }
+
+/* Of the kind that the server asks for. */
+bool vfu_is_answer(const struct vfio_user_header *header);
 
 /* As link_receive() and link_receiver_next(). */
 int vfu_receive(struct vfu_receiver *receiver, int socket_fd);
@@ -62,6 +65,9 @@ static inline uint8_t *vfu_reply(struct vfu_sender *sender)
 /* Puts the header before `size` bytes of payload that are there; `error` is an errno or 0. */
 void vfu_sender_finish(struct vfu_sender *sender, const struct vfio_user_header *request, size_t size,
 		       int error);
+
+/* The same of a command of our own. */
+void vfu_sender_ask(struct vfu_sender *sender, uint16_t id, uint16_t command, size_t size);
 
 /* Sends what there is, as link_send(). */
 int vfu_send(struct vfu_sender *sender, int socket_fd);
