@@ -4,7 +4,9 @@
 # A Linux guest in a QEMU that has vfio-user uses our devices as whole PCI functions: a disk, two network
 # devices that are connected to each other, adder and caesar with modules of ours, and the example's adder.
 #
-#   tests/guest/vfio-user.sh VIREO ADDER
+#   tests/guest/vfio-user.sh VIREO ADDER [private]
+#
+# With "private" the machine's memory isn't shared: all that drivers and devices exchange goes by messages.
 #
 # QEMU 11 and Debian's cloud kernel are downloaded into the cache once. Exits 77 when something is absent.
 
@@ -13,6 +15,8 @@ set -euo pipefail
 top=$(cd "$(dirname "$0")/../.." && pwd)
 vireo=$1
 adder=$2
+memory=(-M q35,memory-backend=m0 -object memory-backend-memfd,id=m0,size=512M,share=on)
+[ "${3:-}" != private ] || memory=(-M q35 -m 512)
 PATH=$PATH:/usr/sbin:/sbin
 
 absent() { echo "$*"; exit 77; }
@@ -157,7 +161,7 @@ properties=(); serve example "$adder"
 properties=(); serve caesar "$vireo" serve caesar
 
 timeout -k 5 240 "$qemu/run" qemu-system-x86_64 -L "$qemu/usr/share/qemu" -L "$qemu/usr/share/seabios" \
-	-M q35,memory-backend=m0 -object memory-backend-memfd,id=m0,size=512M,share=on -accel tcg \
+	"${memory[@]}" -accel tcg \
 	-nodefaults -no-user-config -display none -serial stdio -no-reboot \
 	-kernel "$kernel/boot/vmlinuz-$release" -initrd "$work/initrd" \
 	-append "console=ttyS0 quiet panic=-1 mitigations=off nokaslr random.trust_cpu=on net.ifnames=0" \

@@ -69,8 +69,9 @@ bool vfio_far_take(struct vfio_far *far)
 
 static void reply(struct vfio_far *far, const struct vfio_user_header *header, const uint8_t *payload)
 {
+	const size_t bytes = header->size > sizeof(*header) ? header->size - sizeof(*header) : 0;
 	struct iovec iov[2] = { { (void *)(uintptr_t)header, sizeof(*header) },
-				{ (void *)(uintptr_t)payload, header->size - sizeof(*header) } };
+				{ (void *)(uintptr_t)payload, bytes } };
 	struct msghdr message = { .msg_iov = iov, .msg_iovlen = 2 };
 
 	sendmsg(far->client->socket, &message, MSG_NOSIGNAL);

@@ -31,7 +31,7 @@ struct vfu_batch {
 	struct vfu_batch *next;
 	/* All is there; another may be begun from inside. */
 	void (*done)(struct vfu_batch *batch);
-	/* A copy isn't to be had, and the rest was cancelled; error: a negative code or the client's errno. */
+	/* A copy failed, and the rest was cancelled; error: a negative code or the client's errno. */
 	void (*failed)(struct vfu_batch *batch, const struct vfu_copy *copy, int error);
 };
 

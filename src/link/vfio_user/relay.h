@@ -22,8 +22,8 @@
  * While queues rest a relay does, too: it begins its present step again afterwards, and no step matters when
  * it is done twice. It ends with the queue, by a reset or with the connection.
  *
- * A queue that has its rings here is served as ever, at no more than the price of a log that does nothing. The
- * first buffer that it finds in memory without a descriptor makes a relay of it.
+ * A queue that has its rings here is served as ever, at the price of a log that does nothing. The first
+ * buffer that it finds in memory without a descriptor makes a relay of it.
  */
 
 #define VFU_RELAY_BYTES   (UINT64_C(32) << 20) /* of copies a queue */

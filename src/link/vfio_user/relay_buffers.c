@@ -157,6 +157,9 @@ static bool lay_one(struct vfu_relay *relay, const struct vfu_fetch *fetch, uint
 	const uint64_t address = d.addr;
 	uint8_t *host = NULL;
 
+	/* A chain that loops comes here again; the near ring says so. */
+	if (d.addr - fetch->memory.addr.raw < fetch->bytes)
+		return true;
 	if (there == VFU_DISTANT) {
 		host = (uint8_t *)fetch->memory.host + *at;
 		d.addr = fetch->memory.addr.raw + *at;
