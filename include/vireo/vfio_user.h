@@ -13,7 +13,8 @@
  *
  *	client                          server
  *	VERSION                         capabilities, limits
- *	DMA_MAP, DMA_UNMAP              what the driver's addresses mean: mapped files
+ *	DMA_MAP, DMA_UNMAP              what the driver's addresses mean: mapped files, and memory
+ *	DMA_READ, DMA_WRITE: the answer without one, which the server asks for by messages
  *	DEVICE_GET_INFO, _REGION_INFO,  a modern virtio function: configuration space, one
  *	_IRQ_INFO, _REGION_IO_FDS       memory BAR, INTx and MSI-X, an ioeventfd a queue
  *	REGION_READ, _WRITE,            registers, through the model of vireo/pci.h
@@ -29,12 +30,17 @@
  * no message at all ends the connection. Either way nothing leaks. Memory that a client cuts short is
  * survived with vio_guard_memory() of vireo/guard.h.
  *
- * Limits: memory that comes without a file descriptor is known and out of the device's
- * reach: a buffer in it is a fault of the driver. The protocol would have it read and
- * written by messages (DMA_READ, DMA_WRITE), and the server asks nothing of the client: a ring is
- * shared by two who look at it at the same time, with barriers between them and not with
- * answers that come when they come; and who waits for an answer serves nobody meanwhile. No
- * copying ahead and no log of pages for migration: a client takes all memory for written. A client
+ * Memory that comes without a file descriptor is read and written by messages of the server's
+ * own (DMA_READ, DMA_WRITE), at most 16 at a time and each no longer than the client takes. Nobody
+ * waits for their answers, as a client may be unable to give them before it has had one itself: a queue
+ * that needs such memory runs on rings here, which are kept like the driver's. An error for an answer is
+ * a fault, and the device needs a reset; an answer that can't be one ends the connection; none at all
+ * keeps the queue and its reset waiting, and nothing else. Which layout a client speaks, the standard's
+ * or QEMU's with a count of 32 bits, its first answer tells.
+ *
+ * Limits: of memory without a descriptor a queue has copies of 32 MiB at a time, and no buffer may be
+ * longer; 256 queues may need it; addresses that stand in requests can't lie in it; and a device with
+ * such a queue can't be taken elsewhere (EOPNOTSUPP). No copying ahead and no log of pages for migration: a client takes all memory for written. A client
  * that leaves leaves a device in reset.
  */
 struct vio_vfio_user;
