@@ -23,8 +23,22 @@
 #define DRIVER_BASE  UINT64_C(0x10000)
 #define NOTIFY       0x3000u
 
+#define ASKED_MAX    64u
+#define STREAM_BYTES (2u * (VIO_VFIO_USER_DATA_MAX + 64u))
+
+/* What the server asked for by DMA_READ or DMA_WRITE, its data apart. */
+struct asked {
+	struct vfio_user_header header;
+	struct vfio_user_dma_access access;
+};
+
 struct world {
 	struct fuzz_input *input;
+	struct asked asked[ASKED_MAX];
+	unsigned asked_count;
+	bool answers; /* at once, and as it should */
+	uint8_t stream[STREAM_BYTES];
+	size_t stream_bytes;
 	struct fuzz_loop loop;
 	struct vio_vfio_user *server;
 	struct fuzz_served served;
@@ -32,29 +46,91 @@ struct world {
 	bool closed;
 };
 
-/* Takes the answers, and closes what comes with them. */
-static void run_loop(struct world *w)
+static void answer(struct world *w, const struct asked *asked, uint8_t shape)
 {
-	char bytes[4096];
+	uint8_t payload[sizeof(asked->access) + 0x1000] = { 0 };
+	struct vfio_user_header header = asked->header;
+	const uint64_t count = asked->access.count;
+	const uint32_t head = shape & 1 ? 12 : sizeof(asked->access);
+	struct iovec iov[2] = { { &header, sizeof(header) }, { payload, sizeof(asked->access) } };
+	struct msghdr message = { .msg_iov = iov, .msg_iovlen = 2 };
+
+	header.flags = VFIO_USER_FLAGS_REPLY;
+	memcpy(payload, &asked->access, sizeof(asked->access));
+	if (header.command == VFIO_USER_DMA_READ && count <= 0x1000) {
+		iov[1].iov_len += count;
+		if (pread(w->memory, payload + head, count, (off_t)(asked->access.address - DRIVER_BASE)) < 0)
+			payload[head] = 1;
+	} else if (shape & 1) {
+		iov[1].iov_len = 0;
+	}
+	if (shape >= 240)
+		header.flags |= VFIO_USER_FLAGS_ERROR;
+	if (shape >= 232 && shape < 240)
+		payload[fuzz_u8(w->input) % 16] ^= fuzz_u8(w->input);
+	if (shape >= 224 && shape < 232)
+		header.id = fuzz_u8(w->input);
+	header.size = (uint32_t)(sizeof(header) + iov[1].iov_len);
+	if (shape >= 216 && shape < 224)
+		header.size += fuzz_u8(w->input) % 4;
+	sendmsg(w->socket, &message, MSG_DONTWAIT | MSG_NOSIGNAL);
+}
+
+/* What is whole of what came: what the server asks for is kept, and the rest let go. */
+static void take_messages(struct world *w)
+{
+	struct asked asked;
+
+	while (w->stream_bytes >= sizeof(asked.header)) {
+		memcpy(&asked.header, w->stream, sizeof(asked.header));
+		FUZZ_CHECK(asked.header.size >= sizeof(asked.header) && asked.header.size < STREAM_BYTES);
+		if (w->stream_bytes < asked.header.size)
+			return;
+		if (!(asked.header.flags & VFIO_USER_FLAGS_TYPE_MASK)) {
+			FUZZ_CHECK(asked.header.size >= sizeof(asked));
+			memcpy(&asked, w->stream, sizeof(asked));
+			asked.access.count = (uint32_t)asked.access.count; /* in either layout */
+			if (w->asked_count < ASKED_MAX)
+				w->asked[w->asked_count++] = asked;
+		}
+		w->stream_bytes -= asked.header.size;
+		memmove(w->stream, w->stream + asked.header.size, w->stream_bytes);
+	}
+}
+
+static bool take_bytes(struct world *w)
+{
 	union {
 		char bytes[CMSG_SPACE(32 * sizeof(int))];
 		struct cmsghdr align;
 	} control;
+	struct iovec iov = { w->stream + w->stream_bytes, sizeof(w->stream) - w->stream_bytes };
+	struct msghdr msg = {
+		.msg_iov = &iov, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof(control)
+	};
+	ssize_t got = recvmsg(w->socket, &msg, MSG_DONTWAIT);
+	struct cmsghdr *cmsg;
 
-	fuzz_loop_run(&w->loop, 64);
-	for (;;) {
-		struct iovec iov = { bytes, sizeof(bytes) };
-		struct msghdr msg = { .msg_iov = &iov,
-				      .msg_iovlen = 1,
-				      .msg_control = &control,
-				      .msg_controllen = sizeof(control) };
-		struct cmsghdr *cmsg;
+	if (got <= 0)
+		return false;
+	w->stream_bytes += (size_t)got;
+	for (cmsg = CMSG_FIRSTHDR(&msg); cmsg; cmsg = CMSG_NXTHDR(&msg, cmsg))
+		for (size_t at = CMSG_LEN(0); at < cmsg->cmsg_len; at += sizeof(int))
+			close(*(int *)(void *)((char *)cmsg + at));
+	return true;
+}
 
-		if (recvmsg(w->socket, &msg, MSG_DONTWAIT) <= 0)
+/* Takes what the server says, closes what comes with it, and answers if that is the mood. */
+static void run_loop(struct world *w)
+{
+	for (unsigned turn = 0; turn < 40; turn++) {
+		fuzz_loop_run(&w->loop, 64);
+		while (take_bytes(w))
+			take_messages(w);
+		if (!w->answers || !w->asked_count)
 			return;
-		for (cmsg = CMSG_FIRSTHDR(&msg); cmsg; cmsg = CMSG_NXTHDR(&msg, cmsg))
-			for (size_t at = CMSG_LEN(0); at < cmsg->cmsg_len; at += sizeof(int))
-				close(*(int *)(void *)((char *)cmsg + at));
+		while (w->asked_count)
+			answer(w, &w->asked[--w->asked_count], 0);
 	}
 }
 
@@ -234,7 +310,7 @@ static void write_register(struct world *w, uint64_t offset, uint32_t width, uin
 }
 
 /* The start that every driver makes, so that the rest finds something going on. */
-static void begin(struct world *w)
+static void begin(struct world *w, bool distant)
 {
 	static const struct vfio_user_dma_map map = { sizeof(map), 3, 0, DRIVER_BASE, MEMORY_BYTES };
 	struct vfio_user_header header = { 0, VFIO_USER_DMA_MAP, sizeof(header) + sizeof(map), 0, 0 };
@@ -253,7 +329,7 @@ static void begin(struct world *w)
 	};
 
 	send_version(w);
-	send_bytes(w, &header, (const uint8_t *)&map, sizeof(map), &w->memory, 1);
+	send_bytes(w, &header, (const uint8_t *)&map, sizeof(map), &w->memory, !distant);
 	for (unsigned i = 0; i < VIO_ARRAY_SIZE(writes); i++)
 		write_register(w, writes[i][0], (uint32_t)writes[i][1], writes[i][2]);
 }
@@ -279,6 +355,19 @@ static void use_memory(struct world *w)
 		FUZZ_CHECK(pwrite(w->memory, &desc, sizeof(desc), where % 16 * 16) == sizeof(desc));
 		run_loop(w);
 	}
+}
+
+/* One of those that were asked for, in any order. */
+static void answer_one(struct world *w, uint8_t step)
+{
+	const unsigned which = step % w->asked_count;
+	const struct asked asked = w->asked[which];
+
+	w->asked[which] = w->asked[--w->asked_count];
+	answer(w, &asked, fuzz_u8(w->input));
+	if (step & 0x40)
+		answer(w, &asked, 0); /* hostile: E23, twice */
+	run_loop(w);
 }
 
 static void connect_server(struct world *w)
@@ -324,6 +413,8 @@ static void begin_execution(struct world *w, struct fuzz_input *input)
 
 	w->input = input;
 	w->closed = false;
+	w->asked_count = 0;
+	w->stream_bytes = 0;
 	FUZZ_CHECK(ftruncate(w->memory, 0) == 0 && ftruncate(w->memory, MEMORY_BYTES) == 0);
 	FUZZ_CHECK(read(w->event, &count, sizeof(count)) == sizeof(count) || errno == EAGAIN);
 	connect_server(w);
@@ -331,14 +422,20 @@ static void begin_execution(struct world *w, struct fuzz_input *input)
 
 static void take_steps(struct world *w)
 {
+	uint8_t choice = fuzz_u8(w->input);
 	unsigned steps = 0;
 
-	if (fuzz_u8(w->input) & 1)
-		begin(w);
+	w->answers = choice & 4;
+	if (choice & 1)
+		begin(w, choice & 2);
 	else
 		send_version(w);
 	while (w->input->left && !w->closed && steps++ < 100) {
-		if (fuzz_u8(w->input) & 3)
+		uint8_t step = fuzz_u8(w->input);
+
+		if (w->asked_count && (step & 0x80))
+			answer_one(w, step);
+		else if (step & 3)
 			send_message(w);
 		else
 			use_memory(w);

@@ -40,8 +40,8 @@
  *
  * Limits: of memory without a descriptor a queue has copies of 32 MiB at a time, and no buffer may be
  * longer; 256 queues may need it; addresses that stand in requests can't lie in it; and a device with
- * such a queue can't be taken elsewhere (EOPNOTSUPP). No copying ahead and no log of pages for migration: a client takes all memory for written. A client
- * that leaves leaves a device in reset.
+ * such a queue can't be taken elsewhere (EOPNOTSUPP). No copying ahead and no log of pages for
+ * migration: a client takes all memory for written. A client that leaves leaves a device in reset.
  */
 struct vio_vfio_user;
 
