@@ -205,12 +205,18 @@ static int net_validate_features(struct vio_device *dev, const struct vio_featur
 	return 0;
 }
 
-/* Who keeps the control queue still passes on that the driver announces itself when asked to. */
+/*
+ * Who keeps the control queue still passes on what the driver may do by it, as QEMU and DPDK do. That there
+ * are several pairs is for us, too.
+ */
 static void net_trim_features(const struct vio_device *dev, struct vio_features *sent)
 {
 	(void)dev;
-	if (!vio_features_has(sent, VIRTIO_NET_F_CTRL_VQ))
-		vio_features_clear(sent, VIRTIO_NET_F_GUEST_ANNOUNCE);
+	if (vio_features_has(sent, VIRTIO_NET_F_CTRL_VQ))
+		return;
+	for (unsigned i = 0; i < VIO_ARRAY_SIZE(net_needs); i++)
+		if (net_needs[i].needs[0] == VIRTIO_NET_F_CTRL_VQ)
+			vio_features_clear(sent, net_needs[i].feature);
 }
 
 static void net_set_features(struct vio_device *dev)
