@@ -106,6 +106,7 @@ struct vio_devq_config {
 	struct vio_addr device_area;     /* 4 bytes aligned, 6 + 8 * size bytes; packed: 4, 4 */
 	struct vio_features features;    /* as accepted by the driver */
 	struct vio_devq_log *log;        /* NULL: nobody keeps one */
+	const struct vio_mem *mem;       /* for vio_device_queue_start(): NULL: the device's */
 };
 
 /* A buffer that an earlier device had taken, to be taken once more. */

@@ -64,7 +64,8 @@ int vio_device_queue_start(struct vio_device *dev, uint16_t queue, const struct 
 	if (!(dev->status & VIRTIO_CONFIG_S_FEATURES_OK))
 		return -VIO_EPHASE;
 	own.features = dev->features_accepted;
-	error = vio_devq_start(&dev->queues[queue], dev->mem, &own); /* spec: DEV-RING-003 */
+	/* spec: DEV-RING-003 */
+	error = vio_devq_start(&dev->queues[queue], own.mem ? own.mem : dev->mem, &own);
 	if (error == -VIO_EPEER)
 		report(dev, &dev->queues[queue].fault);
 	if (error)

@@ -434,6 +434,118 @@ static void buffers_are_too_much(void **state)
 	end(&f);
 }
 
+#define NEAR UINT64_C(0xffff000000000000) /* where a relay has its memory, for its own queue alone */
+
+/* Whatever the client says is there: it is told no, and nothing else changes. */
+static void relays_are_in_nobodys_way(void **state)
+{
+	static const uint64_t maps[][2] = {
+		{ NEAR, 0x1000 },
+		{ NEAR - 0x1000, 0x2000 },
+		{ NEAR + 0x3000, 0x1000 },
+		{ NEAR + (UINT64_C(1) << 32), 0x100000 },
+		{ UINT64_C(1) << 40, UINT64_MAX - (UINT64_C(1) << 40) },
+	};
+	struct bed *bed = *state;
+	struct far_bed f;
+
+	begin(&f, bed);
+	bed_agree(bed);
+	for (unsigned turn = 0; turn < 2; turn++) { /* before there is a relay, and with one */
+		for (unsigned i = 0; i < 2 * VIO_ARRAY_SIZE(maps); i++) {
+			bed->lines = 0;
+			assert_int_equal(vfio_client_map(&bed->client, maps[i / 2][0], maps[i / 2][1], 0,
+							 i % 2 ? bed->memory_fd : -1),
+					 EEXIST);
+			assert_int_equal(bed->lines, 1);
+			assert_non_null(strstr(bed->line, "DMA_MAP"));
+		}
+		if (!turn) {
+			assert_int_equal(vfio_client_map(&bed->client, BED_MEMORY, BED_MEMORY_BYTES, 0, -1),
+					 0);
+			bed_assign(bed, VFIO_USER_IRQ_MSIX);
+			bed_driver_start(bed, 1);
+		}
+		expect_answer(&f, turn);
+	}
+	/* Right in front of it is anybody's. */
+	assert_int_equal(vfio_client_map(&bed->client, NEAR - 0x1000, 0x1000, 0, bed->memory_fd), 0);
+	expect_answer(&f, 7);
+	assert_int_equal(bed->dev.fault_count, 0);
+	bed_hang_up(bed);
+	end(&f);
+}
+
+/* A driver that knows where its queue's copies lie has nothing of it. */
+static void near_is_nowhere(void **state)
+{
+	struct bed *bed = *state;
+	struct far_bed f;
+
+	begin(&f, bed);
+	start(&f);
+	for (unsigned i = 0; i < 32; i++) {
+		const uint16_t write = i % 2 ? VIRTQ_DESC_F_WRITE : 0;
+
+		bed->dev.fault_count = 0;
+		bed_offer(bed, 0, 1);
+		put(bed, 0, BED_MEMORY + BED_DATA, 4, VIRTQ_DESC_F_NEXT, 1);
+		put(bed, 1, NEAR + i / 2 * 0x1000, 4, write, 0);
+		bed_kick(bed, 0);
+		serve(&f);
+		assert_int_equal(bed->dev.fault_count, 1);
+		assert_int_equal(bed->dev.fault.kind, VIO_FAULT_BUFFER_MEMORY);
+		bed_set(bed, VIRTIO_PCI_COMMON_STATUS, 1, 0);
+		serve(&f);
+		bed_driver_start(bed, 1);
+		expect_answer(&f, 2);
+	}
+	bed_hang_up(bed);
+	end(&f);
+}
+
+/* Nor has another queue, with its own rings there or its buffers: here queue 1 has all it needs mapped. */
+static void near_is_nowhere_for_other_queues(void **state)
+{
+	const uint64_t half = BED_MEMORY_BYTES / 2, ring = BED_MEMORY + BED_DATA + 0x1000;
+	struct bed *bed = *state;
+	struct virtq_desc *desc = (void *)(bed->memory + BED_DATA + 0x1000);
+	struct virtq_avail *avail = (void *)(bed->memory + BED_DATA + 0x2000);
+	struct far_bed f;
+
+	for (unsigned i = 0; i < 4; i++) {
+		const bool rings = i >= 2;
+
+		begin(&f, bed);
+		bed_agree(bed);
+		assert_int_equal(vfio_client_map(&bed->client, BED_MEMORY, half, 0, -1), 0);
+		assert_int_equal(vfio_client_map(&bed->client, BED_MEMORY + half, half, half, bed->memory_fd),
+				 0);
+		bed_assign(bed, VFIO_USER_IRQ_MSIX);
+		bed_driver_start(bed, 1);
+		expect_answer(&f, 1);
+		bed->dev.fault_count = 0;
+		memset(desc, 0, 0x3000);
+		desc[0] = (struct virtq_desc){ vio_le64_make(NEAR + 0x2000), vio_le32_make(4),
+					       vio_le16_make(i % 2 ? VIRTQ_DESC_F_WRITE : 0),
+					       vio_le16_make(0) };
+		avail->idx = vio_le16_make(1);
+		bed_set(bed, VIRTIO_PCI_COMMON_Q_SELECT, 2, 1);
+		bed_set(bed, VIRTIO_PCI_COMMON_Q_DESCLO, 8, ring);
+		bed_set(bed, VIRTIO_PCI_COMMON_Q_AVAILLO, 8, ring + 0x1000);
+		bed_set(bed, VIRTIO_PCI_COMMON_Q_USEDLO, 8, rings ? NEAR + 0x2000 : ring + 0x2000);
+		bed_set(bed, VIRTIO_PCI_COMMON_Q_ENABLE, 2, 1);
+		bed_kick(bed, 1);
+		serve(&f);
+		assert_true(bed->dev.fault_count > 0);
+		assert_int_equal(bed->dev.fault.queue, 1);
+		assert_int_equal(bed->dev.fault.kind,
+				 rings ? VIO_FAULT_RING_MEMORY : VIO_FAULT_BUFFER_MEMORY);
+		bed_hang_up(bed);
+		end(&f);
+	}
+}
+
 static void it_can_not_be_taken_elsewhere(void **state)
 {
 	struct bed *bed = *state;
@@ -450,12 +562,21 @@ static void it_can_not_be_taken_elsewhere(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		BED_CASE(requests_are_served),   BED_CASE(memory_is_mixed),
-		BED_CASE(pieces_are_as_agreed),  BED_CASE(answers_lie),
-		BED_CASE(answers_to_nothing),    BED_CASE(a_reset_waits_for_what_is_under_way),
-		BED_CASE(memory_goes_under_way), BED_CASE(it_hangs_up_under_way),
-		BED_CASE(drivers_lie),           BED_CASE(rings_lie),
-		BED_CASE(buffers_are_too_much),  BED_CASE(it_can_not_be_taken_elsewhere),
+		BED_CASE(requests_are_served),
+		BED_CASE(memory_is_mixed),
+		BED_CASE(pieces_are_as_agreed),
+		BED_CASE(answers_lie),
+		BED_CASE(answers_to_nothing),
+		BED_CASE(a_reset_waits_for_what_is_under_way),
+		BED_CASE(memory_goes_under_way),
+		BED_CASE(it_hangs_up_under_way),
+		BED_CASE(drivers_lie),
+		BED_CASE(rings_lie),
+		BED_CASE(buffers_are_too_much),
+		BED_CASE(it_can_not_be_taken_elsewhere),
+		BED_CASE(relays_are_in_nobodys_way),
+		BED_CASE(near_is_nowhere),
+		BED_CASE(near_is_nowhere_for_other_queues),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -9,11 +9,25 @@ void vfu_memory_init(struct vfu_memory *memory)
 	memory->hint = 0;
 	memory->distant = 0;
 	vio_mem_init(&memory->mem, memory->storage, VIO_ARRAY_SIZE(memory->storage));
+	vio_mem_init(&memory->near, memory->near_storage, VIO_ARRAY_SIZE(memory->near_storage));
 }
 
 static bool is_distant(const struct vfu_region *region)
 {
 	return !region->host && (region->rights & VIO_MEM_WRITE);
+}
+
+/* For the queues. */
+static int show(struct vfu_memory *memory, const struct vio_region *region)
+{
+	int error = vio_mem_add(&memory->mem, region);
+
+	if (error)
+		return error;
+	error = vio_mem_add(&memory->near, region);
+	if (error)
+		(void)vio_mem_remove(&memory->mem, region->base, region->size);
+	return error;
 }
 
 int vfu_memory_add(struct vfu_memory *memory, const struct vfio_user_dma_map *wire, int fd, int socket_fd)
@@ -29,6 +43,8 @@ int vfu_memory_add(struct vfu_memory *memory, const struct vfio_user_dma_map *wi
 
 	if (!wire->size || !vio_add_u64(wire->address, wire->size, &end))
 		return -VIO_ERANGE;
+	if (wire->address < VFU_RELAY_END && end > VFU_RELAY_ADDRESS)
+		return -VIO_EEXIST;
 	for (i = 0; i < memory->count; i++) {
 		const struct vfu_region *other = &memory->regions[i];
 
@@ -46,8 +62,8 @@ int vfu_memory_add(struct vfu_memory *memory, const struct vfio_user_dma_map *wi
 			return error;
 		region.host = bus.host;
 		bus.rights = region.rights;
-		error = vio_mem_add(&memory->mem, &bus);
-		if (error) { /* it overlaps no other, but lies where relays are */
+		error = show(memory, &bus);
+		if (error) {
 			link_mapping_drop(&region.map);
 			return error;
 		}
@@ -115,6 +131,7 @@ void vfu_memory_remove(struct vfu_memory *memory, struct vfu_region *region)
 
 	if (region->host) {
 		vio_mem_remove(&memory->mem, vio_addr_make(region->address), region->size);
+		vio_mem_remove(&memory->near, vio_addr_make(region->address), region->size);
 		link_mapping_drop(&region->map);
 	}
 	memory->distant -= distant;

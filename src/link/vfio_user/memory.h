@@ -17,15 +17,26 @@ struct vfu_region {
 	struct link_mapping map;
 };
 
-/* The client's memory: all regions, and what the device can reach: those that are mapped, and relays'. */
+/*
+ * Where near memory of relays is to the device, so much for each queue. It is no client's to map, and no
+ * driver's to name: queues without a relay don't have it, and what a relay passes on was judged before.
+ */
+#define VFU_RELAY_ADDRESS UINT64_C(0xffff000000000000)
+#define VFU_RELAY_SPACING (UINT64_C(1) << 26)
+#define VFU_RELAY_END     (VFU_RELAY_ADDRESS + 65536 * VFU_RELAY_SPACING)
+#define VFU_RELAYS_MAX    256u
+
+/* The client's memory: all regions, and what queues can reach: those that are mapped, or also relays'. */
 struct vfu_memory {
 	struct vfu_region regions[VIO_VFIO_USER_REGIONS_MAX];
 	unsigned count;
 	unsigned hint; /* region that was found last */
 	unsigned
 		distant; /* those without a descriptor that may be written, as what is meant for devices is */
-	struct vio_region storage[VIO_VFIO_USER_REGIONS_MAX + VFU_RELAYS_MAX];
+	struct vio_region storage[VIO_VFIO_USER_REGIONS_MAX];
 	struct vio_mem mem;
+	struct vio_region near_storage[VIO_VFIO_USER_REGIONS_MAX + VFU_RELAYS_MAX];
+	struct vio_mem near;
 };
 
 /* How far the server gets with some bytes of it. */
@@ -38,8 +49,9 @@ enum vfu_reach {
 void vfu_memory_init(struct vfu_memory *memory);
 
 /*
- * Adds a region; fd stays the caller's, -1: none. -VIO_EEXIST: it overlaps another; -VIO_ENOSPC: there
- * are too many; -VIO_ERANGE: a size that wraps or is none; and the codes of link_mapping_make().
+ * Adds a region; fd stays the caller's, -1: none. -VIO_EEXIST: it overlaps another, or what relays
+ * have; -VIO_ENOSPC: there are too many; -VIO_ERANGE: a size that wraps or is none; and the codes of
+ * link_mapping_make().
  */
 int vfu_memory_add(struct vfu_memory *memory, const struct vfio_user_dma_map *wire, int fd, int socket_fd);
 /* The region of exactly this address and size, or NULL. */

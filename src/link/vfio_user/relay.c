@@ -404,18 +404,19 @@ static int place(struct vfu_queue *queue, struct vio_devq_config *config)
 
 	if (!relay)
 		return error;
-	relay->arena.addr = vio_addr_make(VFU_RELAY_ADDRESS + ((uint64_t)queue->index << 32));
+	relay->arena.addr = vio_addr_make(VFU_RELAY_ADDRESS + queue->index * VFU_RELAY_SPACING);
 	region.base = relay->arena.addr;
 	region.size = relay->arena.bytes;
 	region.host = relay->arena.host;
 	error = relay->ops->make(relay, config);
 	if (!error)
-		error = vio_mem_add(&server->memory.mem, &region);
+		error = vio_mem_add(&server->memory.near, &region);
 	if (error) {
 		destroy(relay);
 		return error;
 	}
 	config->log = &relay->log;
+	config->mem = &server->memory.near;
 	queue->relay = relay;
 	return 0;
 }
@@ -458,6 +459,7 @@ void vfu_relay_place(struct vfu_queue *queue, struct vio_devq_config *config)
 	vfu_relay_end(queue);
 	queue->watch.ops = &watch_ops;
 	config->log = server->memory.distant ? &queue->watch : NULL;
+	config->mem = NULL;
 	/* What the ring itself refuses it refuses with the driver's own addresses. */
 	if (!config->size || config->size > server->dev->queue_size_max || !aligned(config, packed) ||
 	    (!packed && !vio_is_power_of_two(config->size)))
@@ -541,7 +543,7 @@ void vfu_relay_end(struct vfu_queue *queue)
 	queue->relay = NULL;
 	vfu_batch_cancel(server, &relay->in);
 	vfu_batch_cancel(server, &relay->out);
-	(void)vio_mem_remove(&server->memory.mem, relay->arena.addr, relay->arena.bytes);
+	(void)vio_mem_remove(&server->memory.near, relay->arena.addr, relay->arena.bytes);
 	destroy(relay);
 }
 

@@ -26,10 +26,7 @@
  * buffer that it finds in memory without a descriptor makes a relay of it.
  */
 
-#define VFU_RELAY_BYTES   (UINT64_C(32) << 20) /* of copies a queue */
-/* Where near memory is to the device. Drivers don't get to name it: what is passed on is judged before. */
-#define VFU_RELAY_ADDRESS UINT64_C(0xffff000000000000)
-#define VFU_RELAYS_MAX    256u
+#define VFU_RELAY_BYTES (UINT64_C(32) << 20) /* of copies a queue */
 
 struct vfu_relay;
 struct vfu_queue;

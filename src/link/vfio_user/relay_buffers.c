@@ -145,7 +145,7 @@ static uint64_t round_up(uint64_t bytes)
 /* What isn't a driver's to name. */
 static bool is_ours(const struct vfu_descriptor *d)
 {
-	return d->addr >= VFU_RELAY_ADDRESS || d->addr + d->len > VFU_RELAY_ADDRESS;
+	return d->addr < VFU_RELAY_END && d->addr + d->len > VFU_RELAY_ADDRESS;
 }
 
 /* Puts one descriptor's bytes at `at` of the buffer's own memory, if they have to be there. */
@@ -164,8 +164,6 @@ static bool lay_one(struct vfu_relay *relay, const struct vfu_fetch *fetch, uint
 		host = (uint8_t *)fetch->memory.host + *at;
 		d.addr = fetch->memory.addr.raw + *at;
 		*at += round_up(d.len);
-	} else if (there == VFU_OUTSIDE && is_ours(&d)) {
-		d.addr = UINT64_MAX;
 	}
 	relay->ops->store(place, &d);
 	if ((d.flags & VIRTQ_DESC_F_WRITE) && d.len)
@@ -201,8 +199,12 @@ static int lay(struct vfu_relay *relay, struct vfu_fetch *fetch, uint8_t **place
 
 	for (i = 0; i < count; i++) {
 		d = relay->ops->load(places[i]);
-		if (reach(relay, &d) == VFU_DISTANT)
+		if (is_ours(&d)) { /* judged while nothing was laid there yet */
+			d.addr = UINT64_MAX;
+			relay->ops->store(places[i], &d);
+		} else if (reach(relay, &d) == VFU_DISTANT) {
 			bytes += round_up(d.len);
+		}
 	}
 	if (bytes > VFU_RELAY_BYTES) {
 		vfu_log(relay->queue->server, "queue %u: a buffer of %llu bytes; %llu at most are copied",
