@@ -146,6 +146,8 @@ static int send_request(struct vio_vfio_user *server, struct vfu_batch *batch,
 
 	*message = (struct vfu_dma_message){ batch, *copy, server->dma.id++, true };
 	batch->under_way++;
+	if (!copy->write)
+		server->dma.reading += copy->bytes;
 	memcpy(to, &access, sizeof(access));
 	if (copy->write) {
 		memcpy(to + head, copy->host, copy->bytes);
@@ -182,6 +184,9 @@ static int one_piece(struct vio_vfio_user *server, struct vfu_batch *batch)
 		if (!message)
 			return 0;
 		piece.bytes = least(piece.bytes, least(server->client_data, VIO_VFIO_USER_DATA_MAX));
+		if (!piece.write && server->dma.reading &&
+		    server->dma.reading + piece.bytes > VFU_DMA_READING_BYTES)
+			return 0;
 	}
 	batch->offset += piece.bytes;
 	if (batch->offset == whole->bytes) {
@@ -298,6 +303,8 @@ int vfu_dma_reply(struct vio_vfio_user *server)
 		}
 	}
 	message->under_way = false;
+	if (!message->copy.write)
+		dma->reading -= message->copy.bytes;
 	server->watcher.defer(server->watcher.context, &dma->task);
 	batch = message->batch;
 	if (!batch)
@@ -333,4 +340,5 @@ void vfu_dma_forget(struct vio_vfio_user *server)
 	for (i = 0; i < VFU_DMA_MESSAGES; i++)
 		server->dma.messages[i] = (struct vfu_dma_message){ .batch = NULL };
 	server->dma.layout = VFU_DMA_UNKNOWN;
+	server->dma.reading = 0;
 }

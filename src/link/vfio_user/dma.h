@@ -11,8 +11,13 @@
  * is done, which is also all the order there is: copies of a batch are made in any.
  */
 
-#define VFU_DMA_MESSAGES    16u /* under way at a time */
-#define VFU_DMA_SHORT_BYTES 12u /* before the data, in VFU_DMA_SHORT */
+#define VFU_DMA_MESSAGES      16u /* under way at a time */
+/*
+ * Of replies that are to come, but for a single one: QEMU (11.1) loses its place in the stream, and falls,
+ * when the socket hasn't room for a reply of its own.
+ */
+#define VFU_DMA_READING_BYTES (64u << 10)
+#define VFU_DMA_SHORT_BYTES   12u /* before the data, in VFU_DMA_SHORT */
 
 struct vfu_copy {
 	uint64_t address; /* of the client's */
@@ -53,6 +58,7 @@ enum vfu_dma_layout {
 struct vfu_dma {
 	struct vfu_dma_message messages[VFU_DMA_MESSAGES];
 	enum vfu_dma_layout layout;
+	uint32_t reading; /* bytes that were asked for and didn't come yet */
 	uint16_t id;
 	struct vfu_batch *first, *last; /* that have something to ask for */
 	struct vio_task task;
