@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -126,25 +127,60 @@ static void copy_shared(uint8_t *to, const uint8_t *from, uint32_t bytes)
 		memcpy(to, from, bytes);
 }
 
-static struct vfu_dma_message *free_message(struct vfu_dma *dma)
+static uint32_t least(uint64_t a, uint64_t b)
+{
+	return (uint32_t)(a < b ? a : b);
+}
+
+/* A message for a piece, which may become shorter; NULL: not now. */
+static struct vfu_dma_message *message_for(const struct vio_vfio_user *server, struct vfu_dma *dma,
+					   struct vfu_copy *piece)
+{
+	struct vfu_dma_message *message = NULL;
+	unsigned i, under_way = 0;
+
+	for (i = 0; i < VFU_DMA_MESSAGES; i++) {
+		if (dma->messages[i].under_way)
+			under_way++;
+		else
+			message = &dma->messages[i];
+	}
+	piece->bytes = least(piece->bytes, least(server->client_data, VIO_VFIO_USER_DATA_MAX));
+	if (dma->layout == VFU_DMA_UNKNOWN) {
+		if (!piece->write)
+			piece->bytes = least(piece->bytes, VFU_DMA_REST_BYTES);
+		return under_way ? NULL : message;
+	}
+	if (!piece->write && dma->reading && dma->reading + piece->bytes > VFU_DMA_READING_BYTES)
+		return NULL;
+	return message;
+}
+
+/* hostile: E23, one that isn't under way; there are more of them than can be */
+static uint16_t new_id(struct vfu_dma *dma)
 {
 	unsigned i;
 
+	dma->id++;
 	for (i = 0; i < VFU_DMA_MESSAGES; i++)
-		if (!dma->messages[i].under_way)
-			return &dma->messages[i];
-	return NULL;
+		if (dma->messages[i].under_way && dma->messages[i].id == dma->id) {
+			dma->id++;
+			i = UINT_MAX; /* from the beginning */
+		}
+	return dma->id;
 }
 
+/* `copy` is a piece of the batch, which began at `at` and `offset`. */
 static int send_request(struct vio_vfio_user *server, struct vfu_batch *batch,
-			struct vfu_dma_message *message, const struct vfu_copy *copy)
+			struct vfu_dma_message *message, const struct vfu_copy *copy, size_t at,
+			uint32_t offset)
 {
 	const bool brief = server->dma.layout == VFU_DMA_SHORT;
 	const struct vfio_user_dma_access access = { copy->address, copy->bytes };
 	const size_t head = brief ? VFU_DMA_SHORT_BYTES : sizeof(access);
 	uint8_t *to = vfu_reply(&server->sender);
 
-	*message = (struct vfu_dma_message){ batch, *copy, server->dma.id++, true };
+	*message = (struct vfu_dma_message){ batch, *copy, at, offset, new_id(&server->dma), true };
 	batch->under_way++;
 	if (!copy->write)
 		server->dma.reading += copy->bytes;
@@ -158,11 +194,6 @@ static int send_request(struct vio_vfio_user *server, struct vfu_batch *batch,
 	return vfu_flush(server);
 }
 
-static uint32_t least(uint64_t a, uint64_t b)
-{
-	return (uint32_t)(a < b ? a : b);
-}
-
 /* Takes the next piece of a batch. 1: go on; 0: not now; a negative code ends the connection. */
 static int one_piece(struct vio_vfio_user *server, struct vfu_batch *batch)
 {
@@ -170,6 +201,8 @@ static int one_piece(struct vio_vfio_user *server, struct vfu_batch *batch)
 	struct vfu_copy piece = { whole->address + batch->offset, whole->host + batch->offset,
 				  whole->bytes - batch->offset, whole->write };
 	const struct vfu_region *region = vfu_memory_at(&server->memory, piece.address);
+	const size_t at = batch->at;
+	const uint32_t offset = batch->offset;
 	struct vfu_dma_message *message = NULL;
 	uint64_t into;
 
@@ -180,12 +213,8 @@ static int one_piece(struct vio_vfio_user *server, struct vfu_batch *batch)
 	into = piece.address - region->address;
 	piece.bytes = least(piece.bytes, region->size - into);
 	if (!region->host) {
-		message = free_message(&server->dma);
+		message = message_for(server, &server->dma, &piece);
 		if (!message)
-			return 0;
-		piece.bytes = least(piece.bytes, least(server->client_data, VIO_VFIO_USER_DATA_MAX));
-		if (!piece.write && server->dma.reading &&
-		    server->dma.reading + piece.bytes > VFU_DMA_READING_BYTES)
 			return 0;
 	}
 	batch->offset += piece.bytes;
@@ -194,7 +223,7 @@ static int one_piece(struct vio_vfio_user *server, struct vfu_batch *batch)
 		batch->offset = 0;
 	}
 	if (message)
-		return send_request(server, batch, message, &piece);
+		return send_request(server, batch, message, &piece, at, offset);
 	if (piece.write)
 		copy_shared(region->host + into, piece.host, piece.bytes);
 	else
@@ -239,21 +268,25 @@ static bool any(const uint8_t *bytes, uint32_t count)
 	return false;
 }
 
-/*
- * Where the data of a reply begins. The two layouts differ in what is zero: the upper half of the count, or
- * what comes behind the data. While both are, nothing but zeros has been read: a ring's first words, which
- * tell of something new, are not zero, and no longer than what comes behind.
- */
-static const uint8_t *data_of(struct vfu_dma *dma, const uint8_t *payload, uint32_t bytes)
+/* Learns the layout of an answer, if it can be told from that. false: a write has to be made again. */
+static bool learn(struct vfu_dma *dma, const struct vfu_copy *copy, const uint8_t *payload, uint32_t bytes)
 {
-	const uint32_t rest = sizeof(struct vfio_user_dma_access) - VFU_DMA_SHORT_BYTES;
-
-	if (dma->layout == VFU_DMA_UNKNOWN) {
-		if (any(payload + VFU_DMA_SHORT_BYTES, rest))
-			dma->layout = VFU_DMA_SHORT;
-		else if (any(payload + VFU_DMA_SHORT_BYTES + bytes, rest))
-			dma->layout = VFU_DMA_AS_WRITTEN;
+	if (dma->layout != VFU_DMA_UNKNOWN)
+		return true;
+	if (copy->write) {
+		dma->layout = bytes ? VFU_DMA_AS_WRITTEN : VFU_DMA_SHORT;
+		return dma->layout == VFU_DMA_AS_WRITTEN;
 	}
+	if (any(payload + VFU_DMA_SHORT_BYTES, VFU_DMA_REST_BYTES))
+		dma->layout = VFU_DMA_SHORT;
+	else if (any(payload + VFU_DMA_SHORT_BYTES + copy->bytes, VFU_DMA_REST_BYTES))
+		dma->layout = VFU_DMA_AS_WRITTEN;
+	return true;
+}
+
+/* Where the data of an answer begins; while that isn't known all of it is zeros. */
+static const uint8_t *data_of(const struct vfu_dma *dma, const uint8_t *payload)
+{
 	return payload +
 	       (dma->layout == VFU_DMA_SHORT ? VFU_DMA_SHORT_BYTES : sizeof(struct vfio_user_dma_access));
 }
@@ -284,6 +317,7 @@ int vfu_dma_reply(struct vio_vfio_user *server)
 	struct vfu_dma *dma = &server->dma;
 	struct vfu_dma_message *message = NULL;
 	struct vfu_batch *batch;
+	bool again = false;
 	unsigned i;
 
 	for (i = 0; i < VFU_DMA_MESSAGES; i++)
@@ -301,6 +335,7 @@ int vfu_dma_reply(struct vio_vfio_user *server)
 			server->receiver.state.mistake = what;
 			return -VIO_EPROTO;
 		}
+		again = !learn(dma, &message->copy, payload, vfu_payload_bytes(&server->receiver));
 	}
 	message->under_way = false;
 	if (!message->copy.write)
@@ -315,10 +350,16 @@ int vfu_dma_reply(struct vio_vfio_user *server)
 		return 0;
 	}
 	if (!message->copy.write)
-		memcpy(message->copy.host, data_of(dma, payload, message->copy.bytes), message->copy.bytes);
+		memcpy(message->copy.host, data_of(dma, payload), message->copy.bytes);
 	batch->under_way--;
-	if (!batch->listed)
+	if (again) {
+		batch->at = message->at;
+		batch->offset = message->offset;
+		if (!batch->listed)
+			list(dma, batch);
+	} else if (!batch->listed) {
 		end_if_done(batch);
+	}
 	return 0;
 }
 

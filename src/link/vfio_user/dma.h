@@ -18,6 +18,7 @@
  */
 #define VFU_DMA_READING_BYTES (64u << 10)
 #define VFU_DMA_SHORT_BYTES   12u /* before the data, in VFU_DMA_SHORT */
+#define VFU_DMA_REST_BYTES    4u  /* behind it there, which is how much shorter the head is */
 
 struct vfu_copy {
 	uint64_t address; /* of the client's */
@@ -44,11 +45,17 @@ struct vfu_batch {
 struct vfu_dma_message {
 	struct vfu_batch *batch; /* NULL: nobody wants to know any more */
 	struct vfu_copy copy;
+	size_t at; /* what the batch had done before it, to go back there */
+	uint32_t offset;
 	uint16_t id;
 	bool under_way;
 };
 
-/* How a client lays out the messages. */
+/*
+ * How a client lays out the messages. The two differ in what is zero of an answer to DMA_READ, the upper half
+ * of the count or what comes behind the data, and in whether one to DMA_WRITE says anything. Until that is
+ * known one message is under way at a time, and reads are so short that nothing but zeros fits both.
+ */
 enum vfu_dma_layout {
 	VFU_DMA_UNKNOWN,
 	VFU_DMA_AS_WRITTEN, /* a count of 64 bits, then the data */

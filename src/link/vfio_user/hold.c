@@ -42,6 +42,7 @@ static void go_on(struct vio_vfio_user *server, struct vfu_queue *queue)
 	if (vio_device_queue_start(server->dev, queue->index, &config))
 		vio_device_needs_reset(server->dev);
 	vfu_relay_go_on(queue);
+	vfu_relays_sweep(server); /* one that is new begins */
 }
 
 static void rest_over(struct vio_watch *watch)

@@ -69,7 +69,9 @@ int vfu_memory_add(struct vfu_memory *memory, const struct vfio_user_dma_map *wi
 		}
 	}
 	memory->distant += is_distant(&region);
-	memory->regions[memory->count++] = region;
+	for (i = memory->count++; i && memory->regions[i - 1].address > region.address; i--)
+		memory->regions[i] = memory->regions[i - 1];
+	memory->regions[i] = region;
 	return 0;
 }
 
@@ -90,16 +92,23 @@ static bool holds(const struct vfu_region *region, uint64_t address)
 
 const struct vfu_region *vfu_memory_at(struct vfu_memory *memory, uint64_t address)
 {
-	unsigned i;
+	unsigned first = 0, end = memory->count;
 
 	if (memory->hint < memory->count && holds(&memory->regions[memory->hint], address))
 		return &memory->regions[memory->hint];
-	for (i = 0; i < memory->count; i++)
-		if (holds(&memory->regions[i], address)) {
-			memory->hint = i;
-			return &memory->regions[i];
-		}
-	return NULL;
+	/* The last one that doesn't begin behind it; a client may have many, and ask for each byte. */
+	while (first < end) {
+		const unsigned middle = first + (end - first) / 2;
+
+		if (memory->regions[middle].address <= address)
+			first = middle + 1;
+		else
+			end = middle;
+	}
+	if (!first || !holds(&memory->regions[first - 1], address))
+		return NULL;
+	memory->hint = first - 1;
+	return &memory->regions[first - 1];
 }
 
 enum vfu_reach vfu_memory_reach(struct vfu_memory *memory, uint64_t address, uint64_t bytes, unsigned rights)
@@ -128,6 +137,7 @@ enum vfu_reach vfu_memory_reach(struct vfu_memory *memory, uint64_t address, uin
 void vfu_memory_remove(struct vfu_memory *memory, struct vfu_region *region)
 {
 	const bool distant = is_distant(region);
+	unsigned i;
 
 	if (region->host) {
 		vio_mem_remove(&memory->mem, vio_addr_make(region->address), region->size);
@@ -135,7 +145,9 @@ void vfu_memory_remove(struct vfu_memory *memory, struct vfu_region *region)
 		link_mapping_drop(&region->map);
 	}
 	memory->distant -= distant;
-	*region = memory->regions[--memory->count];
+	memory->count--;
+	for (i = (unsigned)(region - memory->regions); i < memory->count; i++)
+		memory->regions[i] = memory->regions[i + 1];
 }
 
 void vfu_memory_clear(struct vfu_memory *memory)

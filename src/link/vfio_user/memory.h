@@ -28,7 +28,7 @@ struct vfu_region {
 
 /* The client's memory: all regions, and what queues can reach: those that are mapped, or also relays'. */
 struct vfu_memory {
-	struct vfu_region regions[VIO_VFIO_USER_REGIONS_MAX];
+	struct vfu_region regions[VIO_VFIO_USER_REGIONS_MAX]; /* sorted by address */
 	unsigned count;
 	unsigned hint; /* region that was found last */
 	unsigned

@@ -69,7 +69,7 @@ static int dma_unmap(struct vio_vfio_user *server)
 	if (!region)
 		return vfu_refuse(server, -VIO_ENOENT, "DMA_UNMAP: no region of %#llx bytes at %#llx",
 				  (unsigned long long)unmap.size, (unsigned long long)unmap.address);
-	if (region->map.bytes)
+	if (region->map.bytes || (region->rights & VIO_MEM_WRITE)) /* as at DMA_MAP */
 		vfu_hold_queues(server);
 	vfu_memory_remove(&server->memory, region);
 	memcpy(vfu_reply(&server->sender), &unmap, sizeof(unmap));

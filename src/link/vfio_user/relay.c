@@ -174,6 +174,14 @@ static void shown(struct vfu_relay *relay)
 	vfu_relay_settle(relay->queue);
 }
 
+/* What was shown last is the driver's again. */
+static void now_visible(struct vfu_relay *relay)
+{
+	if (relay->packed)
+		relay->entries = (uint16_t)(relay->entries -
+					    packed_distance(relay->shown, relay->showing, relay->size));
+}
+
 static void out_done(struct vfu_batch *batch)
 {
 	struct vfu_relay *relay = VIO_CONTAINER_OF(batch, struct vfu_relay, out);
@@ -184,10 +192,7 @@ static void out_done(struct vfu_batch *batch)
 		out(relay, VFU_OUT_SHOW);
 		break;
 	case VFU_OUT_SHOW:
-		if (relay->packed)
-			relay->entries =
-				(uint16_t)(relay->entries -
-					   packed_distance(relay->shown, relay->showing, relay->size));
+		now_visible(relay);
 		out(relay, VFU_OUT_WISH);
 		break;
 	case VFU_OUT_WISH:
@@ -343,8 +348,11 @@ static bool allocate(struct vfu_relay *relay)
 	relay->fetches = calloc(size, sizeof(*relay->fetches));
 	relay->places = calloc(2 * size, sizeof(*relay->places));
 	relay->giving = calloc(size, sizeof(*relay->giving));
+	relay->links = malloc(size * sizeof(*relay->links));
+	if (relay->links)
+		memset(relay->links, 0xff, size * sizeof(*relay->links)); /* VFU_UNLINKED */
 	return relay->records && relay->order && relay->table && relay->names && relay->fetches &&
-	       relay->places && relay->giving;
+	       relay->places && relay->giving && relay->links;
 }
 
 static void destroy(struct vfu_relay *relay)
@@ -361,6 +369,7 @@ static void destroy(struct vfu_relay *relay)
 	free(relay->table);
 	free(relay->tables);
 	free(relay->names);
+	free(relay->links);
 	free(relay->fetches);
 	free(relay->places);
 	free(relay->giving);
@@ -400,6 +409,7 @@ static int place(struct vfu_queue *queue, struct vio_devq_config *config)
 	struct vio_vfio_user *server = queue->server;
 	struct vfu_relay *relay = make(queue, config);
 	struct vio_region region = { .rights = VIO_MEM_READ | VIO_MEM_WRITE };
+	struct vio_devq_config near = *config;
 	int error = -VIO_ENOMEM;
 
 	if (!relay)
@@ -408,15 +418,16 @@ static int place(struct vfu_queue *queue, struct vio_devq_config *config)
 	region.base = relay->arena.addr;
 	region.size = relay->arena.bytes;
 	region.host = relay->arena.host;
-	error = relay->ops->make(relay, config);
+	error = relay->ops->make(relay, &near);
 	if (!error)
 		error = vio_mem_add(&server->memory.near, &region);
 	if (error) {
 		destroy(relay);
 		return error;
 	}
-	config->log = &relay->log;
-	config->mem = &server->memory.near;
+	near.log = &relay->log;
+	near.mem = &server->memory.near;
+	*config = near;
 	queue->relay = relay;
 	return 0;
 }
@@ -469,8 +480,10 @@ void vfu_relay_place(struct vfu_queue *queue, struct vio_devq_config *config)
 		return;
 	queue->wants_relay = false;
 	error = place(queue, config);
-	if (error)
-		vfu_log(server, "queue %u: its rings can't be copied: %s", queue->index, vio_strerror(error));
+	if (!error)
+		return;
+	vfu_log(server, "queue %u: its rings can't be copied: %s", queue->index, vio_strerror(error));
+	config->log = NULL; /* so that what isn't here is a fault, and not asked for again */
 }
 
 /* hostile: A108, as when memory changed: where it stood it goes on */
@@ -508,6 +521,11 @@ void vfu_relay_rest(struct vfu_queue *queue)
 	if (!relay || relay->resting)
 		return;
 	relay->resting = true;
+	/* Of packed rings it can't be done twice: the driver may have made the entry available again. */
+	if (relay->out_step == VFU_OUT_SHOW && relay->out.count && relay->out.at == relay->out.count) {
+		now_visible(relay);
+		relay->out_step = VFU_OUT_WISH;
+	}
 	vfu_batch_cancel(queue->server, &relay->in);
 	vfu_batch_cancel(queue->server, &relay->out);
 	vfu_relay_drop_fetches(relay, 0);

@@ -19,14 +19,15 @@
  *
  * Each buffer is copied into pages of its own, but for what lies in a region with a descriptor, which the
  * device is given as it is. Judging is the near ring's affair: what a driver got wrong is handed on as it is.
- * While queues rest a relay does, too: it begins its present step again afterwards, and no step matters when
- * it is done twice. It ends with the queue, by a reset or with the connection.
+ * While queues rest a relay does, too: it begins its present step again afterwards, but for making visible,
+ * which isn't done twice. It ends with the queue, by a reset or with the connection.
  *
  * A queue that has its rings here is served as ever, at the price of a log that does nothing. The first
  * buffer that it finds in memory without a descriptor makes a relay of it.
  */
 
 #define VFU_RELAY_BYTES (UINT64_C(32) << 20) /* of copies a queue */
+#define VFU_UNLINKED    UINT16_MAX           /* a descriptor that no buffer has */
 
 struct vfu_relay;
 struct vfu_queue;
@@ -59,6 +60,7 @@ struct vfu_record {
 	size_t bytes; /* of that */
 	struct vfu_writable *writable;
 	unsigned writable_count;
+	uint16_t linked; /* split: descriptors of the ring, see vfu_relay.links */
 };
 
 /* One that is being fetched. */
@@ -121,7 +123,7 @@ struct vfu_relay {
 	bool resting;
 	bool broken;
 	bool kicked;  /* while it looked */
-	bool starved; /* waits for pages */
+	bool starved; /* waits for what the device gives back: pages, or entries of the ring */
 
 	struct vio_arena arena; /* near memory */
 	struct virtq_desc *desc;
@@ -145,6 +147,8 @@ struct vfu_relay {
 	uint16_t available;
 	uint8_t *table;  /* the ring's descriptors, as far as they were fetched */
 	vio_le16 *names; /* split: the available ring, likewise */
+	/* Split: the descriptors that buffers on their way have, each the next; the last one has itself. */
+	uint16_t *links;
 	uint8_t *tables; /* indirect ones */
 	size_t tables_bytes;
 	struct vfu_fetch *fetches; /* `size` of them */
@@ -217,6 +221,8 @@ uint32_t vfu_relay_table(const struct vfu_relay *relay, const struct vfu_descrip
 /* One more is to be fetched; false: not with those before it. */
 bool vfu_relay_fetch(struct vfu_relay *relay, const struct vfu_fetch *fetch);
 void vfu_relay_drop_fetches(struct vfu_relay *relay, unsigned from);
+/* The descriptors of that buffer are nobody's. */
+void vfu_relay_unlink(struct vfu_relay *relay, uint16_t name);
 /* The steps from there on. */
 void vfu_relay_tables(struct vfu_relay *relay);
 void vfu_relay_lay(struct vfu_relay *relay);

@@ -41,6 +41,20 @@ bool vfu_relay_fetch(struct vfu_relay *relay, const struct vfu_fetch *fetch)
 	return true;
 }
 
+void vfu_relay_unlink(struct vfu_relay *relay, uint16_t name)
+{
+	struct vfu_record *record = &relay->records[name];
+	uint16_t at = name;
+
+	while (record->linked) {
+		const uint16_t next = relay->links[at];
+
+		relay->links[at] = VFU_UNLINKED;
+		record->linked--;
+		at = next;
+	}
+}
+
 void vfu_relay_drop_fetches(struct vfu_relay *relay, unsigned from)
 {
 	unsigned i;
@@ -51,6 +65,7 @@ void vfu_relay_drop_fetches(struct vfu_relay *relay, unsigned from)
 		if (relay->fetches[i].bytes)
 			vio_arena_give_back(&relay->arena, &relay->fetches[i].memory,
 					    relay->fetches[i].bytes);
+		vfu_relay_unlink(relay, relay->fetches[i].name);
 		free(record->writable);
 		*record = (struct vfu_record){ .taken = false };
 	}
@@ -197,7 +212,7 @@ static int lay(struct vfu_relay *relay, struct vfu_fetch *fetch, uint8_t **place
 	struct vfu_descriptor d;
 	unsigned i;
 
-	for (i = 0; i < count; i++) {
+	for (i = 0; i < count && bytes <= VFU_RELAY_BYTES; i++) {
 		d = relay->ops->load(places[i]);
 		if (is_ours(&d)) { /* judged while nothing was laid there yet */
 			d.addr = UINT64_MAX;
@@ -278,7 +293,8 @@ void vfu_relay_show(struct vfu_relay *relay)
 static bool give(struct vfu_relay *relay, uint16_t name)
 {
 	const struct vfu_record *record = &relay->records[name];
-	const struct vfu_writable *last = record->writable + record->writable_count - 1;
+	const struct vfu_writable *last =
+		record->writable_count ? &record->writable[record->writable_count - 1] : NULL;
 	uint32_t left = record->written;
 	bool whole = false;
 	unsigned i;
@@ -292,7 +308,7 @@ static bool give(struct vfu_relay *relay, uint16_t name)
 		left -= bytes;
 		whole = part == last && bytes == part->bytes;
 	}
-	if (record->cut && !whole && last->host &&
+	if (record->cut && last && !whole && last->host &&
 	    !vfu_relay_out(relay, last->address + last->bytes - 1, last->host + last->bytes - 1, 1))
 		return false;
 	relay->giving[relay->giving_count++] = name;
@@ -303,6 +319,11 @@ bool vfu_relay_give(struct vfu_relay *relay, uint16_t name, uint16_t *buffers, u
 {
 	uint16_t other;
 
+	/* The near ring names nothing else; whoever could write there could name anything. */
+	if (name >= relay->size || !relay->records[name].taken) {
+		vfu_relay_fault(relay, VIO_FAULT_HEAD_RANGE, 0, name);
+		return false;
+	}
 	*buffers = 1;
 	*entries = relay->records[name].entries;
 	if (!relay->in_order)
@@ -325,6 +346,7 @@ void vfu_relay_given(struct vfu_relay *relay)
 	for (i = 0; i < relay->giving_count; i++) {
 		struct vfu_record *record = &relay->records[relay->giving[i]];
 
+		vfu_relay_unlink(relay, relay->giving[i]);
 		if (record->bytes)
 			vio_arena_give_back(&relay->arena, &record->memory, record->bytes);
 		free(record->writable);

@@ -75,6 +75,7 @@ static void look(struct vfu_relay *relay)
 	const uint64_t at = entry(relay, packed_offset(relay->seen));
 
 	if (relay->entries >= relay->size) {
+		relay->starved = true;
 		vfu_relay_none(relay);
 		return;
 	}
@@ -87,11 +88,11 @@ static void look(struct vfu_relay *relay)
 /* All that the driver may use. */
 static void fetch_ring(struct vfu_relay *relay)
 {
-	const uint16_t free = (uint16_t)(relay->size - relay->entries), at = packed_offset(relay->seen);
-	const uint16_t upper = free < relay->size - at ? free : (uint16_t)(relay->size - at);
+	const uint16_t room = (uint16_t)(relay->size - relay->entries), at = packed_offset(relay->seen);
+	const uint16_t upper = room < relay->size - at ? room : (uint16_t)(relay->size - at);
 
 	if (vfu_relay_in(relay, entry(relay, at), relay->table + 16ull * at, 16u * upper) &&
-	    vfu_relay_in(relay, entry(relay, 0), relay->table, 16u * (free - upper)))
+	    vfu_relay_in(relay, entry(relay, 0), relay->table, 16u * (room - upper)))
 		vfu_relay_begin(relay, VFU_IN_FETCH);
 }
 
@@ -113,12 +114,12 @@ static struct vfu_descriptor entry_at(const struct vfu_relay *relay, uint16_t po
 
 static void count(struct vfu_relay *relay)
 {
-	const uint16_t free = (uint16_t)(relay->size - relay->entries);
+	const uint16_t room = (uint16_t)(relay->size - relay->entries);
 	uint16_t at = relay->seen;
 
 	relay->counted = true;
 	relay->available = 0;
-	while (relay->available < free && available(at, entry_at(relay, at).flags)) {
+	while (relay->available < room && available(at, entry_at(relay, at).flags)) {
 		relay->available++;
 		at = packed_advance(at, 1, relay->size);
 	}
@@ -163,7 +164,7 @@ static bool list(struct vfu_relay *relay, uint16_t position, uint16_t room, stru
 
 static void fetched(struct vfu_relay *relay)
 {
-	const uint16_t free = (uint16_t)(relay->size - relay->entries);
+	const uint16_t room = (uint16_t)(relay->size - relay->entries);
 	struct vfu_fetch fetch;
 	uint16_t done = 0;
 
@@ -175,7 +176,7 @@ static void fetched(struct vfu_relay *relay)
 	while (done < relay->available) {
 		const uint16_t position = packed_advance(relay->seen, done, relay->size);
 
-		if (!list(relay, position, (uint16_t)(free - done), &fetch))
+		if (!list(relay, position, (uint16_t)(room - done), &fetch))
 			return;
 		if (!vfu_relay_fetch(relay, &fetch))
 			break;

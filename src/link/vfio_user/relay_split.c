@@ -81,27 +81,48 @@ static void looked(struct vfu_relay *relay)
 		vfu_relay_begin(relay, VFU_IN_FETCH);
 }
 
-/* The chain that begins at `head`, as far as it can be followed; what is wrong with it the near ring says. */
-static struct vfu_fetch chain(const struct vfu_relay *relay, uint16_t head)
+static bool is_own(const struct vfu_relay *relay, uint16_t head, uint16_t at)
 {
-	struct vfu_fetch fetch = { .name = head, .position = head };
-	uint16_t at = head;
+	uint16_t own = head, i;
 
-	while (fetch.descriptors < relay->size) {
+	for (i = 0; i < relay->records[head].linked; i++, own = relay->links[own])
+		if (own == at)
+			return true;
+	return false;
+}
+
+/*
+ * The chain that begins at `head`, as far as it can be followed; what is wrong with it the near ring says, but
+ * where it comes upon a descriptor of another buffer. Its own are its own then. false: after a fault.
+ */
+static bool chain(struct vfu_relay *relay, uint16_t head, struct vfu_fetch *fetch)
+{
+	uint16_t at = head, last = head;
+
+	*fetch = (struct vfu_fetch){ .name = head, .position = head };
+	/* Ends: each has a descriptor that nobody had. */
+	while (relay->links[at] == VFU_UNLINKED) {
 		struct vfu_descriptor d = load(relay->table + 16ull * at);
 
-		fetch.descriptors++;
+		relay->links[last] = at;
+		relay->links[at] = at;
+		relay->records[head].linked++;
+		fetch->descriptors++;
 		if (d.flags & VIRTQ_DESC_F_INDIRECT) {
-			fetch.refers = true;
-			fetch.indirect = at;
-			fetch.table_entries = vfu_relay_table(relay, &d);
-			break;
+			fetch->refers = true;
+			fetch->indirect = at;
+			fetch->table_entries = vfu_relay_table(relay, &d);
+			return true;
 		}
 		if (!(d.flags & VIRTQ_DESC_F_NEXT) || d.link >= relay->size)
-			break;
+			return true;
+		last = at;
 		at = d.link;
 	}
-	return fetch;
+	if (is_own(relay, head, at)) /* it loops */
+		return true;
+	vfu_relay_fault(relay, VIO_FAULT_HEAD_BUSY, at, head);
+	return false;
 }
 
 static void fetched(struct vfu_relay *relay)
@@ -121,9 +142,12 @@ static void fetched(struct vfu_relay *relay)
 					entry, head);
 			return;
 		}
-		fetch = chain(relay, head);
-		if (!vfu_relay_fetch(relay, &fetch))
+		if (!chain(relay, head, &fetch))
+			return;
+		if (!vfu_relay_fetch(relay, &fetch)) {
+			vfu_relay_unlink(relay, head);
 			break;
+		}
 	}
 	vfu_relay_tables(relay);
 }
