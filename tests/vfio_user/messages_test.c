@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "lib/vfio_far.h"
 
@@ -559,6 +560,106 @@ static void it_can_not_be_taken_elsewhere(void **state)
 	end(&f);
 }
 
+/* The layout that QEMU has, met by a write before anything was read: the rings are mapped. */
+static void layout_is_learned_from_writes(void **state)
+{
+	const uint64_t half = BED_MEMORY_BYTES / 2;
+	struct bed *bed = *state;
+	struct far_bed f;
+
+	for (unsigned brief = 0; brief < 2; brief++) {
+		begin(&f, bed);
+		f.far.brief = brief;
+		bed_agree(bed);
+		assert_int_equal(vfio_client_map(&bed->client, BED_MEMORY, half, 0, bed->memory_fd), 0);
+		assert_int_equal(vfio_client_map(&bed->client, BED_MEMORY + half, half, half, -1), 0);
+		bed_assign(bed, VFIO_USER_IRQ_MSIX);
+		bed_driver_start(bed, 1);
+		for (uint32_t i = 0; i < 4; i++) /* nothing but zeros is read for the first one */
+			expect_answer(&f, i);
+		assert_int_equal(bed->dev.fault_count, 0);
+		bed_hang_up(bed);
+		end(&f);
+	}
+}
+
+/* All of it goes and comes back, as when QEMU moves a window, while the queue looks for what is new. */
+static void memory_is_away_for_a_while(void **state)
+{
+	struct bed *bed = *state;
+	struct far_bed f;
+
+	begin(&f, bed);
+	start(&f);
+	serve(&f);
+	bed_offer(bed, 0, 5);
+	bed->client.waiting = settle;
+	bed_kick(bed, 0);
+	bed_settle(bed);
+	while (vfio_far_take(&f.far))
+		bed_settle(bed);
+	assert_int_equal(vfio_client_unmap(&bed->client, BED_MEMORY, BED_MEMORY_BYTES), 0);
+	while (vfio_far_answer(&f.far))
+		bed_settle(bed);
+	bed_settle(bed);
+	assert_int_equal(vfio_client_map(&bed->client, BED_MEMORY, BED_MEMORY_BYTES, 0, -1), 0);
+	bed->client.waiting = waiting;
+	serve(&f);
+	assert_int_equal(bed_get(bed, VIRTIO_PCI_COMMON_STATUS, 1), TOY_RUNNING);
+	serve(&f);
+	assert_int_equal(bed_answer(bed, 0), 6);
+	assert_int_equal(bed->dev.fault_count, 0);
+	bed_hang_up(bed);
+	end(&f);
+}
+
+/* What was mapped comes back without a descriptor, and nobody says anything more. */
+static void memory_comes_back_otherwise(void **state)
+{
+	struct bed *bed = *state;
+	struct far_bed f;
+
+	begin(&f, bed);
+	bed_agree(bed);
+	assert_int_equal(vfio_client_map(&bed->client, BED_MEMORY, BED_MEMORY_BYTES, 0, bed->memory_fd), 0);
+	bed_assign(bed, VFIO_USER_IRQ_MSIX);
+	bed_driver_start(bed, 1);
+	expect_answer(&f, 3);
+	assert_int_equal(vfio_client_unmap(&bed->client, BED_MEMORY, BED_MEMORY_BYTES), 0);
+	assert_int_equal(vfio_client_map(&bed->client, BED_MEMORY, BED_MEMORY_BYTES, 0, -1), 0);
+	bed_offer(bed, 0, 7);
+	for (unsigned i = 0; i < 10000 && bed_answer(bed, 0) != 8; i++) {
+		usleep(1000);
+		serve(&f);
+	}
+	assert_int_equal(bed_answer(bed, 0), 8);
+	bed_hang_up(bed);
+	end(&f);
+}
+
+/* Two buffers that have a descriptor in common, and are available at once. hostile: A6 */
+static void buffers_share_a_descriptor(void **state)
+{
+	struct bed *bed = *state;
+	struct far_bed f;
+	struct virtq_desc *desc = (void *)(bed->memory + BED_RINGS);
+	struct virtq_avail *avail = (void *)(bed->memory + BED_RINGS + 0x1000);
+
+	begin(&f, bed);
+	start(&f);
+	serve(&f);
+	bed_offer(bed, 0, 5);
+	desc[2] = desc[0];
+	avail->ring[bed->offered[0]++ % TOY_SIZE] = vio_le16_make(2);
+	avail->idx = vio_le16_make(bed->offered[0]);
+	bed_kick(bed, 0);
+	serve(&f);
+	assert_int_equal(bed->dev.fault_count, 1);
+	assert_int_equal(bed->dev.fault.kind, VIO_FAULT_HEAD_BUSY);
+	bed_hang_up(bed);
+	end(&f);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -575,6 +676,10 @@ int main(void)
 		BED_CASE(buffers_are_too_much),
 		BED_CASE(it_can_not_be_taken_elsewhere),
 		BED_CASE(relays_are_in_nobodys_way),
+		BED_CASE(layout_is_learned_from_writes),
+		BED_CASE(memory_is_away_for_a_while),
+		BED_CASE(memory_comes_back_otherwise),
+		BED_CASE(buffers_share_a_descriptor),
 		BED_CASE(near_is_nowhere),
 		BED_CASE(near_is_nowhere_for_other_queues),
 	};
