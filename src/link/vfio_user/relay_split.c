@@ -92,7 +92,7 @@ static bool is_own(const struct vfu_relay *relay, uint16_t head, uint16_t at)
 }
 
 /*
- * The chain that begins at `head`, as far as it can be followed: what is wrong with it the near ring says, but
+ * The chain from `head` on, as far as it can be followed: what is wrong with it the near ring says, but
  * where it comes upon a descriptor of another buffer. Its descriptors are its own then. false: after a fault.
  */
 static bool chain(struct vfu_relay *relay, uint16_t head, struct vfu_fetch *fetch)
