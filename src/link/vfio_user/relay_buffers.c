@@ -118,7 +118,7 @@ static uint16_t after(const struct vfu_relay *relay, uint16_t at, const struct v
 /* Where the descriptors are that make up a buffer's bytes; returns how many. */
 static unsigned collect(struct vfu_relay *relay, const struct vfu_fetch *fetch, uint8_t **places)
 {
-	uint8_t *const table = relay->tables + fetch->table;
+	uint8_t *const table = fetch->table_entries ? relay->tables + fetch->table : NULL;
 	uint16_t at = fetch->position;
 	unsigned count = 0, i, entry = 0;
 
