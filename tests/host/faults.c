@@ -21,12 +21,17 @@ void faults_reset(void)
 	faults.glance_error = EAGAIN;
 }
 
+/* Several threads may ask at once: each time is one's, and below 0 there is no end to them. */
 static bool fails(atomic_int *error)
 {
-	if (!atomic_load(error) || !atomic_load(&faults.times))
+	int times = atomic_load(&faults.times);
+
+	if (!atomic_load(error))
 		return false;
-	if (atomic_load(&faults.times) > 0)
-		atomic_fetch_sub(&faults.times, 1);
+	while (times > 0 && !atomic_compare_exchange_weak(&faults.times, &times, times - 1))
+		;
+	if (!times)
+		return false;
 	errno = atomic_load(error);
 	return true;
 }
