@@ -194,6 +194,16 @@ static inline void net_prefetch(const struct net_many *many, const struct vio_bu
 	}
 }
 
+/* Gives the driver the first `used` buffers of those that were taken, and puts the rest back. */
+static void net_give(struct vio_device *dev, struct vio_devq *q, const struct vio_buf *buffers,
+		     const uint32_t *written, unsigned taken, unsigned used)
+{
+	while (taken > used)
+		vio_devq_unpop(q, &buffers[--taken]);
+	vio_devq_push_many(q, buffers, written, used);
+	vio_netdev_count(dev, q, used);
+}
+
 /* How many of the buffers were filled. *last: the next frame has to go by itself. */
 static unsigned net_put_batch(struct net *net, const struct net_many *many, const struct vio_buf *buffers,
 			      uint32_t *written, unsigned count, bool *last)
@@ -246,10 +256,7 @@ void vio_netdev_receive_many(struct vio_device *dev, struct vio_devq *q)
 		if (!count && !net_skip_without_room(net, &many))
 			break;
 		used = net_put_batch(net, &many, buffers, written, count, &last);
-		while (count > used)
-			vio_devq_unpop(q, &buffers[--count]);
-		vio_devq_push_many(q, buffers, written, used);
-		vio_netdev_count(dev, q, used);
+		net_give(dev, q, buffers, written, count, used);
 	}
 }
 
@@ -365,13 +372,13 @@ static void net_put_group(struct vio_device *dev, struct net_sorted *sorted, con
 	struct vio_devq *q = &dev->queues[2u * group->pair];
 	struct vio_buf *buffers = &sorted->buffers[group->begin];
 	const uint8_t *order = &sorted->order[group->begin];
-	unsigned popped = group->popped, used;
 	uint32_t written[NET_BATCH];
+	unsigned used;
 
 	/* Whoever was told of something may have stopped the queue meanwhile. */
-	if (!popped || !q->running || buffers->generation != q->generation)
+	if (!group->popped || !q->running || buffers->generation != q->generation)
 		return;
-	for (used = 0; used < popped && order[used] < sorted->taken; used++) {
+	for (used = 0; used < group->popped && order[used] < sorted->taken; used++) {
 		const struct vio_frame *frame = &sorted->frames[order[used]];
 		uint8_t *to = buffers[used].writable->host;
 
@@ -379,10 +386,7 @@ static void net_put_group(struct vio_device *dev, struct net_sorted *sorted, con
 		net_put_bytes(frame, sorted->heads[order[used]], to + sorted->many->header_bytes);
 		written[used] = sorted->many->header_bytes + frame->length;
 	}
-	while (popped > used)
-		vio_devq_unpop(q, &buffers[--popped]);
-	vio_devq_push_many(q, buffers, written, used);
-	vio_netdev_count(dev, q, used);
+	net_give(dev, q, buffers, written, group->popped, used);
 }
 
 /* Up to NET_BATCH of them. */
