@@ -6,6 +6,7 @@
 
 #include "link/arena.h"
 #include "link/vfio_user/dma.h"
+#include "ring/walk.h"
 
 /*
  * A queue whose rings or buffers lie in memory that came without a descriptor. The device's queue runs on
@@ -31,14 +32,6 @@
 
 struct vfu_relay;
 struct vfu_queue;
-
-/* A descriptor of either format. */
-struct vfu_descriptor {
-	uint64_t addr;
-	uint32_t len;
-	uint16_t flags;
-	uint16_t link; /* next or id */
-};
 
 /* What the device may fill of a buffer, in order. */
 struct vfu_writable {
@@ -81,8 +74,7 @@ struct vfu_fetch {
 struct vfu_ring_ops {
 	/* Makes the near rings, and says where they are. */
 	int (*make)(struct vfu_relay *relay, struct vio_devq_config *near);
-	struct vfu_descriptor (*load)(const void *from);
-	void (*store)(void *to, const struct vfu_descriptor *d);
+	struct descriptor (*load)(const void *from);
 	/* in */
 	void (*look)(struct vfu_relay *relay);    /* begins VFU_IN_LOOK */
 	void (*looked)(struct vfu_relay *relay);  /* begins VFU_IN_FETCH, or there is nothing */
@@ -217,7 +209,7 @@ void vfu_relay_begin(struct vfu_relay *relay, enum vfu_in step);
 void vfu_relay_none(struct vfu_relay *relay);
 
 /* relay_buffers.c: a descriptor that refers to a table which can be fetched: how many entries, else 0. */
-uint32_t vfu_relay_table(const struct vfu_relay *relay, const struct vfu_descriptor *d);
+uint32_t vfu_relay_table(const struct vfu_relay *relay, const struct descriptor *d);
 /* One more is to be fetched; false: not with those before it. */
 bool vfu_relay_fetch(struct vfu_relay *relay, const struct vfu_fetch *fetch);
 void vfu_relay_drop_fetches(struct vfu_relay *relay, unsigned from);

@@ -10,7 +10,7 @@
 #define DESCRIPTORS_MAX 8192u               /* and descriptors, unless one buffer has more */
 #define ALIGN           16u
 
-uint32_t vfu_relay_table(const struct vfu_relay *relay, const struct vfu_descriptor *d)
+uint32_t vfu_relay_table(const struct vfu_relay *relay, const struct descriptor *d)
 {
 	const uint32_t entries = d->len / 16;
 
@@ -93,7 +93,7 @@ void vfu_relay_tables(struct vfu_relay *relay)
 	}
 	for (i = 0; i < relay->fetch_count; i++) {
 		struct vfu_fetch *fetch = &relay->fetches[i];
-		struct vfu_descriptor d;
+		struct descriptor d;
 
 		if (!fetch->table_entries)
 			continue;
@@ -108,7 +108,7 @@ void vfu_relay_tables(struct vfu_relay *relay)
 }
 
 /* The descriptor after `at`, of which `d` is a copy, in the ring's own. */
-static uint16_t after(const struct vfu_relay *relay, uint16_t at, const struct vfu_descriptor *d)
+static uint16_t after(const struct vfu_relay *relay, uint16_t at, const struct descriptor *d)
 {
 	if (relay->packed)
 		return (uint16_t)(at + 1u == relay->size ? 0 : at + 1u);
@@ -124,14 +124,14 @@ static unsigned collect(struct vfu_relay *relay, const struct vfu_fetch *fetch, 
 
 	for (i = 0; i < fetch->descriptors; i++) {
 		uint8_t *place = relay->table + 16ull * at;
-		struct vfu_descriptor d = relay->ops->load(place);
+		struct descriptor d = relay->ops->load(place);
 
 		if (!(d.flags & VIRTQ_DESC_F_INDIRECT))
 			places[count++] = place;
 		at = after(relay, at, &d);
 	}
 	for (i = 0; i < fetch->table_entries; i++) {
-		struct vfu_descriptor d = relay->ops->load(table + 16ull * entry);
+		struct descriptor d = relay->ops->load(table + 16ull * entry);
 
 		if (d.flags & VIRTQ_DESC_F_INDIRECT)
 			break;
@@ -146,7 +146,7 @@ static unsigned collect(struct vfu_relay *relay, const struct vfu_fetch *fetch, 
 	return count;
 }
 
-static enum vfu_reach reach(const struct vfu_relay *relay, const struct vfu_descriptor *d)
+static enum vfu_reach reach(const struct vfu_relay *relay, const struct descriptor *d)
 {
 	return vfu_memory_reach(&relay->queue->server->memory, d->addr, d->len,
 				d->flags & VIRTQ_DESC_F_WRITE ? VIO_MEM_WRITE : VIO_MEM_READ);
@@ -158,16 +158,24 @@ static uint64_t round_up(uint64_t bytes)
 }
 
 /* What isn't a driver's to name. */
-static bool is_ours(const struct vfu_descriptor *d)
+static bool is_ours(const struct descriptor *d)
 {
 	return d->addr < VFU_RELAY_END && d->addr + d->len > VFU_RELAY_ADDRESS;
+}
+
+/* It comes first in both formats. */
+static void set_address(uint8_t *descriptor, uint64_t address)
+{
+	const vio_le64 wire = vio_le64_make(address);
+
+	memcpy(descriptor, &wire, sizeof(wire));
 }
 
 /* Puts one descriptor's bytes at `at` of the buffer's own memory, if they have to be there. */
 static bool lay_one(struct vfu_relay *relay, const struct vfu_fetch *fetch, uint8_t *place, uint64_t *at)
 {
 	struct vfu_record *record = &relay->records[fetch->name];
-	struct vfu_descriptor d = relay->ops->load(place);
+	struct descriptor d = relay->ops->load(place);
 	const enum vfu_reach there = reach(relay, &d);
 	const uint64_t address = d.addr;
 	uint8_t *host = NULL;
@@ -180,7 +188,7 @@ static bool lay_one(struct vfu_relay *relay, const struct vfu_fetch *fetch, uint
 		d.addr = fetch->memory.addr.raw + *at;
 		*at += round_up(d.len);
 	}
-	relay->ops->store(place, &d);
+	set_address(place, d.addr);
 	if ((d.flags & VIRTQ_DESC_F_WRITE) && d.len)
 		record->writable[record->writable_count++] = (struct vfu_writable){ address, host, d.len };
 	else if (host && !(d.flags & VIRTQ_DESC_F_WRITE))
@@ -192,7 +200,7 @@ static bool lay_one(struct vfu_relay *relay, const struct vfu_fetch *fetch, uint
 static void lay_table(struct vfu_relay *relay, const struct vfu_fetch *fetch)
 {
 	uint8_t *place = relay->table + 16ull * fetch->indirect;
-	struct vfu_descriptor d = relay->ops->load(place);
+	struct descriptor d = relay->ops->load(place);
 
 	if (fetch->table_entries) {
 		d.addr = fetch->memory.addr.raw;
@@ -200,7 +208,7 @@ static void lay_table(struct vfu_relay *relay, const struct vfu_fetch *fetch)
 	} else if (is_ours(&d)) {
 		d.addr = UINT64_MAX;
 	}
-	relay->ops->store(place, &d);
+	set_address(place, d.addr);
 }
 
 /* 0: it has memory, and what is to be read is in the batch; -VIO_ENOSPC: later; -VIO_EPEER: a fault. */
@@ -209,14 +217,14 @@ static int lay(struct vfu_relay *relay, struct vfu_fetch *fetch, uint8_t **place
 	const unsigned count = collect(relay, fetch, places);
 	struct vfu_record *record = &relay->records[fetch->name];
 	uint64_t bytes = round_up(16ull * fetch->table_entries), at = bytes;
-	struct vfu_descriptor d;
+	struct descriptor d;
 	unsigned i;
 
 	for (i = 0; i < count && bytes <= VFU_RELAY_BYTES; i++) {
 		d = relay->ops->load(places[i]);
 		if (is_ours(&d)) { /* judged while nothing was laid there yet */
 			d.addr = UINT64_MAX;
-			relay->ops->store(places[i], &d);
+			set_address(places[i], d.addr);
 		} else if (reach(relay, &d) == VFU_DISTANT) {
 			bytes += round_up(d.len);
 		}

@@ -9,23 +9,6 @@
  * by a message of their own, when all else is there.
  */
 
-static struct vfu_descriptor load(const void *from)
-{
-	struct pvirtq_desc d;
-
-	memcpy(&d, from, sizeof(d));
-	return (struct vfu_descriptor){ vio_le64_get(d.addr), vio_le32_get(d.len), vio_le16_get(d.flags),
-					vio_le16_get(d.id) };
-}
-
-static void store(void *to, const struct vfu_descriptor *d)
-{
-	const struct pvirtq_desc wire = { vio_le64_make(d->addr), vio_le32_make(d->len),
-					  vio_le16_make(d->link), vio_le16_make(d->flags) };
-
-	memcpy(to, &wire, sizeof(wire));
-}
-
 static uint64_t entry(const struct vfu_relay *relay, uint16_t offset)
 {
 	return relay->far.descriptor_area.raw + 16ull * offset;
@@ -107,9 +90,9 @@ static void looked(struct vfu_relay *relay)
 		vfu_relay_none(relay);
 }
 
-static struct vfu_descriptor entry_at(const struct vfu_relay *relay, uint16_t position)
+static struct descriptor entry_at(const struct vfu_relay *relay, uint16_t position)
 {
-	return load(relay->table + 16ull * packed_offset(position));
+	return walk_load_packed(relay->table + 16ull * packed_offset(position));
 }
 
 static void count(struct vfu_relay *relay)
@@ -129,7 +112,7 @@ static void count(struct vfu_relay *relay)
 /* The list at `position`, of which `room` entries may be; false after a fault. spec: DEV-PACKED-007 */
 static bool list(struct vfu_relay *relay, uint16_t position, uint16_t room, struct vfu_fetch *fetch)
 {
-	struct vfu_descriptor d = { .flags = VIRTQ_DESC_F_NEXT };
+	struct descriptor d = { .flags = VIRTQ_DESC_F_NEXT };
 	uint16_t at = position;
 
 	*fetch = (struct vfu_fetch){ .position = packed_offset(position) };
@@ -272,8 +255,7 @@ const struct vfu_ring_ops vfu_packed_ops = {
 	.fetched = fetched,
 	.show = show,
 	.ask = ask,
-	.load = load,
-	.store = store,
+	.load = walk_load_packed,
 	.give = give,
 	.make_visible = make_visible,
 	.read_wish = read_wish,

@@ -5,23 +5,6 @@
 
 /* A relay of split rings. */
 
-static struct vfu_descriptor load(const void *from)
-{
-	struct virtq_desc d;
-
-	memcpy(&d, from, sizeof(d));
-	return (struct vfu_descriptor){ vio_le64_get(d.addr), vio_le32_get(d.len), vio_le16_get(d.flags),
-					vio_le16_get(d.next) };
-}
-
-static void store(void *to, const struct vfu_descriptor *d)
-{
-	const struct virtq_desc wire = { vio_le64_make(d->addr), vio_le32_make(d->len),
-					 vio_le16_make(d->flags), vio_le16_make(d->link) };
-
-	memcpy(to, &wire, sizeof(wire));
-}
-
 static uint64_t avail_ring(const struct vfu_relay *relay, uint16_t entry)
 {
 	return relay->far.driver_area.raw + 4 + 2ull * entry;
@@ -102,7 +85,7 @@ static bool chain(struct vfu_relay *relay, uint16_t head, struct vfu_fetch *fetc
 	*fetch = (struct vfu_fetch){ .name = head, .position = head };
 	/* Ends: each has a descriptor that nobody had. */
 	while (relay->links[at] == VFU_UNLINKED) {
-		struct vfu_descriptor d = load(relay->table + 16ull * at);
+		struct descriptor d = walk_load_split(relay->table + 16ull * at);
 
 		relay->links[last] = at;
 		relay->links[at] = at;
@@ -238,8 +221,7 @@ const struct vfu_ring_ops vfu_split_ops = {
 	.fetched = fetched,
 	.show = show,
 	.ask = ask,
-	.load = load,
-	.store = store,
+	.load = walk_load_split,
 	.give = give,
 	.make_visible = make_visible,
 	.read_wish = read_wish,
