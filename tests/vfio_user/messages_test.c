@@ -45,14 +45,29 @@ static void begin(struct far_bed *f, struct bed *bed)
 	bed->client.context = f;
 }
 
-/* What bed_free() and its client expect. */
+/* It hangs up, if it hasn't, and leaves what bed_free() and its client expect. */
 static void end(struct far_bed *f)
 {
 	static struct far_bed quiet;
 
+	if (f->bed->client.socket >= 0)
+		bed_hang_up(f->bed);
 	vfio_far_forget(&f->far);
 	quiet = (struct far_bed){ .bed = f->bed, .far = { .client = &f->bed->client, .deaf = true } };
 	f->bed->client.context = &quiet;
+}
+
+/* The lower half of memory comes so, and the upper one; -1: without a descriptor. */
+static void start_on(struct far_bed *f, int lower_fd, int upper_fd)
+{
+	const uint64_t half = BED_MEMORY_BYTES / 2;
+	struct bed *bed = f->bed;
+
+	bed_agree(bed);
+	assert_int_equal(vfio_client_map(&bed->client, BED_MEMORY, half, 0, lower_fd), 0);
+	assert_int_equal(vfio_client_map(&bed->client, BED_MEMORY + half, half, half, upper_fd), 0);
+	bed_assign(bed, VFIO_USER_IRQ_MSIX);
+	bed_driver_start(bed, 1);
 }
 
 static void start(struct far_bed *f)
@@ -100,7 +115,6 @@ static void requests_are_served(void **state)
 		assert_true(bed_raised(bed->events[1]) > 0);
 		assert_true(f.far.reads > 100 && f.far.writes > 100);
 		assert_int_equal(bed->dev.fault_count, 0);
-		bed_hang_up(bed);
 		end(&f);
 	}
 }
@@ -108,24 +122,15 @@ static void requests_are_served(void **state)
 /* Rings that are mapped, buffers that aren't; and the other way round. */
 static void memory_is_mixed(void **state)
 {
-	const uint64_t half = BED_MEMORY_BYTES / 2;
 	struct bed *bed = *state;
 	struct far_bed f;
 
 	for (unsigned other = 0; other < 2; other++) {
 		begin(&f, bed);
-		bed_agree(bed);
-		assert_int_equal(
-			vfio_client_map(&bed->client, BED_MEMORY, half, 0, other ? -1 : bed->memory_fd), 0);
-		assert_int_equal(vfio_client_map(&bed->client, BED_MEMORY + half, half, half,
-						 other ? bed->memory_fd : -1),
-				 0);
-		bed_assign(bed, VFIO_USER_IRQ_MSIX);
-		bed_driver_start(bed, 1);
+		start_on(&f, other ? -1 : bed->memory_fd, other ? bed->memory_fd : -1);
 		for (uint32_t i = 0; i < 20; i++)
 			expect_answer(&f, i);
 		assert_int_equal(bed->dev.fault_count, 0);
-		bed_hang_up(bed);
 		end(&f);
 	}
 }
@@ -149,7 +154,6 @@ static void pieces_are_as_agreed(void **state)
 	bed_set(bed, bed->notify, 2, 0);
 	serve(&f);
 	assert_int_equal(bed_answer(bed, 0), 6);
-	bed_hang_up(bed);
 	end(&f);
 }
 
@@ -198,8 +202,6 @@ static void lie_once(struct bed *bed, unsigned brief, unsigned lie, unsigned aft
 	vfio_client_write(&bed->client, BED_BAR, bed->notify, 2, 0);
 	serve(&f);
 	judge_lie(&f, lie);
-	if (bed->client.socket >= 0)
-		bed_hang_up(bed);
 	end(&f);
 }
 
@@ -260,7 +262,6 @@ static void a_reset_waits_for_what_is_under_way(void **state)
 		expect_answer(&f, 4);
 	}
 	assert_int_equal(bed->dev.fault_count, 0);
-	bed_hang_up(bed);
 	end(&f);
 }
 
@@ -296,7 +297,6 @@ static void memory_goes_under_way(void **state)
 		assert_true(bed_raised(bed->events[1]) > 0);
 	}
 	assert_int_equal(bed->dev.fault_count, 0);
-	bed_hang_up(bed);
 	end(&f);
 }
 
@@ -372,7 +372,6 @@ static void drivers_lie(void **state)
 		bed_driver_start(bed, 1);
 		expect_answer(&f, 2);
 	}
-	bed_hang_up(bed);
 	end(&f);
 }
 
@@ -407,7 +406,6 @@ static void rings_lie(void **state)
 		bed_driver_start(bed, 1);
 		expect_answer(&f, 2);
 	}
-	bed_hang_up(bed);
 	end(&f);
 }
 
@@ -431,7 +429,6 @@ static void buffers_are_too_much(void **state)
 	assert_true(f.far.reads < reads + 8);
 	assert_int_equal(bed_get(bed, VIRTIO_PCI_COMMON_STATUS, 1),
 			 TOY_RUNNING | VIRTIO_CONFIG_S_NEEDS_RESET);
-	bed_hang_up(bed);
 	end(&f);
 }
 
@@ -473,7 +470,6 @@ static void relays_are_in_nobodys_way(void **state)
 	assert_int_equal(vfio_client_map(&bed->client, NEAR - 0x1000, 0x1000, 0, bed->memory_fd), 0);
 	expect_answer(&f, 7);
 	assert_int_equal(bed->dev.fault_count, 0);
-	bed_hang_up(bed);
 	end(&f);
 }
 
@@ -501,7 +497,6 @@ static void near_is_nowhere(void **state)
 		bed_driver_start(bed, 1);
 		expect_answer(&f, 2);
 	}
-	bed_hang_up(bed);
 	end(&f);
 }
 
@@ -542,7 +537,6 @@ static void near_is_nowhere_for_other_queues(void **state)
 		assert_int_equal(bed->dev.fault.queue, 1);
 		assert_int_equal(bed->dev.fault.kind,
 				 rings ? VIO_FAULT_RING_MEMORY : VIO_FAULT_BUFFER_MEMORY);
-		bed_hang_up(bed);
 		end(&f);
 	}
 }
@@ -556,29 +550,22 @@ static void it_can_not_be_taken_elsewhere(void **state)
 	start(&f);
 	assert_int_equal(vfio_client_go(&bed->client, VFIO_USER_STATE_STOP_COPY), EOPNOTSUPP);
 	expect_answer(&f, 1);
-	bed_hang_up(bed);
 	end(&f);
 }
 
 /* The layout that QEMU has, met by a write before anything was read: the rings are mapped. */
 static void layout_is_learned_from_writes(void **state)
 {
-	const uint64_t half = BED_MEMORY_BYTES / 2;
 	struct bed *bed = *state;
 	struct far_bed f;
 
 	for (unsigned brief = 0; brief < 2; brief++) {
 		begin(&f, bed);
 		f.far.brief = brief;
-		bed_agree(bed);
-		assert_int_equal(vfio_client_map(&bed->client, BED_MEMORY, half, 0, bed->memory_fd), 0);
-		assert_int_equal(vfio_client_map(&bed->client, BED_MEMORY + half, half, half, -1), 0);
-		bed_assign(bed, VFIO_USER_IRQ_MSIX);
-		bed_driver_start(bed, 1);
+		start_on(&f, bed->memory_fd, -1);
 		for (uint32_t i = 0; i < 4; i++) /* nothing but zeros is read for the first one */
 			expect_answer(&f, i);
 		assert_int_equal(bed->dev.fault_count, 0);
-		bed_hang_up(bed);
 		end(&f);
 	}
 }
@@ -609,7 +596,6 @@ static void memory_is_away_for_a_while(void **state)
 	serve(&f);
 	assert_int_equal(bed_answer(bed, 0), 6);
 	assert_int_equal(bed->dev.fault_count, 0);
-	bed_hang_up(bed);
 	end(&f);
 }
 
@@ -633,7 +619,6 @@ static void memory_comes_back_otherwise(void **state)
 		serve(&f);
 	}
 	assert_int_equal(bed_answer(bed, 0), 8);
-	bed_hang_up(bed);
 	end(&f);
 }
 
@@ -656,7 +641,6 @@ static void buffers_share_a_descriptor(void **state)
 	serve(&f);
 	assert_int_equal(bed->dev.fault_count, 1);
 	assert_int_equal(bed->dev.fault.kind, VIO_FAULT_HEAD_BUSY);
-	bed_hang_up(bed);
 	end(&f);
 }
 
