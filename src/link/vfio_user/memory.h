@@ -7,7 +7,6 @@
 #include <vireo/vfio_user.h>
 
 #include "link/guard.h"
-#include "link/vfio_user/relay.h"
 
 /* A DMA region, and where it is mapped here. */
 struct vfu_region {
@@ -30,9 +29,8 @@ struct vfu_region {
 struct vfu_memory {
 	struct vfu_region regions[VIO_VFIO_USER_REGIONS_MAX]; /* sorted by address */
 	unsigned count;
-	unsigned hint; /* region that was found last */
-	unsigned
-		distant; /* those without a descriptor that may be written, as what is meant for devices is */
+	unsigned hint;    /* region that was found last */
+	unsigned distant; /* those without a descriptor that may be written, as what is for devices may */
 	struct vio_region storage[VIO_VFIO_USER_REGIONS_MAX];
 	struct vio_mem mem;
 	struct vio_region near_storage[VIO_VFIO_USER_REGIONS_MAX + VFU_RELAYS_MAX];

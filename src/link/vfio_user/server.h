@@ -11,6 +11,7 @@
 #include "link/socket.h"
 #include "link/vfio_user/dma.h"
 #include "link/vfio_user/memory.h"
+#include "link/vfio_user/relay.h"
 #include "link/vfio_user/wire.h"
 #include "ring/packed.h"
 #include "ring/split.h"
