@@ -22,6 +22,13 @@ def script(name, *arguments):
     return done.stdout.strip() if done.returncode == 0 else None
 
 
+def newest_qemu():
+    """A QEMU that has vfio-user, newer than Debian 12's and its backports': its command, or None."""
+    root = script("foreign-program", "trixie,trixie-backports", "qemu", "qemu-system-x86")
+    return root and [f"{root}/run", "qemu-system-x86_64", "-L", f"{root}/usr/share/qemu",
+                     "-L", f"{root}/usr/share/seabios"]
+
+
 def until(condition, what, seconds=60):
     end = time.monotonic() + seconds
     while not condition():

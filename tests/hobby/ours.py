@@ -44,7 +44,7 @@ class Ours(run.Machine):
         self.arguments[self.arguments.index("-M") + 1] += ",memory-backend=memory"
         self.arguments += ["-object", "memory-backend-memfd,id=memory,size=128M,share=on"]
         if board == "q35":
-            self.arguments[:1] = newer()
+            self.arguments[:1] = guests.newest_qemu() or run.absent("QEMU 11, which can't be downloaded,")
 
     def serve(self, name, kind, *properties):
         """The path of its socket."""
@@ -133,15 +133,6 @@ class Ours(run.Machine):
         for name in self.used:
             if name != "ring":
                 print(f"matrix: device {name} {self.link} hobby")
-
-
-def newer():
-    """A QEMU that has vfio-user."""
-    folder = guests.script("foreign-program", "trixie,trixie-backports", "qemu", "qemu-system-x86")
-    if not folder:
-        run.absent("QEMU 11, which can't be downloaded,")
-    return [f"{folder}/run", "qemu-system-x86_64", "-L", f"{folder}/usr/share/qemu",
-            "-L", f"{folder}/usr/share/seabios"]
 
 
 def main():

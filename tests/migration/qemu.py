@@ -301,10 +301,9 @@ def main():
         g.absent("Debian's cloud kernel can't be downloaded")
     words = ["qemu-system-x86_64"]
     if NEWER:
-        root = g.script("foreign-program", "trixie,trixie-backports", "qemu", "qemu-system-x86")
-        if not root:
+        words = g.guests.newest_qemu()
+        if not words:
             g.absent("QEMU 11 can't be downloaded")
-        words = [f"{root}/run", *words, "-L", f"{root}/usr/share/qemu", "-L", f"{root}/usr/share/seabios"]
     with tempfile.TemporaryDirectory(prefix="vireo-moves-") as directory, contextlib.ExitStack() as stack:
         box = machine.Machine(directory, kernel, words)
         kept = os.urandom(KEPT)
